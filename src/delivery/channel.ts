@@ -1,0 +1,108 @@
+import type { Proof, Verdict } from "../kernel/mod.ts";
+
+/** A message as a channel received it: facts that the platform proved, and nothing that the sender claims about itself. */
+export interface InboundMessage {
+  readonly channel: string;
+  readonly account: string;
+  /** The platform's own id of this delivery; the same for each redelivery. Unique per channel and account. */
+  readonly eventId: string;
+  readonly conversation: Conversation;
+  readonly sender: Sender;
+  /** The text as written; at most `maxInboundTextChars`. */
+  readonly text: string;
+  /** The platform's id of the message itself (to reply to it). */
+  readonly messageId: string;
+  /** Unix ms by the platform's clock; undefined when it does not say. */
+  readonly sentAtMs?: number;
+  /** True when the platform marks a mention of our own account (never by searching the text). */
+  readonly mentionsBot: boolean;
+  /** True when the message is a platform reply to one of ours. */
+  readonly repliesToBot: boolean;
+  /** Text of another person that the message quotes or forwards; always untrusted. */
+  readonly quoted?: { readonly author: string; readonly text: string };
+  readonly isBot: boolean;
+}
+
+export interface Conversation {
+  readonly kind: "direct" | "group" | "channel";
+  /** Stable platform id of the chat. */
+  readonly id: string;
+  /** Topic or thread inside it. */
+  readonly threadId?: string;
+}
+
+export interface Sender {
+  /** Stable platform id; empty means the platform did not say, and the message is refused. */
+  readonly id: string;
+  readonly proof: Proof;
+  /** What the sender calls itself: for display only, never for a decision. */
+  readonly claimedName?: string;
+}
+
+/** What the channel may do with the gateway. */
+export interface ChannelHost {
+  /**
+   * Hands a message in. Resolves once the outcome is on disk, so that the channel may then tell its platform
+   * "received". Resolves with a refusal for a message that will not be answered (also durable: it is not offered
+   * again). Rejects when nothing could be stored: the channel must not acknowledge, so that the platform redelivers.
+   */
+  accept(message: InboundMessage): Promise<Verdict<{ readonly messageId: string }>>;
+  /** Tells what changed about the connection; shown in channels.status. */
+  report(status: ChannelStatus): void;
+}
+
+export interface ChannelStatus {
+  readonly state: "starting" | "connected" | "reconnecting" | "stopped" | "failed";
+  /** For failed and reconnecting: what was wrong and what to do. Never a token. */
+  readonly detail?: string;
+  /** Unix ms of the last confirmed round trip with the platform. */
+  readonly lastConfirmedAtMs?: number;
+  /** The account's own name on the platform, once known: "@my_bot". */
+  readonly identity?: string;
+}
+
+/** One outgoing message, already cut to the channel's limits. */
+export interface OutboundMessage {
+  /** Our outbox id; stable over retries. Pass it on where the platform takes an idempotency key. */
+  readonly id: string;
+  readonly conversation: Conversation;
+  readonly text: string;
+  readonly replyToMessageId?: string;
+  /** Offer these choices as buttons where the platform has them. */
+  readonly choices?: readonly { readonly label: string; readonly command: string }[];
+}
+
+export type SendResult =
+  | { readonly outcome: "sent"; readonly platformId: string }
+  /** Surely not sent; try again after `retryAfterMs` (the platform's own limit where it said one). */
+  | { readonly outcome: "retry"; readonly retryAfterMs: number; readonly detail: string }
+  /** Surely not sent, and never will be: blocked, chat gone, token revoked. */
+  | { readonly outcome: "rejected"; readonly detail: string }
+  /** The request left, no answer came: it may have been seen. Never resent blindly. */
+  | { readonly outcome: "unknown"; readonly detail: string };
+
+/** A platform. It carries bytes; it has no authority and decides nothing. */
+export interface Channel {
+  readonly id: string;
+  readonly account: string;
+  readonly limits: { readonly textChars: number };
+  /** Connects and starts handing in messages. Resolves when the first attempt ended; keeps reconnecting by itself. */
+  start(host: ChannelHost): Promise<void>;
+  /** Stops taking messages; resolves when nothing is in flight. Sending still works until the process ends. */
+  stop(): Promise<void>;
+  send(message: OutboundMessage): Promise<SendResult>;
+  /** Shows that work goes on, where the platform can; errors are swallowed. */
+  typing(conversation: Conversation): void;
+  /** HTTP requests under the channel's webhook path; undefined when the channel takes none. */
+  readonly webhook?: Webhook;
+}
+
+/** A path on the gateway's own port that a platform calls. */
+export interface Webhook {
+  readonly path: string;
+  readonly maxBodyBytes: number;
+  /** Proves the caller on the raw bytes before anything is parsed. */
+  verify(headers: Readonly<Record<string, string | undefined>>, rawBody: Buffer): Verdict<void>;
+  /** Called only after verify admitted. Resolves with the HTTP status to answer. */
+  receive(rawBody: Buffer): Promise<number>;
+}

@@ -1,0 +1,160 @@
+/**
+ * Every refusal the system can give: `stage.reason` -> what it means, and what to do next. The names are stable
+ * (scripts and the audit record use them); docs/reasons.md is printed from this table.
+ */
+export const reasons = {
+  "network.too_many_unauthenticated": [
+    "Too many connections from this address have not signed in yet.",
+    "Close idle connections, or sign in on them first.",
+  ],
+  "network.origin_refused": [
+    "The web page that made this request is not one that this gateway serves.",
+    "Open the gateway's own page, or add the origin to gateway.controlUi.allowedOrigins.",
+  ],
+  "network.proxy_attribution_required": [
+    "The request came through a proxy that is not trusted.",
+    "List the proxy in gateway.trustedProxies, or connect directly.",
+  ],
+  "network.host_refused": [
+    "The Host header does not name this gateway (possible DNS rebinding).",
+    "Use the address that the gateway printed at start.",
+  ],
+  "network.frame_too_large": [
+    "The frame is larger than this connection may send.",
+    "Send less in one frame.",
+  ],
+
+  "auth.secret_missing": ["No credential was given.", "Send gateway.auth.token as auth.token."],
+  "auth.secret_mismatch": [
+    "The credential is wrong.",
+    "Copy the token again: openclaw config file shows where it is kept.",
+  ],
+  "auth.rate_limited": [
+    "Too many failed attempts from this address.",
+    "Wait for the time given, then try once with the right credential.",
+  ],
+  "auth.ticket_invalid": [
+    "The sign-in link was used already, has expired, or never existed.",
+    "Run openclaw dashboard for a new one.",
+  ],
+  "auth.device_required": [
+    "This kind of client must present a device identity.",
+    "Use the gateway's own page or a paired client.",
+  ],
+  "auth.role_invalid": ["The role is not known.", "Connect as operator."],
+  "auth.scope_missing": [
+    "The caller does not hold the scope that this needs.",
+    "Connect with the scope named in the error.",
+  ],
+
+  "access.channel_disabled": ["The channel is turned off.", "Set channels.<id>.enabled to true."],
+  "access.dm_disabled": [
+    "Direct messages are turned off for this channel.",
+    "Set dmPolicy to pairing or allowlist.",
+  ],
+  "access.sender_unpaired": [
+    "The sender is not paired with this gateway.",
+    "Approve the code: openclaw pairing approve <channel> <code>.",
+  ],
+  "access.sender_not_listed": [
+    "The sender is not on the allowlist.",
+    "Add the sender's stable id to allowFrom.",
+  ],
+  "access.sender_unidentified": [
+    "The channel could not prove who the sender is.",
+    "Nothing to do: messages without a stable sender id are refused.",
+  ],
+  "access.open_without_wildcard": [
+    'dmPolicy open needs "*" in allowFrom.',
+    'Add "*" to allowFrom if anybody may write to the agent.',
+  ],
+  "access.group_disabled": [
+    "Group messages are turned off for this channel.",
+    "Set groupPolicy to allowlist and list the group.",
+  ],
+  "access.group_not_listed": ["The group is not on the allowlist.", "Add the group's id to groups."],
+  "access.group_sender_not_listed": [
+    "The sender may not talk to the agent in this group.",
+    "Add the sender's stable id to groupAllowFrom.",
+  ],
+  "access.not_mentioned": [
+    "The message does not mention the agent.",
+    "Mention it, or set requireMention to false for this group.",
+  ],
+  "access.pairing_full": [
+    "Too many senders are waiting to be paired.",
+    "Approve or dismiss some: openclaw pairing list.",
+  ],
+
+  "session.no_agent": [
+    "No agent is bound to this conversation.",
+    "Add a binding, or configure exactly one agent.",
+  ],
+  "session.queue_full": [
+    "This conversation has too many messages waiting.",
+    "Wait for a reply, or send /stop.",
+  ],
+  "session.message_too_large": [
+    "The message is larger than an agent can take.",
+    "Send it as a file, or in parts.",
+  ],
+
+  "policy.tool_unknown": ["There is no such tool.", "Use one of the tools listed."],
+  "policy.tool_denied": ["The tool is turned off for this agent.", "Change tools.allow or tools.deny."],
+  "policy.arguments_invalid": [
+    "The tool's arguments do not fit its schema.",
+    "Correct the arguments and call again.",
+  ],
+  "policy.path_outside_workspace": [
+    "The path leads outside the agent's workspace.",
+    "Use a path inside the workspace.",
+  ],
+  "policy.exec_denied": [
+    "Commands are turned off for this agent.",
+    "Set tools.exec.mode to ask or allowlist.",
+  ],
+  "policy.exec_not_allowlisted": [
+    "The command is not on the allowlist.",
+    "Add it: openclaw approvals allowlist add <command>.",
+  ],
+  "policy.approval_denied": ["An operator refused this.", "Do something else, or ask why."],
+  "policy.approval_expired": [
+    "Nobody answered the approval in time.",
+    "Ask again when an operator is there.",
+  ],
+  "policy.url_refused": [
+    "The address may not be fetched.",
+    "Use a public http or https address, or allow the host in tools.web.fetch.ssrfPolicy.",
+  ],
+
+  "sandbox.path_changed": [
+    "The file changed identity between the check and its use.",
+    "Try again; if it repeats, something is racing the agent.",
+  ],
+  "sandbox.interrupted": [
+    "The gateway stopped while this was running; what it did is not known.",
+    "Look at its effect before you run it again.",
+  ],
+
+  "delivery.store_unavailable": [
+    "The message could not be stored, so it was not accepted.",
+    "Free some disk space, then send it again.",
+  ],
+  "delivery.draining": ["The gateway is stopping.", "Send it again in a moment."],
+  "delivery.duplicate": [
+    "The platform delivered this message before.",
+    "Nothing to do: the first delivery was handled.",
+  ],
+  "delivery.conflict": [
+    "This message ID was already used for different input.",
+    "Send with a new idempotencyKey.",
+  ],
+} as const satisfies Record<string, readonly [meaning: string, next: string]>;
+
+export type Reason = keyof typeof reasons;
+
+/** The sentence for a person: what happened, and what to do next. */
+export function reasonText(reason: Reason): string {
+  const [meaning, next] = reasons[reason];
+  return `${meaning} ${next}`;
+}
