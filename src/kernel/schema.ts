@@ -149,32 +149,29 @@ const maxProblems = 20;
 
 function visit(schema: Schema, value: unknown, path: readonly (string | number)[], out: Problem[]): void {
   if (out.length >= maxProblems) return;
-  if (schema.anyOf) {
-    visitAny(schema.anyOf, value, path, out);
-    return;
-  }
   const bad = (message: string, kind: Problem["kind"] = "value"): void => {
     out.push({ path, kind, message });
   };
-  if (schema.enum && !schema.enum.includes(value as string)) {
-    return bad(`be one of ${schema.enum.map((item) => JSON.stringify(item)).join(", ")}`);
-  }
-  if (schema.const !== undefined && value !== schema.const) return bad(`be ${JSON.stringify(schema.const)}`);
-  if (schema.type && !hasType(schema.type, value)) return bad(`be ${schema.type}`, "type");
-  if (typeof value === "string") {
-    if (schema.minLength !== undefined && value.length < schema.minLength) {
-      bad(schema.minLength === 1 ? "not be empty" : `have at least ${schema.minLength} characters`);
-    }
-    if (schema.maxLength !== undefined && value.length > schema.maxLength) {
-      bad(`have at most ${schema.maxLength} characters`);
-    }
-    if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value))
-      bad(`match ${schema.pattern}`);
-  } else if (typeof value === "number") {
+  if (schema.anyOf) visitAny(schema.anyOf, value, path, out);
+  else if (schema.enum && !schema.enum.includes(value as string)) bad(`be ${describe(schema)}`);
+  else if (schema.const !== undefined && value !== schema.const) bad(`be ${JSON.stringify(schema.const)}`);
+  else if (schema.type && !hasType(schema.type, value)) bad(`be ${schema.type}`, "type");
+  else if (typeof value === "string") visitString(schema, value, bad);
+  else if (typeof value === "number") {
     if (schema.minimum !== undefined && value < schema.minimum) bad(`be >= ${schema.minimum}`);
     if (schema.maximum !== undefined && value > schema.maximum) bad(`be <= ${schema.maximum}`);
   } else if (Array.isArray(value)) visitArray(schema, value, path, out);
   else if (schema.type === "object") visitObject(schema, value as Record<string, unknown>, path, out);
+}
+
+function visitString(schema: Schema, value: string, bad: (message: string) => void): void {
+  if (schema.minLength !== undefined && value.length < schema.minLength) {
+    bad(schema.minLength === 1 ? "not be empty" : `have at least ${schema.minLength} characters`);
+  }
+  if (schema.maxLength !== undefined && value.length > schema.maxLength) {
+    bad(`have at most ${schema.maxLength} characters`);
+  }
+  if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value)) bad(`match ${schema.pattern}`);
 }
 
 function visitArray(
@@ -190,7 +187,8 @@ function visitArray(
     out.push({ path, kind: "value", message: `have at most ${schema.maxItems} items` });
   }
   const items = schema.items;
-  if (items) value.forEach((item, index) => visit(items, item, [...path, index], out));
+  if (!items) return;
+  for (const [index, item] of value.entries()) visit(items, item, [...path, index], out);
 }
 
 function visitObject(
