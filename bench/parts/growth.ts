@@ -1,0 +1,69 @@
+// Growth: a turn should cost the same however much lies behind it.
+
+import { type Bench, inTurn } from "../bench.ts";
+import type { Client } from "../client.ts";
+import { figure, type Measured, median, reasonOf } from "../figures.ts";
+import { canSeedOnDisk, createSessions, injectMessages, seedMessages, seedSessions } from "../seed.ts";
+import { openSite, type Site, startAt } from "../site.ts";
+
+const few = 10;
+const manySessions = 100_000;
+const manyMessages = 10_000;
+const turns = 40;
+
+export async function measureGrowth(bench: Bench): Promise<void> {
+  if (bench.subject.name === "bare") return;
+  const site = await openSite(bench.workshop, bench.subject, bench.model.port);
+  const client = await site.connect();
+  await createSessions(client, 0, few);
+  const base = await turnP50(client, "agent:main:growth-base");
+  bench.say(`p50 ${base.toFixed(2)} ms at ${few} sessions`);
+
+  bench.results.set("growth.messages", await guarded(() => atManyMessages(bench, site, base)));
+  bench.results.set("growth.sessions", await guarded(() => atManySessions(bench, site, base)));
+}
+
+async function turnP50(client: Client, sessionKey: string): Promise<number> {
+  for (let index = 0; index < 5; index += 1) await client.turn(sessionKey, `warm up ${index}`);
+  return median(
+    await inTurn({ count: turns, ms: 30_000 }, (index) => client.turn(sessionKey, `message ${index}`)),
+  );
+}
+
+async function atManyMessages(bench: Bench, site: Site, base: number): Promise<Measured> {
+  const key = "agent:main:growth-long";
+  const client = await seeded(bench, site, () => seedMessages(site.place.state, key, manyMessages));
+  if (!canSeedOnDisk(bench.subject)) await client.turn(key, "the first message");
+  const count = canSeedOnDisk(bench.subject)
+    ? manyMessages
+    : (await injectMessages(client, key, manyMessages)).count;
+  bench.say(`${count} past messages`);
+  const grown = await turnP50(client, key);
+  return figure(grown / base, `${base.toFixed(1)} -> ${grown.toFixed(1)} ms at ${count} messages`);
+}
+
+async function atManySessions(bench: Bench, site: Site, base: number): Promise<Measured> {
+  const client = await seeded(bench, site, () => seedSessions(site.place.state, manySessions));
+  const count = canSeedOnDisk(bench.subject)
+    ? manySessions
+    : few + (await createSessions(client, few, manySessions)).count;
+  bench.say(`${count} sessions`);
+  const grown = await turnP50(client, "agent:main:growth-after");
+  return figure(grown / base, `${base.toFixed(1)} -> ${grown.toFixed(1)} ms at ${count} sessions`);
+}
+
+/** Seeds on disk where the subject can, with the gateway stopped meanwhile. */
+async function seeded(bench: Bench, site: Site, seed: () => Promise<number>): Promise<Client> {
+  if (!canSeedOnDisk(bench.subject)) return await site.connect();
+  await site.running.stop();
+  await seed();
+  return await (await startAt(bench.workshop, bench.subject, site.place)).connect();
+}
+
+async function guarded(work: () => Promise<Measured>): Promise<Measured> {
+  try {
+    return await work();
+  } catch (error) {
+    return { missing: reasonOf(error) };
+  }
+}
