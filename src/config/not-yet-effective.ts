@@ -1,0 +1,110 @@
+import { type ConfigPath, formatPath } from "./config-path.ts";
+
+/**
+ * What is read and checked but changes nothing yet, so that nobody relies on a setting that does not act.
+ * The longest prefix wins; `*` stands for one key. A feature that lands moves its line to `effective`.
+ */
+export const notYetEffective: readonly string[] = [
+  "gateway",
+  "discovery",
+  "channels",
+  "accessGroups",
+  "commands",
+  "messages",
+  "broadcast",
+  "session",
+  "auth",
+  "tools",
+  "approvals",
+  "browser",
+  "skills",
+  "plugins",
+  "mcp",
+  "memory",
+  "hooks",
+  "cron",
+  "secrets",
+  "security",
+  "proxy",
+  "diagnostics",
+  "canvasHost",
+  "attachments",
+  "ui",
+  "talk",
+  "audio",
+  "media",
+  "web",
+  "update",
+  "telemetry",
+  "acp",
+  "nodeHost",
+  "worktrees",
+  "fleet",
+  "agents.defaults",
+  "agents.list.*",
+  "agents.entries.*",
+];
+
+const perAgent = [
+  "identity",
+  "model",
+  "workspace",
+  "id",
+  "name",
+  "contextTokens",
+  "bootstrapMaxChars",
+  "timeoutSeconds",
+];
+
+const effective: readonly string[] = [
+  ...["mode", "port", "bind", "auth", "controlUi", "reload", "trustedProxies"].map((key) => `gateway.${key}`),
+  "channels.telegram",
+  "channels.defaults",
+  ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
+    perAgent.map((key) => `${at}.${key}`),
+  ),
+  ...["allow", "deny", "profile", "exec", "web.fetch", "fs"].map((key) => `tools.${key}`),
+  "session.dmScope",
+  "session.scope",
+  "commands.ownerAllowFrom",
+];
+
+interface Branch {
+  readonly children: Map<string, Branch>;
+  acts: boolean | undefined;
+}
+
+/** The paths that are set in `config` and have no effect yet, each as short as it can be said; in file order. */
+export function ineffectivePaths(config: unknown): string[] {
+  const table: Branch = { children: new Map(), acts: undefined };
+  for (const path of notYetEffective) branch(table, path).acts = false;
+  for (const path of effective) branch(table, path).acts = true;
+  const found: string[] = [];
+  const visit = (value: unknown, at: Branch | undefined, acts: boolean, path: ConfigPath): void => {
+    const now = at?.acts ?? acts;
+    const isLeaf = typeof value !== "object" || value === null || !at || at.children.size === 0;
+    if (isLeaf) {
+      if (!now) found.push(formatPath(path));
+      return;
+    }
+    for (const [key, member] of Object.entries(value)) {
+      const next = at.children.get(key) ?? at.children.get("*");
+      visit(member, next, now, [...path, Array.isArray(value) ? Number(key) : key]);
+    }
+  };
+  visit(config, table, true, []);
+  return found;
+}
+
+function branch(root: Branch, path: string): Branch {
+  let at = root;
+  for (const key of path.split(".")) {
+    let next = at.children.get(key);
+    if (!next) {
+      next = { children: new Map(), acts: undefined };
+      at.children.set(key, next);
+    }
+    at = next;
+  }
+  return at;
+}
