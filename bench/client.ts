@@ -1,8 +1,7 @@
 // A lean client of the gateway protocol, version 4: the same code drives ours and the peer, over the same
 // wire. It has no per-call timers; a part of the run has one deadline, and a closed socket fails all calls.
 
-import { WebSocket } from "ws";
-import { reasonOf } from "./figures.ts";
+import { LeanSocket } from "./socket.ts";
 
 interface Frame {
   readonly type: string;
@@ -35,29 +34,28 @@ const connectParams = (token: string): object => ({
 });
 
 export class Client {
-  readonly #socket: WebSocket;
+  #socket: LeanSocket | undefined;
   readonly #calls = new Map<string, Waiting>();
   readonly #turns = new Map<string, Waiting>();
+  readonly #pongs: Waiting[] = [];
+  readonly #challenged = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
   #lastId = 0;
 
-  private constructor(socket: WebSocket) {
-    this.#socket = socket;
-    socket.on("message", (data: Buffer) => this.#read(data));
-    socket.on("close", (code, reason) =>
-      this.#fail(`the gateway closed the socket (${code} ${String(reason)})`),
-    );
-    socket.on("error", (error) => this.#fail(reasonOf(error)));
+  private constructor() {
+    // Whoever waits is told; nobody waiting is no error.
+    this.#challenged.promise.catch(() => {});
   }
 
   /** Opens, waits for the challenge, connects. Rejects with the gateway's own words when it refuses. */
   static async open(port: number, token: string): Promise<Client> {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("message", () => resolve());
-      socket.once("error", reject);
-      socket.once("close", (code) => reject(new Error(`closed with ${code} before the challenge`)));
+    const client = new Client();
+    client.#socket = await LeanSocket.open(port, {
+      text: (message) => client.#read(message),
+      pong: () => client.#pongs.shift()?.resolve(undefined),
+      closed: (why) => client.#fail(why),
     });
-    const client = new Client(socket);
+    await client.#challenged.promise;
     await client.call("connect", connectParams(token));
     return client;
   }
@@ -66,7 +64,7 @@ export class Client {
     const id = String(++this.#lastId);
     return new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject });
-      this.#socket.send(JSON.stringify({ type: "req", id, method, params }));
+      this.#socket?.send(JSON.stringify({ type: "req", id, method, params }));
     });
   }
 
@@ -86,34 +84,25 @@ export class Client {
   }
 
   /** The time that one WebSocket ping takes to be answered, in ms. */
-  ping(): Promise<number> {
+  async ping(): Promise<number> {
     const startedAt = performance.now();
-    return new Promise((resolve, reject) => {
-      const pong = (): void => {
-        this.#socket.off("close", closed);
-        resolve(performance.now() - startedAt);
-      };
-      const closed = (): void => {
-        this.#socket.off("pong", pong);
-        reject(new Error("the gateway closed the socket"));
-      };
-      this.#socket.once("pong", pong);
-      this.#socket.once("close", closed);
-      this.#socket.ping();
+    await new Promise((resolve, reject) => {
+      this.#pongs.push({ resolve, reject });
+      this.#socket?.ping();
     });
+    return performance.now() - startedAt;
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#socket.once("close", () => resolve());
-      this.#socket.close();
-    });
+  async close(): Promise<void> {
+    this.#socket?.close();
+    await this.#closed.promise;
   }
 
-  #read(data: Buffer): void {
-    const frame = JSON.parse(data.toString()) as Frame;
+  #read(message: string): void {
+    const frame = JSON.parse(message) as Frame;
     if (frame.type === "res") this.#answer(frame);
     else if (frame.event === "chat") this.#chat(frame.payload as ChatEvent);
+    else if (frame.event === "connect.challenge") this.#challenged.resolve();
   }
 
   #answer(frame: Frame): void {
@@ -134,8 +123,12 @@ export class Client {
   }
 
   #fail(why: string): void {
-    for (const waiting of [...this.#calls.values(), ...this.#turns.values()]) waiting.reject(new Error(why));
+    const error = new Error(why);
+    const waiting = [...this.#calls.values(), ...this.#turns.values(), ...this.#pongs.splice(0)];
     this.#calls.clear();
     this.#turns.clear();
+    this.#challenged.reject(error);
+    this.#closed.resolve();
+    for (const { reject } of waiting) reject(error);
   }
 }

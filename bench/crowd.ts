@@ -13,10 +13,10 @@ export interface CrowdReport {
   readonly failure: string | null;
 }
 
-const port = Number(process.env["BENCH_PORT"]);
-const token = process.env["BENCH_TOKEN"] ?? "";
-const count = Number(process.env["BENCH_COUNT"]);
-const isHolding = process.env["BENCH_MODE"] === "hold";
+const port = Number(process.env.BENCH_PORT);
+const token = process.env.BENCH_TOKEN ?? "";
+const count = Number(process.env.BENCH_COUNT);
+const isHolding = process.env.BENCH_MODE === "hold";
 
 let opened = 0;
 let failure: string | null = null;

@@ -17,7 +17,7 @@ interface Health {
   readonly eventLoop?: { readonly delayMaxMs?: number };
 }
 
-const client = await Client.open(Number(process.env["BENCH_PORT"]), process.env["BENCH_TOKEN"] ?? "");
+const client = await Client.open(Number(process.env.BENCH_PORT), process.env.BENCH_TOKEN ?? "");
 let pings = 0;
 let longestMs = 0;
 let reportedMs: number | null = null;

@@ -100,7 +100,7 @@ async function writePlugin(folder: string, id: string): Promise<void> {
 /** Only what a process needs: the caller's own settings and keys must not reach the gateways. */
 function environment(place: Place): Record<string, string> {
   return {
-    PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+    PATH: process.env.PATH ?? "/usr/bin:/bin",
     HOME: place.folder,
     TMPDIR: place.folder,
     OPENCLAW_STATE_DIR: place.state,
@@ -139,8 +139,8 @@ export async function ourSubject(build: boolean): Promise<Subject> {
   const entry = path.join(repository, "openclaw.mjs");
   if (!existsSync(entry)) throw new Error("openclaw.mjs is not there yet");
   const pack = readPackage(path.join(repository, "package.json"));
-  if (build && pack.scripts?.["build"] !== undefined) {
-    const env = { PATH: process.env["PATH"] ?? "", HOME: homedir() };
+  if (build && pack.scripts?.build !== undefined) {
+    const env = { PATH: process.env.PATH ?? "", HOME: homedir() };
     await runOnce({ file: "npm", args: ["run", "build"], env, folder: repository }, 120_000);
   }
   return nodeSubject("ours", pack.version ?? "0", process.execPath, entry);
@@ -149,7 +149,7 @@ export async function ourSubject(build: boolean): Promise<Subject> {
 /** The peer, installed once into a cache folder outside the repository and only ever run, never read. */
 export async function peerSubject(): Promise<Subject> {
   const cache =
-    process.env["OPENCLAW_BENCH_CACHE"] ?? path.join(homedir(), ".cache", "openclaw-bench", peerVersion);
+    process.env.OPENCLAW_BENCH_CACHE ?? path.join(homedir(), ".cache", "openclaw-bench", peerVersion);
   if (cache.startsWith(repository + path.sep))
     throw new Error("OPENCLAW_BENCH_CACHE must lie outside the repository");
   const folder = path.join(cache, "node_modules", "openclaw");
@@ -157,7 +157,7 @@ export async function peerSubject(): Promise<Subject> {
   const { version, bin } = readPackage(path.join(folder, "package.json"));
   if (version !== peerVersion)
     throw new Error(`the cache holds openclaw ${version}, not ${peerVersion}: empty ${cache}`);
-  const entry = typeof bin === "string" ? bin : bin?.["openclaw"];
+  const entry = typeof bin === "string" ? bin : bin?.openclaw;
   if (entry === undefined) throw new Error("the peer's package names no command");
   return nodeSubject(
     "peer",
@@ -171,7 +171,7 @@ async function installPeer(cache: string): Promise<void> {
   await mkdir(cache, { recursive: true });
   await writeFile(path.join(cache, "package.json"), '{"private":true}\n');
   // The peer's own install step refuses an older Node, so this Node comes first on PATH.
-  const env = { PATH: `${path.dirname(process.execPath)}:${process.env["PATH"] ?? ""}`, HOME: homedir() };
+  const env = { PATH: `${path.dirname(process.execPath)}:${process.env.PATH ?? ""}`, HOME: homedir() };
   const args = ["install", "--no-audit", "--no-fund", `openclaw@${peerVersion}`, "node@24"];
   await runOnce({ file: "npm", args, env, folder: cache }, 300_000);
 }

@@ -109,7 +109,7 @@ async function measureModelAlone(bench: Bench, site: Site): Promise<void> {
   const times = await inTurn({ count: sequential, ms: 10_000 }, () => callModel(model.port));
   const note = "the model call alone";
   results.set("turn.p50", figure(percentile(times, 0.5), note));
-  results.set("turn.p95", figure(percentile(times, 0.95), note));
+  results.set("turn.p95", figure(percentile(times, 0.95)));
   const pinger = await startPinger(bench, site);
   const before = process.cpuUsage();
   const rate = await atOnce(sessions, { count: 5_000, ms: 10_000 }, () => callModel(model.port));
