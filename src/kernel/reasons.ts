@@ -47,6 +47,19 @@ export const reasons = {
     "Connect with the scope named in the error.",
   ],
 
+  "channels.webhook_secret_missing": [
+    "The request does not carry the platform's webhook secret.",
+    "Nothing to do if you did not send it: only the chat platform may call this path.",
+  ],
+  "channels.webhook_secret_mismatch": [
+    "The request carries a wrong webhook secret.",
+    "If the platform sent it, restart the channel: it registers the webhook with the configured secret again.",
+  ],
+  "channels.webhook_body_too_large": [
+    "The request is larger than any message of this platform.",
+    "Nothing to do: the platform never sends one.",
+  ],
+
   "access.channel_disabled": ["The channel is turned off.", "Set channels.<id>.enabled to true."],
   "access.dm_disabled": [
     "Direct messages are turned off for this channel.",

@@ -1,0 +1,189 @@
+import type { Update } from "grammy/types";
+import type {
+  Channel,
+  ChannelHost,
+  ChannelStatus,
+  Conversation,
+  OutboundMessage,
+  SendResult,
+  Webhook,
+} from "../../delivery/channel.ts";
+import { type Json, sleep } from "../../kernel/mod.ts";
+import type { ChannelDeps } from "../mod.ts";
+import { backoffMs } from "./backoff.ts";
+import { ApiFault, type BotApi, openBotApi } from "./bot-api.ts";
+import { troubleOf } from "./connection.ts";
+import { type BotIdentity, inboundOf } from "./inbound.ts";
+import { sendMessage } from "./outbound.ts";
+import { poll, startPosition } from "./polling.ts";
+import type { TelegramAccount } from "./settings.ts";
+import { TypingNotes } from "./typing.ts";
+import { keepWebhook, removeWebhook, TelegramReceiver } from "./webhook.ts";
+
+const callDeadlineMs = 15_000;
+/** A connection that works is reported again this often, for its time of last contact. */
+const reportEveryMs = 30_000;
+
+/** One Telegram bot. */
+export function openTelegram(account: string, settings: TelegramAccount, deps: ChannelDeps): Channel {
+  return new TelegramChannel(account, settings, deps);
+}
+
+class TelegramChannel implements Channel {
+  readonly id = "telegram";
+  readonly account: string;
+  readonly limits: { readonly textChars: number };
+  readonly webhook?: Webhook;
+  readonly #settings: TelegramAccount;
+  readonly #deps: ChannelDeps;
+  readonly #api: BotApi;
+  readonly #typing: TypingNotes;
+  readonly #stopping = new AbortController();
+  readonly #receiver: TelegramReceiver | undefined;
+  readonly #position = startPosition();
+  #host: ChannelHost | undefined;
+  #identity: BotIdentity | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #state: ChannelStatus["state"] = "stopped";
+  #reportedAtMs = 0;
+
+  constructor(account: string, settings: TelegramAccount, deps: ChannelDeps) {
+    this.account = account;
+    this.limits = { textChars: settings.textChunkLimit };
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#api = openBotApi(settings, deps.clock);
+    this.#typing = new TypingNotes(this.#api, deps.clock);
+    if (settings.mode !== "polling") {
+      this.#receiver = new TelegramReceiver(settings.mode, (update) => this.#handle(update));
+      this.webhook = this.#receiver;
+    }
+  }
+
+  start(host: ChannelHost): Promise<void> {
+    if (this.#host) throw new Error(`telegram account ${this.account} was started before; open it again`);
+    this.#host = host;
+    this.#report("starting");
+    return new Promise((resolve) => {
+      this.#running = this.#run(resolve);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#receiver?.close();
+    await this.#running;
+    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+  }
+
+  send(message: OutboundMessage): Promise<SendResult> {
+    return sendMessage(this.#api, this.#settings, message);
+  }
+
+  typing(conversation: Conversation): void {
+    this.#typing.show(conversation);
+  }
+
+  /** Connects again and again until stopped. `attempted` is called when the first attempt has ended. */
+  async #run(attempted: () => void): Promise<void> {
+    const { signal } = this.#stopping;
+    const { clock } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        this.#identity = await this.#whoAmI(signal);
+        await this.#receive(signal, attempted);
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#failures += 1;
+        const trouble = troubleOf(error, backoffMs(this.#failures, this.#deps.random));
+        if (!(error instanceof ApiFault)) this.#log("an error of our own", error);
+        this.#report(trouble.state, trouble.detail);
+        attempted();
+        await sleep(clock, trouble.waitMs, signal);
+      }
+    }
+    attempted();
+  }
+
+  async #whoAmI(signal: AbortSignal): Promise<BotIdentity> {
+    const me = await this.#api.call("getMe", { deadlineMs: callDeadlineMs, signal }, (bot, abort) =>
+      bot.getMe(abort),
+    );
+    return { id: me.id, username: me.username };
+  }
+
+  async #receive(signal: AbortSignal, attempted: () => void): Promise<void> {
+    const answered = () => {
+      this.#failures = 0;
+      this.#answered();
+      attempted();
+    };
+    const { mode } = this.#settings;
+    if (mode !== "polling") {
+      this.#receiver?.open();
+      return keepWebhook(mode, { api: this.#api, clock: this.#deps.clock, signal, answered });
+    }
+    await removeWebhook(this.#api, signal);
+    await poll(this.#position, {
+      ...this.#deps,
+      api: this.#api,
+      signal,
+      handle: (update) => this.#handle(update),
+      answered,
+      notStored: () =>
+        this.#report(
+          "reconnecting",
+          "a message could not be stored; Telegram keeps it and it is fetched again soon",
+        ),
+    });
+  }
+
+  /** Resolves when the update is dealt with; rejects when it could not be stored. */
+  async #handle(update: Update): Promise<void> {
+    if (!this.#identity || !this.#host) throw new Error("telegram: not connected yet");
+    let message: ReturnType<typeof inboundOf>;
+    try {
+      message = inboundOf(update, this.#identity, this.account);
+    } catch (error) {
+      // An update that we cannot read will not get better: it is let go, so that it does not block its chat for ever.
+      this.#log("an update could not be read and was skipped", error, { updateId: update.update_id });
+      return;
+    }
+    if (message) await this.#host.accept(message);
+    const query = update.callback_query;
+    if (query) this.#settleButton(query.id);
+  }
+
+  /** Stops the button's spinner; nothing depends on it. */
+  #settleButton(queryId: string): void {
+    this.#api
+      .call("answerCallbackQuery", { deadlineMs: callDeadlineMs }, (bot, signal) =>
+        bot.answerCallbackQuery(queryId, {}, signal),
+      )
+      .catch(() => {});
+  }
+
+  #answered(): void {
+    const due = this.#deps.clock.now() - this.#reportedAtMs >= reportEveryMs;
+    if (this.#state !== "connected" || due) this.#report("connected");
+  }
+
+  #report(state: ChannelStatus["state"], detail?: string): void {
+    const now = this.#deps.clock.now();
+    this.#state = state;
+    this.#reportedAtMs = now;
+    this.#host?.report({
+      state,
+      ...(detail === undefined ? {} : { detail }),
+      ...(state === "connected" ? { lastConfirmedAtMs: now } : {}),
+      ...(this.#identity ? { identity: `@${this.#identity.username}` } : {}),
+    });
+  }
+
+  /** Only an error's class is logged: its message may hold the request's URL, and with it the token. */
+  #log(what: string, error: unknown, fields: Readonly<Record<string, Json>> = {}): void {
+    const kind = error instanceof Error ? error.name : typeof error;
+    this.#deps.log("error", `telegram ${this.account}: ${what}`, { ...fields, error: kind });
+  }
+}

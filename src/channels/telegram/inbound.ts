@@ -1,0 +1,216 @@
+import type { Message, MessageEntity, MessageOrigin, Update, User } from "grammy/types";
+import type { Conversation, InboundMessage, Sender } from "../../delivery/channel.ts";
+
+/** Our own account, as getMe gave it. */
+export interface BotIdentity {
+  readonly id: number;
+  readonly username: string;
+}
+
+/** Longest text handed in, UTF-16 units; Telegram's own limit is 4096 for a message, rich ones hold more. */
+export const maxInboundTextChars = 65_536;
+
+/** What a button of ours carries before its command. */
+export const commandPrefix = "cmd:";
+
+const maxNameChars = 128;
+
+/**
+ * The message in an update, or undefined for everything that is not a new message of a person to us: edits,
+ * channel posts, reactions, service messages. Only what Telegram itself vouches for decides who and where.
+ */
+export function inboundOf(update: Update, bot: BotIdentity, account: string): InboundMessage | undefined {
+  if (update.callback_query) return fromButton(update, bot, account);
+  const message = update.message;
+  // A service message ("topic created", "member joined") has no content and never wakes anybody (attack A-070).
+  const content = message && contentOf(message);
+  if (!message || content === undefined) return undefined;
+  const foreign = foreignAuthor(message);
+  const quoted = foreign === undefined ? quotedOf(message, bot) : { author: foreign, text: content };
+  return {
+    channel: "telegram",
+    account,
+    eventId: String(update.update_id),
+    conversation: conversationOf(message),
+    sender: senderOf(message),
+    // Words that somebody else wrote are never handed in as the sender's own: a forwarded "/approve" is no command.
+    text: foreign === undefined ? cut(content, maxInboundTextChars) : "[forwarded message]",
+    messageId: String(message.message_id),
+    ...(message.date > 0 ? { sentAtMs: message.date * 1000 } : {}),
+    mentionsBot: foreign === undefined && mentions(message, bot),
+    repliesToBot: foreign === undefined && repliesTo(message, bot),
+    ...(quoted ? { quoted: { author: quoted.author, text: cut(quoted.text, maxInboundTextChars) } } : {}),
+    isBot: message.sender_chat === undefined && message.from?.is_bot === true,
+  };
+}
+
+/**
+ * A click on a button of ours reads as if the clicking user had typed the command. It gives no more authority than
+ * that: any client can send any callback data, so the data is only ever a text (attack A-068).
+ */
+function fromButton(update: Update, bot: BotIdentity, account: string): InboundMessage | undefined {
+  const query = update.callback_query;
+  const message = query?.message;
+  if (!query?.data?.startsWith(commandPrefix) || !message) return undefined;
+  if ("from" in message && message.from && message.from.id !== bot.id) return undefined;
+  return {
+    channel: "telegram",
+    account,
+    eventId: String(update.update_id),
+    conversation: conversationOf(message),
+    sender: person(query.from),
+    text: query.data.slice(commandPrefix.length),
+    messageId: String(message.message_id),
+    mentionsBot: false,
+    repliesToBot: true,
+    isBot: query.from.is_bot,
+  };
+}
+
+type Placed = Pick<Message, "chat"> & Partial<Pick<Message, "is_topic_message" | "message_thread_id">>;
+
+function conversationOf(message: Placed): Conversation {
+  const { chat } = message;
+  // Outside of forums message_thread_id only names a chain of replies, which is no conversation of its own.
+  const thread = message.is_topic_message ? message.message_thread_id : undefined;
+  return {
+    kind: chat.type === "private" ? "direct" : chat.type === "channel" ? "channel" : "group",
+    id: String(chat.id),
+    ...(thread === undefined ? {} : { threadId: String(thread) }),
+  };
+}
+
+function senderOf(message: Message): Sender {
+  const chat = message.sender_chat;
+  if (chat) {
+    // An anonymous administrator or a linked channel: `from` is then a stand-in account that all of them share,
+    // so the id is one that no allowlist of users can hold.
+    return { id: `chat:${chat.id}`, proof: "none", claimedName: name(chat.title ?? chat.username ?? "") };
+  }
+  return message.from ? person(message.from) : { id: "", proof: "none" };
+}
+
+function person(user: User): Sender {
+  return { id: String(user.id), proof: "platform", claimedName: name(fullName(user)) };
+}
+
+/** Label of who wrote the content, when that is not the sender: a forward, or a text made by an inline bot. */
+function foreignAuthor(message: Message): string | undefined {
+  if (message.forward_origin) return originLabel(message.forward_origin);
+  if (message.via_bot) return userLabel(message.via_bot);
+  return undefined;
+}
+
+function quotedOf(message: Message, bot: BotIdentity): { author: string; text: string } | undefined {
+  const reply = message.reply_to_message;
+  const external = message.external_reply;
+  const text = message.quote?.text ?? (reply && contentOf(reply as Message));
+  if (text === undefined) return undefined;
+  if (external) return { author: originLabel(external.origin), text };
+  if (!reply) return { author: "unknown", text };
+  if (reply.forward_origin) return { author: originLabel(reply.forward_origin), text };
+  if (reply.sender_chat) return { author: chatLabel(reply.sender_chat), text };
+  if (reply.from?.id === bot.id) return { author: `@${bot.username}`, text };
+  return { author: reply.from ? userLabel(reply.from) : "unknown", text };
+}
+
+function repliesTo(message: Message, bot: BotIdentity): boolean {
+  const reply = message.reply_to_message;
+  // In a forum every plain message "replies" to the service message that opened its topic, often ours.
+  return reply?.from?.id === bot.id && contentOf(reply as Message) !== undefined;
+}
+
+/** True when Telegram marked a mention of our account outside of quoted and code passages. */
+function mentions(message: Message, bot: BotIdentity): boolean {
+  const text = message.text ?? message.caption ?? "";
+  const entities = message.entities ?? message.caption_entities ?? [];
+  const aside = entities.filter((entity) => asideTypes.has(entity.type));
+  return entities.some(
+    (entity) =>
+      isOurs(entity, text, bot) &&
+      !aside.some((block) => block.offset <= entity.offset && entity.offset < block.offset + block.length),
+  );
+}
+
+const asideTypes: ReadonlySet<string> = new Set(["blockquote", "expandable_blockquote", "code", "pre"]);
+
+function isOurs(entity: MessageEntity, text: string, bot: BotIdentity): boolean {
+  if (entity.type === "text_mention") return entity.user.id === bot.id;
+  // Offsets count UTF-16 units, as slice does.
+  const marked = text.slice(entity.offset, entity.offset + entity.length).toLowerCase();
+  const handle = `@${bot.username.toLowerCase()}`;
+  if (entity.type === "mention") return marked === handle;
+  if (entity.type === "bot_command")
+    return marked.endsWith(handle) && marked.indexOf("@") === marked.length - handle.length;
+  return false;
+}
+
+/** What the message says, or a note in brackets for what it shows; undefined for a service message. */
+function contentOf(message: Message): string | undefined {
+  const text = message.text ?? message.caption;
+  if (text !== undefined) return text;
+  for (const [key, note] of mediaNotes) if (message[key] !== undefined) return note;
+  return undefined;
+}
+
+// An animation is also a document, a venue also a location: the first that fits names it.
+const mediaNotes: readonly (readonly [keyof Message, string])[] = [
+  ["rich_message", "[rich message]"],
+  ["photo", "[photo]"],
+  ["live_photo", "[photo]"],
+  ["video", "[video]"],
+  ["animation", "[animation]"],
+  ["voice", "[voice message]"],
+  ["audio", "[audio]"],
+  ["video_note", "[video message]"],
+  ["sticker", "[sticker]"],
+  ["document", "[document]"],
+  ["paid_media", "[paid media]"],
+  ["story", "[story]"],
+  ["contact", "[contact]"],
+  ["venue", "[place]"],
+  ["location", "[location]"],
+  ["poll", "[poll]"],
+  ["checklist", "[checklist]"],
+  ["dice", "[dice]"],
+  ["game", "[game]"],
+];
+
+function originLabel(origin: MessageOrigin): string {
+  switch (origin.type) {
+    case "user":
+      return userLabel(origin.sender_user);
+    case "hidden_user":
+      return name(origin.sender_user_name);
+    case "chat":
+      return chatLabel(origin.sender_chat);
+    case "channel":
+      return chatLabel(origin.chat);
+    default:
+      return "unknown";
+  }
+}
+
+function userLabel(user: User): string {
+  return `${name(fullName(user))} (telegram:${user.id})`;
+}
+
+function chatLabel(chat: { readonly id: number; readonly title?: string | undefined }): string {
+  return `${name(chat.title ?? "")} (telegram:${chat.id})`;
+}
+
+function fullName(user: User): string {
+  return user.last_name ? `${user.first_name} ${user.last_name}` : user.first_name;
+}
+
+/** A name somebody chose: on one line, and short. */
+function name(text: string): string {
+  return cut(text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, " "), maxNameChars);
+}
+
+/** At most `limit` UTF-16 units, never half a surrogate pair. */
+function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const last = text.charCodeAt(limit - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit);
+}

@@ -1,0 +1,127 @@
+import type { Api } from "grammy";
+import type { OutboundMessage, SendResult } from "../../delivery/channel.ts";
+import { type ApiFailure, ApiFault, type BotApi, failureText } from "./bot-api.ts";
+import { telegramHtml } from "./html.ts";
+import { commandPrefix } from "./inbound.ts";
+import type { TelegramAccount } from "./settings.ts";
+
+/** Telegram's own limits. */
+const maxTextChars = 4096;
+const maxCallbackBytes = 64;
+const maxLabelChars = 64;
+
+const sendDeadlineMs = 30_000;
+const retryAfterMs = 5_000;
+
+/** Sends one message: formatted where that works, plain where Telegram cannot read our formatting. */
+export async function sendMessage(
+  api: BotApi,
+  account: TelegramAccount,
+  message: OutboundMessage,
+): Promise<SendResult> {
+  const text = textOf(message);
+  if (text.trim() === "") return { outcome: "rejected", detail: "the message has no text" };
+  const html = telegramHtml(text);
+  try {
+    return await post(api, account, message, html ?? text, html !== undefined);
+  } catch (error) {
+    if (html === undefined || !isUnreadable(error)) return resultOf(error);
+  }
+  try {
+    return await post(api, account, message, text, false);
+  } catch (error) {
+    return resultOf(error);
+  }
+}
+
+async function post(
+  api: BotApi,
+  account: TelegramAccount,
+  message: OutboundMessage,
+  text: string,
+  formatted: boolean,
+): Promise<SendResult> {
+  const { conversation } = message;
+  const thread = threadOf(conversation.threadId);
+  const buttons = buttonsOf(message);
+  const replyTo = Number(message.replyToMessageId);
+  const other: Parameters<Api["sendMessage"]>[2] = {
+    ...(formatted ? { parse_mode: "HTML" } : {}),
+    ...(account.linkPreview ? {} : { link_preview_options: { is_disabled: true } }),
+    ...(thread === undefined ? {} : { message_thread_id: thread }),
+    // The message that is answered may be gone by now; the answer is still wanted.
+    ...(Number.isSafeInteger(replyTo) && replyTo > 0
+      ? { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }
+      : {}),
+    ...(buttons.length > 0 ? { reply_markup: { inline_keyboard: buttons } } : {}),
+  };
+  const sent = await api.call("sendMessage", { deadlineMs: sendDeadlineMs }, (bot, signal) =>
+    bot.sendMessage(conversation.id, text, other, signal),
+  );
+  return { outcome: "sent", platformId: String(sent.message_id) };
+}
+
+/** Telegram refuses the number of a forum's General topic, which it leaves out of messages too. */
+export function threadOf(threadId: string | undefined): number | undefined {
+  const thread = Number(threadId);
+  return threadId !== undefined && Number.isSafeInteger(thread) && thread > 1 ? thread : undefined;
+}
+
+type Choice = NonNullable<OutboundMessage["choices"]>[number];
+
+function fitsButton(choice: Choice): boolean {
+  return Buffer.byteLength(commandPrefix + choice.command) <= maxCallbackBytes && choice.label.trim() !== "";
+}
+
+function buttonsOf(message: OutboundMessage): { text: string; callback_data: string }[][] {
+  return (message.choices ?? [])
+    .filter(fitsButton)
+    .map((choice) => [
+      { text: choice.label.slice(0, maxLabelChars), callback_data: commandPrefix + choice.command },
+    ]);
+}
+
+/** The text, and a line to type for each choice that is too long for a button. */
+function textOf(message: OutboundMessage): string {
+  const typed = (message.choices ?? [])
+    .filter((choice) => !fitsButton(choice))
+    .map((choice) => `\n${choice.label}: \`${choice.command}\``)
+    .join("");
+  if (typed === "") return message.text;
+  const room = Math.max(0, maxTextChars - typed.length - 1);
+  const text = message.text.length > room ? `${message.text.slice(0, Math.max(0, room - 1))}…` : message.text;
+  return `${text}\n${typed}`;
+}
+
+function isUnreadable(error: unknown): boolean {
+  if (!(error instanceof ApiFault) || error.failure.kind !== "answer") return false;
+  return error.failure.code === 400 && /can't parse entities|entit/i.test(error.failure.description);
+}
+
+function resultOf(error: unknown): SendResult {
+  if (error instanceof ApiFault) return sendOutcome(error.failure);
+  return { outcome: "unknown", detail: "sending ended in an unexpected error" };
+}
+
+/** What a failed send means for the outbox: sure that it was not sent, or not sure. */
+export function sendOutcome(failure: ApiFailure): SendResult {
+  const detail = failureText(failure);
+  if (failure.kind === "network") {
+    return failure.reached ? { outcome: "unknown", detail } : { outcome: "retry", retryAfterMs, detail };
+  }
+  const { code } = failure;
+  if (code === 429) return { outcome: "retry", retryAfterMs: failure.retryAfterMs ?? retryAfterMs, detail };
+  // A gateway in between gave up waiting: whoever stands behind it may have sent the message.
+  if (code === 502 || code === 504) return { outcome: "unknown", detail };
+  if (code >= 500) return { outcome: "retry", retryAfterMs, detail };
+  return { outcome: "rejected", detail: rejectedText(code, failure, detail) };
+}
+
+function rejectedText(code: number, failure: ApiFailure, detail: string): string {
+  if (code === 401) return `${detail}: the bot token was revoked or is wrong; get a new one from @BotFather`;
+  if (code === 403) return `${detail}: the person or group has to start or re-add the bot`;
+  if (failure.kind === "answer" && /upgraded to a supergroup/i.test(failure.description)) {
+    return `${detail}: the chat has a new id; list that one in channels.telegram.groups`;
+  }
+  return detail;
+}
