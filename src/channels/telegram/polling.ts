@@ -25,7 +25,7 @@ export interface PollOptions {
   readonly signal: AbortSignal;
   /** Resolves when the update's outcome is on disk; rejects when it is not, and Telegram must keep it. */
   handle(update: Update): Promise<void>;
-  /** Called after each answered poll. */
+  /** Called after each answered poll, unless what it brought cannot be stored. */
   answered(): void;
   /** Called before waiting because an update could not be stored. */
   notStored(): void;
@@ -47,8 +47,10 @@ export async function poll(position: PollPosition, options: PollOptions): Promis
     const began = clock.monotonic();
     const updates = await fetchUpdates(position, timeout, options);
     if (updates === undefined) break;
-    options.answered();
+    // After a message could not be stored, an answer alone does not mean that all is well again.
+    if (failures === 0) options.answered();
     const stored = await handIn(position, updates, options);
+    if (stored && failures > 0) options.answered();
     failures = stored ? 0 : failures + 1;
     if (signal.aborted) break;
     if (!stored) {

@@ -5,6 +5,12 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 const maxAnswerBytes = 16 * 1024 * 1024;
 
 /**
+ * An idle connection is given up after this long. On one that a firewall has dropped meanwhile, a send would end
+ * without an answer, and so as unknown, although nothing was wrong with it.
+ */
+const idleMs = 10_000;
+
+/**
  * A call that got no answer. It carries only a short code, never the address: the bot token is part of every
  * Bot API URL, so the message of an ordinary network error would print it (attack A-193).
  */
@@ -48,7 +54,8 @@ export interface Transport {
  */
 export function openTransport(apiRoot: string): Transport {
   const secure = apiRoot.startsWith("https:");
-  const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+  const options = { keepAlive: true, timeout: idleMs };
+  const agent = secure ? new HttpsAgent(options) : new HttpAgent(options);
   const send = secure ? httpsRequest : httpRequest;
   const connected = secure ? "secureConnect" : "connect";
 

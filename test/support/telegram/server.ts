@@ -39,6 +39,8 @@ export interface FakeTelegramOptions {
   readonly token?: string;
   readonly port?: number;
   readonly username?: string;
+  /** False: each connection serves one call. Otherwise a client that is cut off may hold a dead idle connection. */
+  readonly keepAlive?: boolean;
 }
 
 interface Call {
@@ -73,6 +75,7 @@ export class FakeTelegram {
   readonly #webhook: WebhookCaller;
   #nextUpdateId = 7001;
   #nextMessageId = 1;
+  #port = 0;
   #endPoll: (() => void) | undefined;
   /** False: every token is refused, as after a revocation. */
   tokenIsValid = true;
@@ -82,6 +85,7 @@ export class FakeTelegram {
     this.bot = { id: Number(this.token.split(":")[0]), username: options.username ?? "house_bot" };
     this.#webhook = new WebhookCaller(this.queue, () => this.#changed());
     this.#server = createServer((request, response) => {
+      if (options.keepAlive === false) response.shouldKeepAlive = false;
       this.#serve(request, response).catch(() => response.destroy());
     });
     this.#server.on("connection", (socket) => {
@@ -98,7 +102,8 @@ export class FakeTelegram {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const address = this.#server.address() as AddressInfo | null;
+    return `http://127.0.0.1:${address?.port ?? this.#port}`;
   }
 
   get webhookUrl(): string {
@@ -137,6 +142,19 @@ export class FakeTelegram {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Nobody is listening any more; {@link resume} comes back on the same port. */
+  async suspend(): Promise<void> {
+    this.#port = (this.#server.address() as AddressInfo).port;
+    this.#server.close();
+    this.cutConnections();
+    await once(this.#server, "close");
+  }
+
+  async resume(): Promise<void> {
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
+  }
+
   /** Resolves once `condition` holds; looked at after every call and delivery. */
   async until(condition: () => boolean): Promise<void> {
     if (condition()) return;
@@ -166,9 +184,7 @@ export class FakeTelegram {
 
   async close(): Promise<void> {
     this.#webhook.close();
-    this.#server.close();
-    this.cutConnections();
-    await once(this.#server, "close");
+    if (this.#server.listening) await this.suspend();
   }
 
   #changed(): void {
