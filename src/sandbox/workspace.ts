@@ -1,0 +1,274 @@
+import type { Stats } from "node:fs";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, open, opendir, rename, unlink } from "node:fs/promises";
+import { InputError, type Random } from "../kernel/mod.ts";
+import { codeOf, type Folder, MissingFolder, openRootFolder, walk } from "./folder.ts";
+import type { Workspace } from "./tool.ts";
+import { parseWorkspacePath, showPath } from "./workspace-path.ts";
+
+/** A workspace on this host. */
+export interface HostWorkspace extends Workspace {
+  /**
+   * Opens a folder for a command to start in. `path` is what to hand to the spawn: on Linux it leads through the
+   * descriptor, so the command starts in the folder that was checked, whatever its name means by then.
+   */
+  openFolder(path: string): Promise<{ readonly path: string; close(): Promise<void> }>;
+  close(): Promise<void>;
+}
+
+/** Moments between a check and its use, where a test lets the attacker move. */
+export type WorkspaceStep = "resolved" | "checked" | "staged";
+
+export interface WorkspaceDeps {
+  readonly random: Random;
+  readonly onStep?: (step: WorkspaceStep, path: string) => void | Promise<void>;
+}
+
+const maxListedNames = 100_000;
+const noFollow = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/**
+ * Opens the folder `root` (which must exist) as a workspace. All symbolic links below the root are refused, also
+ * those that stay inside: one rule without exceptions is one that holds. Removing a link itself is allowed.
+ */
+export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<HostWorkspace> {
+  const rootFolder = await openRootFolder(root);
+  const rootPath = await rootFolder.whereabouts();
+
+  /** Runs `use` in the folder that holds the last name of `path`. */
+  async function inParent<T>(
+    path: string,
+    create: boolean,
+    use: (folder: Folder, name: string) => Promise<T>,
+  ): Promise<T> {
+    const names = parse(path);
+    const name = names.at(-1);
+    if (name === undefined) throw new InputError(`${showPath(path)} is the workspace itself, not a file.`);
+    return inFolder(path, names.slice(0, -1), create, (folder) => use(folder, name));
+  }
+
+  async function inFolder<T>(
+    path: string,
+    names: readonly string[],
+    create: boolean,
+    use: (folder: Folder) => Promise<T>,
+  ): Promise<T> {
+    const folder = await walk(rootFolder, names, { create, path });
+    try {
+      await deps.onStep?.("resolved", path);
+      await confirmPlace(folder, names, path);
+      const result = await use(folder);
+      await folder.verify();
+      return result;
+    } finally {
+      await folder.close();
+    }
+  }
+
+  // A folder that was moved away after it was opened keeps its descriptor: asking the kernel where it is now stops
+  // an attacker who carries an opened folder out of the workspace.
+  async function confirmPlace(folder: Folder, names: readonly string[], path: string): Promise<void> {
+    await folder.verify();
+    const expected = [await rootFolder.whereabouts(), ...names].join("/");
+    if ((await folder.whereabouts()) !== expected) throw changed(path);
+  }
+
+  function parse(path: string): readonly string[] {
+    // The root may be named as it was given, or as it really is.
+    if (root !== rootPath && (path === root || path.startsWith(`${root}/`)))
+      return parseWorkspacePath(root, path);
+    return parseWorkspacePath(rootPath, path);
+  }
+
+  return {
+    root: rootPath,
+
+    read: (path, maxBytes) =>
+      inParent(path, false, async (folder, name) => {
+        const before = await look(folder, name);
+        requireFile(before, path);
+        await deps.onStep?.("checked", path);
+        const handle = await openFile(folder, name, path);
+        try {
+          const stat = await handle.stat();
+          requireFile(stat, path);
+          if (!sameFile(before, stat)) throw changed(path);
+          return await readAtMost(handle, maxBytes, stat.size);
+        } finally {
+          await handle.close();
+        }
+      }),
+
+    async list(path, limit) {
+      const names: string[] = [];
+      await inFolder(path, parse(path), false, async (folder) => {
+        for await (const entry of await opendir(folder.at(""))) {
+          names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
+          if (names.length >= maxListedNames) break;
+        }
+      });
+      return names.sort().slice(0, limit);
+    },
+
+    write: (path, bytes) =>
+      inParent(path, true, async (folder, name) => {
+        const before = await look(folder, name);
+        if (before) requireFile(before, path);
+        await deps.onStep?.("checked", path);
+        const temporary = `.openclaw-${deps.random.bytes(12).toString("hex")}.tmp`;
+        try {
+          // Kept: what made the file executable. Not kept: other users' right to read what the agent writes.
+          await stage(folder.at(temporary), bytes, 0o600 | ((before?.mode ?? 0) & 0o111));
+          await deps.onStep?.("staged", path);
+          await folder.verify();
+          const now = await look(folder, name);
+          if (before ? !now || !sameFile(before, now) : now !== undefined) throw changed(path);
+          await rename(folder.at(temporary), folder.at(name));
+        } catch (error) {
+          await unlink(folder.at(temporary)).catch(() => {});
+          throw fileFault(error, path);
+        }
+        await folder.handle.sync();
+        return { created: before === undefined };
+      }),
+
+    remove: (path) =>
+      inParent(path, false, async (folder, name) => {
+        const stat = await look(folder, name);
+        if (!stat) throw absent(path);
+        if (stat.isDirectory())
+          throw new InputError(`${showPath(path)} is a folder; only files are removed.`);
+        await deps.onStep?.("checked", path);
+        try {
+          await unlink(folder.at(name));
+        } catch (error) {
+          throw fileFault(error, path);
+        }
+        await folder.handle.sync();
+      }),
+
+    async exists(path) {
+      const names = parse(path);
+      if (names.length === 0) return true;
+      try {
+        return await inParent(path, false, async (folder, name) => (await look(folder, name)) !== undefined);
+      } catch (error) {
+        if (error instanceof MissingFolder) return false;
+        throw error;
+      }
+    },
+
+    async openFolder(path) {
+      const names = parse(path);
+      const folder = await walk(rootFolder, names, { create: false, path });
+      try {
+        await confirmPlace(folder, names, path);
+      } catch (error) {
+        await folder.close();
+        throw error;
+      }
+      return { path: folder.at(""), close: () => folder.close() };
+    },
+
+    close: () => rootFolder.close(),
+  };
+}
+
+async function look(folder: Folder, name: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(folder.at(name));
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function requireFile(stat: Stats | undefined, path: string): asserts stat is Stats {
+  if (!stat) throw absent(path);
+  if (stat.isSymbolicLink())
+    throw new InputError(
+      `${showPath(path)} is a symbolic link. Links are not followed; use the file's own path.`,
+    );
+  if (stat.isDirectory()) throw new InputError(`${showPath(path)} is a folder, not a file.`);
+  // A pipe would block, a device would act.
+  if (!stat.isFile())
+    throw new InputError(`${showPath(path)} is not a regular file (pipe, socket or device).`);
+  // The other name may be a file outside the workspace: reading would leak it, writing would detach it.
+  if (stat.nlink > 1)
+    throw new InputError(
+      `${showPath(path)} has more than one name (hard links). Copy it to a new file first.`,
+    );
+}
+
+async function openFile(folder: Folder, name: string, path: string): Promise<FileHandle> {
+  try {
+    return await open(folder.at(name), constants.O_RDONLY | noFollow);
+  } catch (error) {
+    throw codeOf(error) === "ELOOP" ? changed(path) : fileFault(error, path);
+  }
+}
+
+async function readAtMost(
+  handle: FileHandle,
+  maxBytes: number,
+  size: number,
+): Promise<{ readonly bytes: Buffer; readonly truncated: boolean; readonly size: number }> {
+  // One byte more than asked tells whether there was more, also for a file that grows while it is read.
+  const buffer = Buffer.alloc(Math.min(maxBytes, size + 65_536) + 1);
+  let length = 0;
+  while (length < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  const kept = Math.min(length, maxBytes);
+  return { bytes: buffer.subarray(0, kept), truncated: length > kept || size > kept, size };
+}
+
+async function stage(path: string, bytes: Buffer, mode: number): Promise<void> {
+  const handle = await open(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow,
+    0o600,
+  );
+  try {
+    await handle.writeFile(bytes);
+    await handle.chmod(mode);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** An inode number alone is not enough: a link made right after the file was deleted often gets the same one. */
+function sameFile(a: Stats, b: Stats): boolean {
+  const sameType = (a.mode & constants.S_IFMT) === (b.mode & constants.S_IFMT);
+  return sameType && a.dev === b.dev && a.ino === b.ino && a.birthtimeMs === b.birthtimeMs;
+}
+
+function fileFault(error: unknown, path: string): unknown {
+  switch (codeOf(error)) {
+    case "ENOENT":
+      return absent(path);
+    case "EACCES":
+    case "EPERM":
+      return new InputError(`${showPath(path)} may not be opened (permission denied).`);
+    case "ENOSPC":
+    case "EDQUOT":
+      return new InputError(`${showPath(path)} was not written: the disk is full. Free some space first.`);
+    case "EROFS":
+      return new InputError(`${showPath(path)} was not written: the workspace is read-only.`);
+    default:
+      return error;
+  }
+}
+
+function absent(path: string): InputError {
+  return new InputError(`There is no file ${showPath(path)} in the workspace.`);
+}
+
+function changed(path: string): InputError {
+  return new InputError(
+    `${showPath(path)} changed identity between the check and its use. Try again; if it repeats, something is racing the agent.`,
+  );
+}
