@@ -1,4 +1,6 @@
-import type { Schema } from "../kernel/mod.ts";
+import type { EndReason, Schema, Usage } from "../kernel/mod.ts";
+
+export type { EndReason, Usage };
 
 /** The model port: what the agent asks of a provider, whatever its wire looks like. */
 export interface Model {
@@ -69,16 +71,6 @@ export type ModelEvent =
   /** Tokens of this call; the last one counts. */
   | ({ readonly type: "usage" } & Usage)
   | { readonly type: "end"; readonly reason: EndReason };
-
-export type EndReason = "stop" | "length" | "toolUse" | "refusal";
-
-/** Token counts of one call. `input` excludes what came from the provider's cache. */
-export interface Usage {
-  readonly input: number;
-  readonly output: number;
-  readonly cacheRead: number;
-  readonly cacheWrite: number;
-}
 
 /** A tool as the model sees it. */
 export interface ToolSpec {

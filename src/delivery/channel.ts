@@ -91,6 +91,11 @@ export interface Channel {
   /** Stops taking messages; resolves when nothing is in flight. Sending still works until the process ends. */
   stop(): Promise<void>;
   send(message: OutboundMessage): Promise<SendResult>;
+  /**
+   * After a crash in mid-send: did the platform get this message? Asked only where the platform can tell without
+   * a visible trace; absent where it cannot.
+   */
+  wasSent?(message: OutboundMessage): Promise<"sent" | "absent" | "unknown">;
   /** Shows that work goes on, where the platform can; errors are swallowed. */
   typing(conversation: Conversation): void;
   /** HTTP requests under the channel's webhook path; undefined when the channel takes none. */

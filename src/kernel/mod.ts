@@ -18,4 +18,6 @@ export type { Problem, Schema, Static } from "./schema.ts";
 export * as schema from "./schema.ts";
 export * from "./secret.ts";
 export * from "./source.ts";
+export type { EndReason, Usage } from "./usage.ts";
 export * from "./verdict.ts";
+export type { Commit, Write } from "./write.ts";

@@ -1,0 +1,161 @@
+import { type Clock, code, InputError, type Random } from "../kernel/mod.ts";
+
+/** Somebody who wrote to the bot and waits for an operator's yes. */
+export interface PairingRequest {
+  /** 8 characters, upper case, without 0 O 1 I. */
+  readonly code: string;
+  readonly senderId: string;
+  /** What the sender calls itself; for the operator's eyes only. */
+  readonly claimedName?: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** The two files of the seeds' layout: `<channel>-pairing.json` and `<channel>-allowFrom.json`. */
+export interface PairingFiles {
+  readPending(channel: string, account: string): Promise<unknown>;
+  writePending(channel: string, account: string, value: unknown): Promise<void>;
+  readAllowed(channel: string, account: string): Promise<unknown>;
+  writeAllowed(channel: string, account: string, value: unknown): Promise<void>;
+}
+
+export interface Pairings {
+  /** Sender ids that may write directly. Reads the file again when an operator has changed it. Throws when unreadable. */
+  allowed(channel: string, account: string): Promise<ReadonlySet<string>>;
+  /**
+   * Notes that an unknown sender wrote. `created` is true once per request: only then is the code sent.
+   * `full`: three others wait already, so nothing is sent.
+   */
+  request(
+    channel: string,
+    account: string,
+    senderId: string,
+    claimedName: string | undefined,
+  ): Promise<
+    { readonly state: "created" | "waiting"; readonly request: PairingRequest } | { readonly state: "full" }
+  >;
+  pending(channel: string, account: string): Promise<readonly PairingRequest[]>;
+  /** Admits the sender of this code. Throws an InputError when no such code waits. */
+  approve(channel: string, account: string, code: string): Promise<PairingRequest>;
+  /** Forgets the request; the sender may ask again. Throws an InputError when no such code waits. */
+  dismiss(channel: string, account: string, code: string): Promise<PairingRequest>;
+}
+
+export const pairingCodeAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+const codeLength = 8;
+const lifetimeMs = 60 * 60 * 1000;
+const maxPending = 3;
+
+export function createPairings(ports: {
+  readonly files: PairingFiles;
+  readonly clock: Clock;
+  readonly random: Random;
+}): Pairings {
+  // All changes of one account's files go through one queue: two senders at once must not overwrite each other.
+  const queues = new Map<string, Promise<unknown>>();
+
+  function serial<T>(channel: string, account: string, action: () => Promise<T>): Promise<T> {
+    const key = `${channel}\n${account}`;
+    const next = (queues.get(key) ?? Promise.resolve()).then(action, action);
+    queues.set(
+      key,
+      next.catch(() => {}),
+    );
+    return next;
+  }
+
+  async function live(channel: string, account: string): Promise<PairingRequest[]> {
+    const now = ports.clock.now();
+    return parsePending(await ports.files.readPending(channel, account)).filter(
+      (item) => item.expiresAtMs > now,
+    );
+  }
+
+  function take(
+    channel: string,
+    account: string,
+    wanted: string,
+    admitSender: boolean,
+  ): Promise<PairingRequest> {
+    return serial(channel, account, async () => {
+      const waiting = await live(channel, account);
+      const normalised = wanted.trim().toUpperCase();
+      const found = waiting.find((item) => item.code === normalised);
+      if (!found) {
+        throw new InputError(
+          `no pairing request with code ${JSON.stringify(wanted)} waits on ${channel}; see: openclaw pairing list ${channel}`,
+        );
+      }
+      if (admitSender) {
+        const allowed = parseAllowed(await ports.files.readAllowed(channel, account));
+        await ports.files.writeAllowed(channel, account, {
+          version: 1,
+          allowFrom: [...new Set([...allowed, found.senderId])],
+        });
+      }
+      await ports.files.writePending(channel, account, {
+        version: 1,
+        requests: waiting.filter((item) => item !== found),
+      });
+      return found;
+    });
+  }
+
+  return {
+    async allowed(channel, account) {
+      return new Set(parseAllowed(await ports.files.readAllowed(channel, account)));
+    },
+    request: (channel, account, senderId, claimedName) =>
+      serial(channel, account, async () => {
+        const waiting = await live(channel, account);
+        const known = waiting.find((item) => item.senderId === senderId);
+        if (known) return { state: "waiting", request: known };
+        if (waiting.length >= maxPending) return { state: "full" };
+        const now = ports.clock.now();
+        const request: PairingRequest = {
+          code: code(ports.random, pairingCodeAlphabet, codeLength),
+          senderId,
+          ...(claimedName === undefined ? {} : { claimedName: claimedName.slice(0, 80) }),
+          createdAtMs: now,
+          expiresAtMs: now + lifetimeMs,
+        };
+        await ports.files.writePending(channel, account, { version: 1, requests: [...waiting, request] });
+        return { state: "created", request };
+      }),
+    pending: (channel, account) => live(channel, account),
+    approve: (channel, account, wanted) => take(channel, account, wanted, true),
+    dismiss: (channel, account, wanted) => take(channel, account, wanted, false),
+  };
+}
+
+/** An absent file is an empty list; a file of any other shape is an error, because guessing could admit somebody. */
+function parseAllowed(value: unknown): string[] {
+  if (value === undefined) return [];
+  const list = Array.isArray(value) ? value : (value as { allowFrom?: unknown } | null)?.allowFrom;
+  if (!Array.isArray(list) || !list.every((item) => typeof item === "string")) {
+    throw new InputError('the allowlist file has an unknown shape; expected {"allowFrom": ["<sender id>"]}');
+  }
+  // "*" is the config's to say, never a pairing's.
+  return list.filter((item) => item !== "" && item !== "*");
+}
+
+function parsePending(value: unknown): PairingRequest[] {
+  if (value === undefined) return [];
+  const list = (value as { requests?: unknown } | null)?.requests;
+  if (!Array.isArray(list) || !list.every(isRequest)) {
+    throw new InputError(
+      'the pairing file has an unknown shape; expected {"requests": [...]}; remove it to start over',
+    );
+  }
+  return list;
+}
+
+function isRequest(value: unknown): value is PairingRequest {
+  const item = value as Partial<PairingRequest> | null;
+  return (
+    typeof item?.code === "string" &&
+    typeof item.senderId === "string" &&
+    typeof item.createdAtMs === "number" &&
+    typeof item.expiresAtMs === "number"
+  );
+}

@@ -1,0 +1,117 @@
+import type { Entry } from "../session/mod.ts";
+import { fence } from "./fence.ts";
+import type { ModelMessage, ToolCallPart } from "./model.ts";
+
+/** The part of a conversation that the model sees. */
+export interface History {
+  readonly messages: readonly ModelMessage[];
+  /** Characters in all of them: what the window is measured by (about four to a token). */
+  readonly chars: number;
+  /** For each message: the seq of the entry that it came from. */
+  readonly seqs: readonly number[];
+}
+
+export const emptyHistory: History = { messages: [], chars: 0, seqs: [] };
+
+/** `history` with these entries added; what is not a message adds nothing, a reset clears. */
+export function extendHistory(history: History, entries: readonly Entry[], fenceKey: string): History {
+  let messages = [...history.messages];
+  let seqs = [...history.seqs];
+  let chars = history.chars;
+  for (const entry of entries) {
+    if (entry.body.type === "reset") {
+      messages = [];
+      seqs = [];
+      chars = 0;
+      continue;
+    }
+    const message = messageOf(entry, fenceKey);
+    if (!message) continue;
+    messages.push(message);
+    seqs.push(entry.seq);
+    chars += charsOf(message);
+  }
+  return { messages, seqs, chars };
+}
+
+/**
+ * The history cut to `maxChars` when it is larger: then down to 60 % of it, so that many turns share one prefix,
+ * and always at a user's message, so that a tool call keeps its result. At least the newest user message stays.
+ */
+export function fitHistory(history: History, maxChars: number): History {
+  if (history.chars <= maxChars) return history;
+  const target = maxChars * 0.6;
+  let chars = history.chars;
+  let start = 0;
+  for (let index = 0; index < history.messages.length; index++) {
+    const message = history.messages[index] as ModelMessage;
+    if (message.role === "user") {
+      start = index;
+      if (chars <= target) break;
+    }
+    chars -= charsOf(message);
+  }
+  const messages = history.messages.slice(start);
+  return {
+    messages,
+    seqs: history.seqs.slice(start),
+    chars: messages.reduce((sum, message) => sum + charsOf(message), 0),
+  };
+}
+
+/** Tool calls of the last assistant message that have no result yet: where a run that was cut off goes on. */
+export function unansweredCalls(history: History): readonly ToolCallPart[] {
+  const answered = new Set<string>();
+  for (let index = history.messages.length - 1; index >= 0; index--) {
+    const message = history.messages[index] as ModelMessage;
+    if (message.role === "tool") answered.add(message.toolCallId);
+    else if (message.role === "assistant") {
+      return message.content
+        .filter((part) => part.type === "toolCall")
+        .filter((call) => !answered.has(call.id));
+    } else return [];
+  }
+  return [];
+}
+
+function messageOf(entry: Entry, fenceKey: string): ModelMessage | undefined {
+  if (entry.body.type !== "message") return undefined;
+  const { message } = entry.body;
+  switch (message.role) {
+    case "user": {
+      const text =
+        message.source.trust === "untrusted"
+          ? fence(message.content, message.source.author, entry.id, fenceKey)
+          : message.content;
+      return { role: "user", content: [{ type: "text", text }] };
+    }
+    case "assistant":
+      // What failed or was aborted before anything was said must not stand as an answer.
+      if (message.content.length === 0) return undefined;
+      return { role: "assistant", content: message.content };
+    case "toolResult": {
+      const text = message.content.map((part) => part.text).join("\n");
+      return {
+        role: "tool",
+        toolCallId: message.toolCallId,
+        toolName: message.toolName,
+        text:
+          message.source.trust === "untrusted"
+            ? fence(text, message.source.author, entry.id, fenceKey)
+            : text,
+        isError: message.isError,
+      };
+    }
+  }
+}
+
+function charsOf(message: ModelMessage): number {
+  if (message.role === "tool") return message.text.length + 50;
+  let chars = 20;
+  for (const part of message.content) {
+    if (part.type === "text") chars += part.text.length;
+    else if (part.type === "image") chars += 4000;
+    else chars += JSON.stringify(part.arguments)?.length ?? 0;
+  }
+  return chars;
+}

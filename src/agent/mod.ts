@@ -1,0 +1,16 @@
+/**
+ * The model loop. Takes a Turn's context, gives reply events and ToolRequests; the model is assumed to be hijacked.
+ *
+ * 1. Tools are called one at a time, in the model's order, and only through what the map answers.
+ * 2. Untrusted text reaches the model inside a fence that it cannot forge or close.
+ * 3. A refused or malformed call never reaches a tool; the model is told why.
+ * 4. An aborted run makes no further call of any kind.
+ * 5. A fault is retried only while nothing final was said, within bounds, honouring the provider's own delay.
+ * 6. The history fits the model's window; a tool call and its result are never parted.
+ */
+export * from "./fence.ts";
+export * from "./history.ts";
+export type * from "./model.ts";
+export * from "./prompt.ts";
+export * from "./run.ts";
+export { type AgentSettings, agentSettings, type ModelChoice, modelChoice } from "./settings.ts";

@@ -1,0 +1,44 @@
+import type { OpenClawConfig } from "../config/mod.ts";
+import { Secret } from "../kernel/mod.ts";
+
+export interface AuthSettings {
+  readonly mode: "token" | "password" | "none";
+  /** Undefined only in mode none. */
+  readonly secret: Secret | undefined;
+  readonly maxAttempts: number;
+  readonly windowMs: number;
+  readonly lockoutMs: number;
+  readonly exemptLoopback: boolean;
+}
+
+/** `fallback` is the secret to use when the config and the environment name none (a token made at start). */
+export function authSettings(
+  config: OpenClawConfig,
+  env: Readonly<Record<string, string | undefined>>,
+  fallback: Secret,
+): AuthSettings {
+  const auth = config.gateway?.auth;
+  const password = secretOf(auth?.password, env.OPENCLAW_GATEWAY_PASSWORD);
+  const token = secretOf(auth?.token, env.OPENCLAW_GATEWAY_TOKEN);
+  const mode = auth?.mode ?? (password ? "password" : "token");
+  const limits = auth?.rateLimit;
+  return Object.freeze({
+    mode: mode === "none" || mode === "password" ? mode : "token",
+    secret: mode === "none" ? undefined : ((mode === "password" ? password : token) ?? fallback),
+    maxAttempts: limits?.maxAttempts ?? 10,
+    windowMs: limits?.windowMs ?? 60_000,
+    lockoutMs: limits?.lockoutMs ?? 300_000,
+    exemptLoopback: limits?.exemptLoopback ?? true,
+  });
+}
+
+function secretOf(configured: unknown, fromEnv: string | undefined): Secret | undefined {
+  if (
+    typeof configured === "string" &&
+    configured.trim() !== "" &&
+    !/^\$\{[A-Z_][A-Z0-9_]*\}$/.test(configured)
+  ) {
+    return new Secret(configured);
+  }
+  return fromEnv !== undefined && fromEnv.trim() !== "" ? new Secret(fromEnv) : undefined;
+}

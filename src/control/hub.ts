@@ -1,0 +1,95 @@
+import type { Principal } from "../auth/mod.ts";
+import type { Socket } from "../network/mod.ts";
+import type { EventName, StateVersion } from "./protocol.ts";
+
+/** An authenticated connection, as the events see it. */
+export interface Subscriber {
+  readonly id: string;
+  readonly socket: Socket;
+  readonly principal: Principal;
+  readonly caps: ReadonlySet<string>;
+  /** Sessions whose messages it follows; and whether it follows the list. */
+  readonly followed: Set<string>;
+  followsList: boolean;
+  /** Of the last event that it got; the next one is one higher, without gaps. */
+  seq: number;
+}
+
+/** Who may get an event; the default for anything that is not named here is nobody. */
+export type Audience =
+  | { readonly kind: "everybody" }
+  | { readonly kind: "readers" }
+  | { readonly kind: "listFollowers" }
+  | { readonly kind: "followers"; readonly sessionKey: string }
+  | { readonly kind: "approvers" }
+  | { readonly kind: "pairing" };
+
+/** Hands events to the connections that may see them. */
+export interface Hub {
+  add(subscriber: Subscriber): void;
+  remove(subscriber: Subscriber): void;
+  readonly size: number;
+  all(): Iterable<Subscriber>;
+  /** True when somebody would get it: spares making a payload for nobody. */
+  wanted(audience: Audience): boolean;
+  send(event: EventName, audience: Audience, payload: unknown, stateVersion?: StateVersion): void;
+}
+
+export function createHub(
+  holds: (
+    granted: readonly string[],
+    needed: "operator.read" | "operator.admin" | "operator.approvals" | "operator.pairing",
+  ) => boolean,
+): Hub {
+  const subscribers = new Set<Subscriber>();
+
+  function sees(subscriber: Subscriber, audience: Audience): boolean {
+    const { scopes } = subscriber.principal;
+    switch (audience.kind) {
+      case "everybody":
+        return true;
+      case "readers":
+        return holds(scopes, "operator.read");
+      case "listFollowers":
+        return subscriber.followsList && holds(scopes, "operator.read");
+      case "followers":
+        return (
+          (subscriber.followed.has(audience.sessionKey) || subscriber.followsList) &&
+          holds(scopes, "operator.read")
+        );
+      case "approvers":
+        return (
+          holds(scopes, "operator.approvals") &&
+          (subscriber.caps.has("approvals") || subscriber.caps.has("exec-approvals"))
+        );
+      case "pairing":
+        return holds(scopes, "operator.pairing");
+      default:
+        return false;
+    }
+  }
+
+  return {
+    add: (subscriber) => void subscribers.add(subscriber),
+    remove: (subscriber) => void subscribers.delete(subscriber),
+    get size() {
+      return subscribers.size;
+    },
+    all: () => subscribers,
+    wanted(audience) {
+      for (const subscriber of subscribers) if (sees(subscriber, audience)) return true;
+      return false;
+    },
+    send(event, audience, payload, stateVersion) {
+      let head: string | undefined;
+      const tail = stateVersion ? `,"stateVersion":${JSON.stringify(stateVersion)}}` : "}";
+      for (const subscriber of subscribers) {
+        if (!sees(subscriber, audience)) continue;
+        // Made once, however many get it: only the number differs.
+        head ??= `{"type":"event","event":"${event}","payload":${JSON.stringify(payload)},"seq":`;
+        subscriber.seq += 1;
+        subscriber.socket.send(`${head}${subscriber.seq}${tail}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import type { Principal, Scope } from "../auth/mod.ts";
+import type { Schema } from "../kernel/mod.ts";
+import type { Subscriber } from "./hub.ts";
+
+/** What a method knows of its caller. */
+export interface Call {
+  readonly principal: Principal;
+  readonly connection: Subscriber;
+  /** Sends one more answer to the same request; for methods that answer twice. */
+  readonly answerAgain: (
+    payload: unknown,
+    error?: { readonly code: string; readonly message: string },
+  ) => void;
+}
+
+/**
+ * One row of the table that drives dispatch, hello-ok, the documentation and the tests: who may call it, with what,
+ * and whether the record says so.
+ */
+export interface Method<P = unknown> {
+  readonly name: string;
+  /** Undefined: any authenticated caller. */
+  readonly scope: Scope | undefined;
+  /** A scope that depends on the parameters; checked after their shape, in addition. */
+  readonly scopeFor?: (params: P) => Scope | undefined;
+  readonly params: Schema<P>;
+  /** An administrative action: recorded, with what it changed. */
+  readonly admin?: (params: P) => {
+    readonly action: string;
+    readonly facts?: Readonly<Record<string, string | number | boolean>>;
+  };
+  readonly run: (params: P, call: Call) => unknown;
+}
+
+/** Keeps a row's parameter type together while it is written. */
+export function method<P>(row: Method<P>): Method {
+  return row as unknown as Method;
+}

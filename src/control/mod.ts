@@ -1,0 +1,14 @@
+/**
+ * The operator API: the wire of protocol v4, its table of methods, and the events that clients follow.
+ *
+ * 1. Nothing is served before `connect`; what is malformed gets the documented error.
+ * 2. Scope is checked before the method's existence, and that before its parameters.
+ * 3. Each method has one row: name, scope, parameters, handler. There is no other way in.
+ * 4. An event goes only to connections whose scopes cover it; numbers have no gaps.
+ * 5. A slow reader loses its own socket and delays nobody else.
+ */
+export * from "./frames.ts";
+export * from "./hub.ts";
+export * from "./methods.ts";
+export * from "./protocol.ts";
+export * from "./run-events.ts";

@@ -1,0 +1,212 @@
+/**
+ * The wire between the gateway and its clients (protocol version 4), as types and constants. Shared by control,
+ * the command line and the page; it imports nothing.
+ */
+
+export const protocolVersion = 4;
+export const tickIntervalMs = 30_000;
+export const maxPayloadBytes = 26_214_400;
+export const maxBufferedBytes = 52_428_800;
+
+/** Where the page signs in and out, on the gateway's own port. */
+export const signInPath = "/auth/sign-in";
+export const signOutPath = "/auth/sign-out";
+export const sessionPath = "/auth/session";
+
+export interface RequestFrame {
+  readonly type: "req";
+  readonly id: string;
+  readonly method: string;
+  readonly params?: unknown;
+}
+
+export interface ResponseFrame {
+  readonly type: "res";
+  readonly id: string;
+  readonly ok: boolean;
+  readonly payload?: unknown;
+  readonly error?: WireError;
+}
+
+export interface EventFrame {
+  readonly type: "event";
+  readonly event: string;
+  readonly payload?: unknown;
+  readonly seq?: number;
+  readonly stateVersion?: StateVersion;
+}
+
+export interface StateVersion {
+  readonly presence: number;
+  readonly health: number;
+}
+
+export type ErrorCode = "INVALID_REQUEST" | "FORBIDDEN" | "UNAVAILABLE" | "NOT_PAIRED";
+
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly retryable?: boolean;
+  readonly retryAfterMs?: number;
+}
+
+export const clientIds = [
+  "webchat-ui",
+  "openclaw-control-ui",
+  "openclaw-browser-copilot",
+  "openclaw-tui",
+  "webchat",
+  "cli",
+  "gateway-client",
+  "openclaw-macos",
+  "openclaw-linux",
+  "openclaw-ios",
+  "openclaw-watchos",
+  "openclaw-android",
+  "node-host",
+  "openclaw-worker",
+  "test",
+  "fingerprint",
+  "openclaw-probe",
+] as const;
+export const clientModes = ["webchat", "cli", "ui", "backend", "node", "worker", "probe", "test"] as const;
+
+export interface ConnectParams {
+  readonly minProtocol: number;
+  readonly maxProtocol: number;
+  readonly client: {
+    readonly id: (typeof clientIds)[number];
+    readonly version: string;
+    readonly platform: string;
+    readonly mode: (typeof clientModes)[number];
+    readonly displayName?: string;
+    readonly instanceId?: string;
+  };
+  readonly role?: string;
+  readonly scopes?: readonly string[];
+  readonly caps?: readonly string[];
+  readonly auth?: { readonly token?: string; readonly password?: string };
+}
+
+export interface HelloOk {
+  readonly type: "hello-ok";
+  readonly protocol: number;
+  readonly server: { readonly version: string; readonly connId: string };
+  readonly features: {
+    readonly methods: readonly string[];
+    readonly events: readonly string[];
+    readonly capabilities: readonly string[];
+  };
+  readonly snapshot: Readonly<Record<string, unknown>>;
+  readonly auth: { readonly role: string; readonly scopes: readonly string[]; readonly method?: string };
+  readonly policy: {
+    readonly maxPayload: number;
+    readonly maxBufferedBytes: number;
+    readonly tickIntervalMs: number;
+  };
+}
+
+export const events = [
+  "connect.challenge",
+  "agent",
+  "chat",
+  "session.message",
+  "session.tool",
+  "sessions.changed",
+  "presence",
+  "tick",
+  "health",
+  "shutdown",
+  "config.changed",
+  "exec.approval.requested",
+  "exec.approval.resolved",
+  "channels.pairing.changed",
+] as const;
+export type EventName = (typeof events)[number];
+
+/** Payload of `chat`. */
+export interface ChatEvent {
+  readonly runId: string;
+  readonly sessionKey: string;
+  readonly agentId?: string;
+  readonly seq: number;
+  readonly state: "status" | "delta" | "final" | "aborted" | "error";
+  readonly phase?: string;
+  readonly deltaText?: string;
+  readonly replace?: boolean;
+  readonly message?: {
+    readonly role: "assistant";
+    readonly content: readonly { readonly type: "text"; readonly text: string }[];
+    readonly timestamp: number;
+  };
+  readonly stopReason?: string;
+  readonly errorMessage?: string;
+  readonly errorKind?: string;
+}
+
+/** Payload of `agent`. */
+export interface AgentEvent {
+  readonly runId: string;
+  readonly sessionKey: string;
+  readonly agentId: string;
+  readonly stream:
+    | "lifecycle"
+    | "assistant"
+    | "thinking"
+    | "item"
+    | "tool"
+    | "usage"
+    | "approval"
+    | "run_status";
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly seq: number;
+  readonly ts: number;
+}
+
+/** A row of `sessions.list`, and of the events that change it. */
+export interface SessionInfo {
+  readonly key: string;
+  readonly kind: string;
+  readonly agentId: string;
+  readonly sessionId: string;
+  readonly updatedAt: number;
+  readonly createdAt: number;
+  readonly label?: string;
+  readonly displayName?: string;
+  readonly derivedTitle?: string;
+  readonly lastMessagePreview?: string;
+  readonly isMain: boolean;
+  readonly archived: boolean;
+  readonly pinned: boolean;
+  readonly hasActiveRun: boolean;
+  readonly activeRunIds: readonly string[];
+  readonly status: "running" | "done";
+  readonly modelProvider?: string;
+  readonly model?: string;
+  readonly contextTokens?: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly totalTokens: number;
+  readonly estimatedCostUsd: number;
+}
+
+/** An element of `exec.approval.list`, and the payload of `exec.approval.requested`. */
+export interface ApprovalInfo {
+  readonly id: string;
+  readonly approvalKind: "exec";
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** An element of `channels.pairing.list`. */
+export interface PairingInfo {
+  readonly channel: string;
+  readonly accountId: string;
+  readonly code: string;
+  readonly senderId: string;
+  readonly senderName?: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}

@@ -1,0 +1,185 @@
+import { type Clock, type Commit, type Log, sleep, type Write } from "../kernel/mod.ts";
+import type { Channel, SendResult } from "./channel.ts";
+import type { OutboxRow, OutboxState, OutboxStore } from "./queue.ts";
+
+/** Carries outbox rows to their platforms, one conversation at a time, in order. */
+export interface Sender {
+  /** Rows that were just committed as pending. */
+  offer(rows: readonly OutboxRow[]): void;
+  /** Takes up what a stopped gateway left: `sending` rows are asked about or become `unknown`, the rest is sent. */
+  resume(): Promise<void>;
+  /** Resolves when nothing is being sent; what waits stays pending on disk. */
+  stop(): Promise<void>;
+}
+
+export interface SenderPorts {
+  readonly store: OutboxStore;
+  readonly commit: Commit;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly channel: (id: string, account: string) => Channel | undefined;
+  /** What the record says about a step of this row; committed together with the step. */
+  readonly record: (row: OutboxRow, step: "start" | OutboxState, detail: string | undefined) => Write;
+}
+
+const maxAttempts = 12;
+
+export function createOutboxSender(ports: SenderPorts): Sender {
+  // One queue per conversation; a conversation that waits for a retry holds only itself up.
+  const queues = new Map<string, OutboxRow[]>();
+  const active = new Set<Promise<void>>();
+  const stopSignal = new AbortController();
+
+  function conversationOf(row: OutboxRow): string {
+    const { conversation } = row.message;
+    return [row.channel, row.account, conversation.id, conversation.threadId ?? ""].join("\n");
+  }
+
+  function offer(rows: readonly OutboxRow[]): void {
+    for (const row of rows) {
+      const key = conversationOf(row);
+      const queue = queues.get(key);
+      if (queue) queue.push(row);
+      else {
+        queues.set(key, [row]);
+        const work = drain(key).finally(() => active.delete(work));
+        active.add(work);
+      }
+    }
+  }
+
+  async function drain(key: string): Promise<void> {
+    const queue = queues.get(key) ?? [];
+    while (queue.length > 0 && !stopSignal.signal.aborted) {
+      const row = queue[0] as OutboxRow;
+      try {
+        const next = await attempt(row);
+        if (next === undefined) queue.shift();
+        else queue[0] = next;
+      } catch (error) {
+        // The store refused (disk full): the row stays pending on disk, and is tried again later.
+        ports.log("error", "outbox: the store refused a step", {
+          id: row.id,
+          error: (error as Error).message,
+        });
+        await sleep(ports.clock, 5000, stopSignal.signal);
+      }
+    }
+    queues.delete(key);
+  }
+
+  /** One try. Returns the row to try again, or undefined when it reached a final state. */
+  async function attempt(row: OutboxRow): Promise<OutboxRow | undefined> {
+    const wait = row.notBefore - ports.clock.now();
+    if (wait > 0) await sleep(ports.clock, wait, stopSignal.signal);
+    if (stopSignal.signal.aborted) return row;
+    const channel = ports.channel(row.channel, row.account);
+    if (!channel) {
+      return settle(row, {
+        outcome: "retry",
+        retryAfterMs: 30_000,
+        detail: `channel ${row.channel} is not running`,
+      });
+    }
+    const attempts = row.attempts + 1;
+    const now = ports.clock.now();
+    await ports.commit([
+      ports.store.move(row.id, { state: "sending", attempts, notBefore: 0, at: now }),
+      ports.record(row, "start", undefined),
+    ]);
+    const sending: OutboxRow = { ...row, state: "sending", attempts };
+    let result: SendResult;
+    try {
+      result = await channel.send(row.message);
+    } catch (error) {
+      result = { outcome: "unknown", detail: `the channel failed in mid-send: ${(error as Error).message}` };
+    }
+    return settle(sending, result);
+  }
+
+  async function settle(row: OutboxRow, result: SendResult): Promise<OutboxRow | undefined> {
+    const at = ports.clock.now();
+    if (result.outcome === "sent") {
+      await move(row, "sent", at, undefined, result.platformId);
+      return undefined;
+    }
+    if (result.outcome === "retry" && row.attempts < maxAttempts) {
+      const notBefore = at + Math.max(result.retryAfterMs, backoffMs(row.attempts));
+      await ports.commit([
+        ports.store.move(row.id, {
+          state: "pending",
+          attempts: row.attempts,
+          notBefore,
+          detail: result.detail,
+          at,
+        }),
+      ]);
+      return { ...row, state: "pending", notBefore };
+    }
+    const state = result.outcome === "unknown" ? "unknown" : "rejected";
+    ports.log("warn", `a reply was not delivered (${state})`, {
+      id: row.id,
+      channel: row.channel,
+      detail: result.detail,
+    });
+    await move(row, state, at, result.detail);
+    return undefined;
+  }
+
+  async function move(
+    row: OutboxRow,
+    state: OutboxState,
+    at: number,
+    detail?: string,
+    platformId?: string,
+  ): Promise<void> {
+    await ports.commit([
+      ports.store.move(row.id, {
+        state,
+        attempts: row.attempts,
+        notBefore: 0,
+        at,
+        ...(detail === undefined ? {} : { detail }),
+        ...(platformId === undefined ? {} : { platformId }),
+      }),
+      ports.record(row, state, detail),
+    ]);
+  }
+
+  return {
+    offer,
+    async resume() {
+      const ready: OutboxRow[] = [];
+      for (const row of ports.store.open()) {
+        if (row.state === "pending") {
+          ready.push(row);
+          continue;
+        }
+        const channel = ports.channel(row.channel, row.account);
+        const seen = channel?.wasSent
+          ? await channel.wasSent(row.message).catch(() => "unknown" as const)
+          : "unknown";
+        const at = ports.clock.now();
+        if (seen === "sent") await move(row, "sent", at, "found on the platform after a restart");
+        else if (seen === "absent") ready.push({ ...row, state: "pending" });
+        else
+          await move(
+            row,
+            "unknown",
+            at,
+            "the gateway stopped while this was being sent; it may have been seen",
+          );
+      }
+      offer(ready);
+    },
+    async stop() {
+      stopSignal.abort();
+      await Promise.all([...active]);
+    },
+  };
+}
+
+/** 1 s, 2 s, 4 s ... at most 5 minutes. */
+function backoffMs(attempts: number): number {
+  return Math.min(300_000, 1000 * 2 ** Math.max(0, attempts - 1));
+}

@@ -1,0 +1,86 @@
+import type { Source, Write } from "../kernel/mod.ts";
+import type { Conversation, OutboundMessage } from "./channel.ts";
+
+/**
+ * Where an accepted message stands. `refused`, `done` and `failed` are final and visible; `accepted` waits for its
+ * lane; `running` was begun (after a crash it is taken up where its transcript stopped).
+ */
+export type InboxState = "accepted" | "running" | "done" | "failed" | "refused";
+
+export interface InboxRow {
+  /** Our id of the message; a uuid. */
+  readonly messageId: string;
+  readonly channel: string;
+  readonly account: string;
+  readonly eventId: string;
+  readonly state: InboxState;
+  /** A Reason, or what made it fail. */
+  readonly detail?: string;
+  readonly sessionKey: string;
+  readonly agentId: string;
+  readonly runId: string;
+  readonly receivedAt: number;
+  readonly updatedAt: number;
+  /** What the model will read. Emptied when the message reaches a final state: the transcript holds it. */
+  readonly text: string;
+  /** SHA-256 of the input, to tell a repeat from a conflict. */
+  readonly digest: string;
+  readonly source: Source;
+  /** Where the reply goes; absent for control clients, which read the transcript. */
+  readonly reply?: ReplyTo;
+}
+
+export interface ReplyTo {
+  readonly conversation: Conversation;
+  readonly messageId?: string;
+}
+
+export interface InboxStore {
+  find(channel: string, account: string, eventId: string): InboxRow | undefined;
+  byMessageId(messageId: string): InboxRow | undefined;
+  byRunId(runId: string): InboxRow | undefined;
+  /** A row for an event that is not known yet; the commit rejects when it is. */
+  insert(row: InboxRow): Write;
+  move(messageId: string, state: InboxState, detail: string | undefined, at: number): Write;
+  /** Not final yet, oldest first. */
+  open(): InboxRow[];
+}
+
+/** `sending` is committed before the request leaves, so that a crash in between shows as doubt. */
+export type OutboxState = "pending" | "sending" | "sent" | "unknown" | "rejected";
+
+export interface OutboxRow {
+  readonly id: string;
+  readonly messageId: string;
+  readonly runId: string;
+  readonly channel: string;
+  readonly account: string;
+  readonly message: OutboundMessage;
+  readonly state: OutboxState;
+  readonly attempts: number;
+  /** Unix ms before which it is not tried again. */
+  readonly notBefore: number;
+  readonly platformId?: string;
+  readonly detail?: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface OutboxStore {
+  insert(row: OutboxRow): Write;
+  move(
+    id: string,
+    change: {
+      readonly state: OutboxState;
+      readonly attempts: number;
+      readonly notBefore: number;
+      readonly platformId?: string;
+      readonly detail?: string;
+      readonly at: number;
+    },
+  ): Write;
+  /** pending and sending, oldest first. */
+  open(): OutboxRow[];
+  byMessageId(messageId: string): OutboxRow[];
+  byState(state: OutboxState, limit: number): OutboxRow[];
+}

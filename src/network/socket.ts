@@ -1,0 +1,84 @@
+import type { Duplex } from "node:stream";
+import type { RawData, WebSocket } from "ws";
+
+/** One WebSocket, reduced to what the control plane needs: whole text messages in, whole text messages out. */
+export interface Socket {
+  onMessage(action: (bytes: Buffer) => void): void;
+  onClose(action: (code: number, reason: string) => void): void;
+  /** Queues a message. Ends the socket when the peer reads so slowly that `maxBufferedBytes` wait. */
+  send(text: string): void;
+  close(code: number, reason: string): void;
+  /** Lets larger frames in, and stops counting this socket as unauthenticated. */
+  authenticated(): void;
+  ping(): void;
+  onPong(action: () => void): void;
+  terminate(): void;
+  readonly bufferedBytes: number;
+}
+
+export const maxPayloadBytes = 26_214_400;
+export const maxBufferedBytes = 52_428_800;
+
+/** `release` is called once the peer is no longer unauthenticated. */
+export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => void): Socket {
+  // Messages of one moment leave in one system call.
+  let corked = false;
+  const cork = () => {
+    if (corked) return;
+    corked = true;
+    stream.cork();
+    queueMicrotask(() => {
+      corked = false;
+      stream.uncork();
+    });
+  };
+  socket.on("error", () => socket.terminate());
+  return {
+    onMessage(action) {
+      socket.on("message", (data: RawData) => action(data as Buffer));
+    },
+    onClose(action) {
+      socket.on("close", (code, reason) => action(code, reason.toString("utf8")));
+    },
+    send(text) {
+      if (socket.readyState !== socket.OPEN) return;
+      if (socket.bufferedAmount > maxBufferedBytes) {
+        socket.terminate();
+        return;
+      }
+      cork();
+      socket.send(text);
+    },
+    close(code, reason) {
+      socket.close(code, cutUtf8(reason, 123));
+    },
+    authenticated() {
+      release();
+      raiseLimit(socket);
+    },
+    ping: () => socket.ping(),
+    onPong: (action) => void socket.on("pong", action),
+    terminate: () => socket.terminate(),
+    get bufferedBytes() {
+      return socket.bufferedAmount;
+    },
+  };
+}
+
+/**
+ * ws takes the size limit of a server for all of its sockets; the wire wants 64 KiB before `connect` and 25 MiB
+ * after it. The receiver keeps the limit in a field; a contract test fails when a new version moves it.
+ */
+function raiseLimit(socket: WebSocket): void {
+  const { _receiver } = socket as WebSocket & { _receiver?: { _maxPayload: number } };
+  if (_receiver) _receiver._maxPayload = maxPayloadBytes;
+}
+
+/** At most `bytes` bytes of UTF-8, never half a character. */
+function cutUtf8(text: string, bytes: number): string {
+  const buffer = Buffer.from(text, "utf8");
+  if (buffer.length <= bytes) return text;
+  let end = bytes;
+  while (end > 0 && ((buffer[end] as number) & 0xc0) === 0x80) end -= 1;
+  return buffer.subarray(0, end).toString("utf8");
+}

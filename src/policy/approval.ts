@@ -1,0 +1,42 @@
+import type { Write } from "../kernel/mod.ts";
+
+export const approvalDecisions = ["allow-once", "allow-always", "deny"] as const;
+export type ApprovalDecision = (typeof approvalDecisions)[number];
+
+/** A question to an operator: may exactly this run? */
+export interface Approval {
+  readonly id: string;
+  readonly kind: "exec";
+  readonly request: ApprovalRequest;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly state: "pending" | "allowed" | "denied" | "expired" | "cancelled";
+  readonly decision?: ApprovalDecision;
+  readonly resolvedBy?: string;
+  readonly resolvedAtMs?: number;
+  readonly comment?: string;
+}
+
+export interface ApprovalRequest {
+  /** The whole command, exactly as it will run. */
+  readonly command: string;
+  /** Absolute. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly host: "gateway";
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly runId: string;
+  readonly toolCallId: string;
+  /** What made it ask, in one sentence. */
+  readonly warningText: string;
+  readonly allowedDecisions: readonly ApprovalDecision[];
+  /** Absolute path of the program, when it could be told. */
+  readonly resolvedPath: string | null;
+}
+
+export interface ApprovalStore {
+  get(id: string): Approval | undefined;
+  pending(): Approval[];
+  put(approval: Approval): Write;
+}

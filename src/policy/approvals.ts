@@ -1,0 +1,125 @@
+import { type Clock, type Commit, InputError, type Write } from "../kernel/mod.ts";
+import type { Approval, ApprovalDecision, ApprovalStore } from "./approval.ts";
+import { approvalDecisions } from "./approval.ts";
+import type { Question } from "./decide.ts";
+
+/** Questions that wait for an operator; the first answer wins. */
+export interface Approvals {
+  /**
+   * Asks, and waits for the answer, the expiry, or the end of the run. Asking again with the same id (a run that
+   * was taken up after a restart) joins the question that still waits, or gets the answer that was given.
+   */
+  ask(id: string, question: Question, signal: AbortSignal): Promise<Approval>;
+  pending(): readonly Approval[];
+  get(id: string): Approval | undefined;
+  /** Throws an InputError: unknown, answered already with something else, or a decision that is not offered. */
+  resolve(id: string, decision: string, by: string): Promise<Approval>;
+}
+
+interface Waiter {
+  approval: Approval;
+  readonly answered: ((approval: Approval) => void)[];
+  readonly cancelExpiry: () => void;
+}
+
+export function createApprovals(ports: {
+  readonly store: ApprovalStore;
+  readonly commit: Commit;
+  readonly clock: Clock;
+  readonly lifetimeMs: number;
+  readonly changed: (approval: Approval) => void;
+  /** What the record says, committed with the change. */
+  readonly record: (approval: Approval) => Write;
+  /** Keeps a standing rule; called for allow-always before the answer is given. */
+  readonly remember: (approval: Approval) => Promise<void>;
+}): Approvals {
+  const waiting = new Map<string, Waiter>();
+
+  function watch(approval: Approval): Waiter {
+    const left = Math.max(0, approval.expiresAtMs - ports.clock.now());
+    const waiter: Waiter = {
+      approval,
+      answered: [],
+      cancelExpiry: ports.clock.after(left, () => {
+        void finish(waiter, { state: "expired" }).catch(() => {});
+      }),
+    };
+    waiting.set(approval.id, waiter);
+    return waiter;
+  }
+
+  async function finish(waiter: Waiter, change: Partial<Approval>): Promise<Approval> {
+    const approval: Approval = { ...waiter.approval, ...change, resolvedAtMs: ports.clock.now() };
+    // Taken out first: a second answer that arrives while this one is being written must not win.
+    waiting.delete(approval.id);
+    waiter.cancelExpiry();
+    try {
+      if (approval.decision === "allow-always") await ports.remember(approval);
+      await ports.commit([ports.store.put(approval), ports.record(approval)]);
+    } catch (error) {
+      waiting.set(approval.id, waiter);
+      throw error;
+    }
+    ports.changed(approval);
+    for (const answer of waiter.answered) answer(approval);
+    return approval;
+  }
+
+  return {
+    async ask(id, question, signal) {
+      const known = ports.store.get(id);
+      if (known && known.state !== "pending") return known;
+      let waiter = waiting.get(id);
+      if (!waiter) {
+        const now = ports.clock.now();
+        const approval: Approval = known ?? {
+          id,
+          kind: "exec",
+          request: { ...question.approval, host: "gateway" },
+          createdAtMs: now,
+          expiresAtMs: now + ports.lifetimeMs,
+          state: "pending",
+        };
+        if (!known) await ports.commit([ports.store.put(approval), ports.record(approval)]);
+        waiter = watch(approval);
+        ports.changed(approval);
+      }
+      const current = waiter;
+      return new Promise<Approval>((resolve) => {
+        const onAbort = () => {
+          if (waiting.get(id) === current) void finish(current, { state: "cancelled" }).catch(() => {});
+        };
+        current.answered.push((approval) => {
+          signal.removeEventListener("abort", onAbort);
+          resolve(approval);
+        });
+        if (signal.aborted) onAbort();
+        else signal.addEventListener("abort", onAbort, { once: true });
+      });
+    },
+    pending: () => ports.store.pending().filter((item) => item.expiresAtMs > ports.clock.now()),
+    get: (id) => ports.store.get(id),
+    async resolve(id, decision, by) {
+      if (!(approvalDecisions as readonly string[]).includes(decision))
+        throw new InputError("invalid decision");
+      const stored = waiting.get(id)?.approval ?? ports.store.get(id);
+      if (!stored) throw new InputError("unknown or expired approval id");
+      if (stored.state !== "pending") {
+        if (stored.decision === decision) return stored;
+        throw new InputError("approval already resolved");
+      }
+      if (stored.expiresAtMs <= ports.clock.now()) throw new InputError("unknown or expired approval id");
+      if (!stored.request.allowedDecisions.includes(decision as ApprovalDecision)) {
+        throw new InputError(
+          `invalid decision: this approval offers ${stored.request.allowedDecisions.join(", ")}`,
+        );
+      }
+      const waiter = waiting.get(id) ?? watch(stored);
+      return finish(waiter, {
+        state: decision === "deny" ? "denied" : "allowed",
+        decision: decision as ApprovalDecision,
+        resolvedBy: by,
+      });
+    },
+  };
+}

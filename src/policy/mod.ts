@@ -1,0 +1,26 @@
+/**
+ * May this call happen? Takes a ToolRequest and what the tool says it would do; gives a Permit, a question for an
+ * operator, or a reason.
+ *
+ * 1. Deny always wins; each layer only narrows; an effect that no rule knows is refused.
+ * 2. A Permit names exactly what was judged, and is good for one execution.
+ * 3. Only a literal allow answer permits; an unanswered question is a refusal.
+ * 4. A standing rule covers one exact command in one folder for one agent, and never an interpreter or a wrapper.
+ * 5. An address that is not public is refused in every notation.
+ */
+export * from "./address.ts";
+export * from "./approval.ts";
+export * from "./approvals.ts";
+export * from "./command-line.ts";
+export * from "./command-rules.ts";
+export {
+  type Decision,
+  decide,
+  type Permit,
+  type PolicyContext,
+  type Question,
+  settle,
+  toolAllowed,
+} from "./decide.ts";
+export type { Effect } from "./effect.ts";
+export { type ExecSettings, type PolicySettings, policySettings } from "./settings.ts";

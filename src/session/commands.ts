@@ -1,0 +1,28 @@
+/** A chat command: a whole message that starts with a slash. */
+export interface ChatCommand {
+  readonly name: "new" | "reset" | "stop" | "status" | "help" | "approve" | "whoami";
+  /** Words after the name. */
+  readonly args: readonly string[];
+  /** Text after `/new` or `/reset`: the first message of the fresh conversation. */
+  readonly rest: string;
+}
+
+const names = new Set<string>(["new", "reset", "stop", "status", "help", "approve", "whoami"]);
+
+/** Undefined for text that is no command we know: the agent reads it as it is. */
+export function parseChatCommand(text: string): ChatCommand | undefined {
+  const match = /^\/([a-z]+)(?:@\w+)?(?:\s+([\s\S]*))?$/i.exec(text.trim());
+  const name = match?.[1]?.toLowerCase() ?? "";
+  if (!names.has(name)) return undefined;
+  const rest = (match?.[2] ?? "").trim();
+  return { name: name as ChatCommand["name"], args: rest === "" ? [] : rest.split(/\s+/), rest };
+}
+
+export const chatHelp = [
+  "/new or /reset - start a fresh conversation",
+  "/stop - stop the reply that is being written",
+  "/status - model, session and tokens",
+  "/whoami - your id on this channel",
+  "/approve <id> allow-once|allow-always|deny - answer an approval (owner only)",
+  "/help - this list",
+].join("\n");

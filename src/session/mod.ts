@@ -1,0 +1,17 @@
+/**
+ * Which conversation is it? Takes an Admitted message, gives the session it belongs to, keeps one lane per
+ * session and the log of each.
+ *
+ * 1. A message without a binding reaches no agent, unless exactly one agent exists.
+ * 2. Two senders share a session only when dmScope says so.
+ * 3. Turns of one session run one at a time, in the order in which they were accepted.
+ * 4. A lane that is full refuses; it never drops.
+ * 5. A session key routes; it never authorises.
+ */
+export * from "./commands.ts";
+export * from "./key.ts";
+export * from "./lanes.ts";
+export * from "./route.ts";
+export { type SessionSettings, sessionSettings } from "./settings.ts";
+export * from "./title.ts";
+export type * from "./transcript.ts";

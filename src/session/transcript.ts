@@ -1,0 +1,112 @@
+import type { EndReason, Source, Usage, Write } from "../kernel/mod.ts";
+
+/** One line of a conversation's log; append-only, in order. */
+export interface Entry {
+  /** 1 for the first of a session; no gaps. */
+  readonly seq: number;
+  readonly id: string;
+  readonly parentId: string | null;
+  /** ISO 8601, UTC. */
+  readonly timestamp: string;
+  /** The run that wrote it. */
+  readonly runId?: string;
+  readonly body: EntryBody;
+}
+
+export type EntryBody =
+  | { readonly type: "message"; readonly message: Message; readonly idempotencyKey?: string }
+  /** A tool call was about to run: on restart, one without a result is not run again. */
+  | { readonly type: "tool_started"; readonly toolCallId: string }
+  /** Everything before is out of the model's sight. */
+  | { readonly type: "reset" };
+
+export type Message = UserMessage | AssistantMessage | ToolResultMessage;
+
+export interface UserMessage {
+  readonly role: "user";
+  readonly content: string;
+  /** Unix ms. */
+  readonly timestamp: number;
+  readonly source: Source;
+}
+
+export interface AssistantMessage {
+  readonly role: "assistant";
+  readonly content: readonly AssistantPart[];
+  readonly timestamp: number;
+  readonly source: Source;
+  readonly provider: string;
+  readonly model: string;
+  readonly usage: Usage & { readonly totalTokens: number; readonly costUsd: number };
+  readonly stopReason: EndReason | "aborted" | "error";
+  readonly errorMessage?: string;
+}
+
+export type AssistantPart =
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "toolCall"; readonly id: string; readonly name: string; readonly arguments: unknown };
+
+export interface ToolResultMessage {
+  readonly role: "toolResult";
+  readonly toolCallId: string;
+  readonly toolName: string;
+  readonly content: readonly { readonly type: "text"; readonly text: string }[];
+  readonly isError: boolean;
+  readonly timestamp: number;
+  readonly source: Source;
+}
+
+/** A conversation's row: what is listed, and where its log stands. */
+export interface SessionRow {
+  readonly key: string;
+  readonly agentId: string;
+  readonly sessionId: string;
+  readonly kind: "direct" | "group" | "global" | "unknown";
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly label?: string;
+  /** First words of the first message, for lists. */
+  readonly title?: string;
+  readonly lastMessage?: string;
+  readonly archived: boolean;
+  readonly pinned: boolean;
+  /** "provider/model" chosen for this conversation; undefined follows the agent. */
+  readonly model?: string;
+  readonly thinkingLevel?: string;
+  readonly verboseLevel?: string;
+  /** Entries so far; the next one gets lastSeq + 1. */
+  readonly lastSeq: number;
+  readonly lastEntryId: string | null;
+  /** The model sees entries after this one. Moves in large steps, so that a provider's prompt cache keeps working. */
+  readonly windowStartSeq: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly costUsd: number;
+  /** Where a reply goes when the conversation belongs to a channel. */
+  readonly route?: string;
+}
+
+export interface SessionFilter {
+  readonly agentId?: string;
+  readonly search?: string;
+  readonly archived?: boolean | "all";
+  readonly activeSince?: number;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface SessionStore {
+  get(key: string): SessionRow | undefined;
+  /** Newest first. */
+  list(filter: SessionFilter): { readonly rows: SessionRow[]; readonly total: number };
+  count(): number;
+  put(row: SessionRow): Write;
+  append(sessionId: string, entry: Entry): Write;
+  /** Entries with afterSeq < seq <= beforeOrAt, oldest first; the newest `limit` of them. */
+  entries(
+    sessionId: string,
+    range: { readonly afterSeq: number; readonly throughSeq?: number; readonly limit: number },
+  ): Entry[];
+  entryByKey(sessionId: string, idempotencyKey: string): Entry | undefined;
+  delete(key: string, sessionId: string): Write;
+}

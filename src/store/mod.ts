@@ -1,0 +1,72 @@
+/**
+ * All SQL, and the files of the seeds' layout that mirror it. Implements the stages' storage ports.
+ *
+ * 1. A commit is whole or absent, and durable when it resolves.
+ * 2. Waiting for the disk never blocks the event loop.
+ * 3. A commit that fails (disk full) leaves the tables and what is kept in memory as they were.
+ * 4. A file from a newer version is refused, not misread.
+ */
+import type { LedgerStore } from "../audit/mod.ts";
+import type { BrowserSessionStore } from "../auth/mod.ts";
+import type { InboxStore, OutboxStore } from "../delivery/mod.ts";
+import type { Clock, Commit } from "../kernel/mod.ts";
+import type { ApprovalStore } from "../policy/mod.ts";
+import type { SessionStore } from "../session/mod.ts";
+import { openDatabase } from "./database.ts";
+import { type Chain, ledgerStore } from "./ledger.ts";
+import { inboxStore, outboxStore } from "./queue.ts";
+import {
+  approvalStore,
+  browserSessionStore,
+  type FileSourceStore,
+  fileSourceStore,
+  type MetaStore,
+  metaStore,
+  type UsageStore,
+  usageStore,
+} from "./records.ts";
+import { sessionStore } from "./sessions.ts";
+
+export interface Store {
+  readonly commit: Commit;
+  readonly inbox: InboxStore;
+  readonly outbox: OutboxStore;
+  readonly sessions: SessionStore;
+  readonly ledger: LedgerStore;
+  readonly approvals: ApprovalStore;
+  readonly fileSources: FileSourceStore;
+  readonly usage: UsageStore;
+  readonly browserSessions: BrowserSessionStore;
+  readonly meta: MetaStore;
+  readonly commitsSinceCheckpoint: () => number;
+  checkpoint(): void;
+  close(): void;
+}
+
+/** `file` and its folder must exist or be makeable; the caller has set the folder's mode. */
+export function openStore(options: {
+  readonly file: string;
+  readonly chain: Chain;
+  readonly clock: Clock;
+}): Store {
+  const database = openDatabase(options.file);
+  return {
+    commit: database.commit,
+    inbox: inboxStore(database),
+    outbox: outboxStore(database),
+    sessions: sessionStore(database),
+    ledger: ledgerStore(database, options.chain, options.clock),
+    approvals: approvalStore(database),
+    fileSources: fileSourceStore(database),
+    usage: usageStore(database),
+    browserSessions: browserSessionStore(database),
+    meta: metaStore(database),
+    commitsSinceCheckpoint: () => database.commitsSinceCheckpoint,
+    checkpoint: () => database.checkpoint(),
+    close: () => database.close(),
+  };
+}
+
+export { ensureFolder, readJsonFile, writeJsonFile } from "./json-file.ts";
+export type { FileSourceStore, MetaStore, UsageStore } from "./records.ts";
+export { openTranscriptFiles, type TranscriptFiles } from "./transcript-files.ts";

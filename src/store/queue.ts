@@ -1,0 +1,155 @@
+import type {
+  InboxRow,
+  InboxState,
+  InboxStore,
+  OutboxRow,
+  OutboxState,
+  OutboxStore,
+} from "../delivery/mod.ts";
+import { change, type Database } from "./database.ts";
+
+type Row = Record<string, string | number | null>;
+
+export function inboxStore(database: Database): InboxStore {
+  const one = (row: Row | undefined) => (row ? inboxRow(row) : undefined);
+  return {
+    find: (channel, account, eventId) =>
+      one(
+        database.get(
+          "SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?",
+          channel,
+          account,
+          eventId,
+        ),
+      ),
+    byMessageId: (messageId) => one(database.get("SELECT * FROM inbox WHERE message_id = ?", messageId)),
+    byRunId: (runId) => one(database.get("SELECT * FROM inbox WHERE run_id = ?", runId)),
+    insert: (row) =>
+      change((db) =>
+        db.run(
+          "INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          row.messageId,
+          row.channel,
+          row.account,
+          row.eventId,
+          row.state,
+          row.detail ?? null,
+          row.sessionKey,
+          row.agentId,
+          row.runId,
+          row.receivedAt,
+          row.updatedAt,
+          row.text,
+          row.digest,
+          JSON.stringify(row.source),
+          row.reply ? JSON.stringify(row.reply) : null,
+        ),
+      ),
+    move: (messageId, state, detail, at) =>
+      change((db) => {
+        const text = isFinal(state) ? ", text = ''" : "";
+        db.run(
+          `UPDATE inbox SET state = ?, detail = ?, updated_at = ?${text} WHERE message_id = ?`,
+          state,
+          detail ?? null,
+          at,
+          messageId,
+        );
+      }),
+    open: () =>
+      database
+        .all("SELECT * FROM inbox WHERE state IN ('accepted', 'running') ORDER BY received_at")
+        .map(inboxRow),
+  };
+}
+
+function isFinal(state: InboxState): boolean {
+  return state === "done" || state === "failed" || state === "refused";
+}
+
+function inboxRow(row: Row): InboxRow {
+  return {
+    messageId: String(row.message_id),
+    channel: String(row.channel),
+    account: String(row.account),
+    eventId: String(row.event_id),
+    state: String(row.state) as InboxState,
+    ...(row.detail === null ? {} : { detail: String(row.detail) }),
+    sessionKey: String(row.session_key),
+    agentId: String(row.agent_id),
+    runId: String(row.run_id),
+    receivedAt: Number(row.received_at),
+    updatedAt: Number(row.updated_at),
+    text: String(row.text),
+    digest: String(row.digest),
+    source: JSON.parse(String(row.source)),
+    ...(row.reply === null ? {} : { reply: JSON.parse(String(row.reply)) }),
+  };
+}
+
+export function outboxStore(database: Database): OutboxStore {
+  return {
+    insert: (row) =>
+      change((db) =>
+        db.run(
+          "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          row.id,
+          row.messageId,
+          row.runId,
+          row.channel,
+          row.account,
+          JSON.stringify(row.message),
+          row.state,
+          row.attempts,
+          row.notBefore,
+          row.platformId ?? null,
+          row.detail ?? null,
+          row.createdAt,
+          row.updatedAt,
+        ),
+      ),
+    move: (id, next) =>
+      change((db) =>
+        db.run(
+          "UPDATE outbox SET state = ?, attempts = ?, not_before = ?, platform_id = ?, detail = ?, updated_at = ? WHERE id = ?",
+          next.state,
+          next.attempts,
+          next.notBefore,
+          next.platformId ?? null,
+          next.detail ?? null,
+          next.at,
+          id,
+        ),
+      ),
+    open: () =>
+      database
+        .all("SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY created_at, id")
+        .map(outboxRow),
+    byMessageId: (messageId) =>
+      database
+        .all("SELECT * FROM outbox WHERE message_id = ? ORDER BY created_at, id", messageId)
+        .map(outboxRow),
+    byState: (state, limit) =>
+      database
+        .all("SELECT * FROM outbox WHERE state = ? ORDER BY created_at DESC LIMIT ?", state, limit)
+        .map(outboxRow),
+  };
+}
+
+function outboxRow(row: Row): OutboxRow {
+  return {
+    id: String(row.id),
+    messageId: String(row.message_id),
+    runId: String(row.run_id),
+    channel: String(row.channel),
+    account: String(row.account),
+    message: JSON.parse(String(row.message)),
+    state: String(row.state) as OutboxState,
+    attempts: Number(row.attempts),
+    notBefore: Number(row.not_before),
+    ...(row.platform_id === null ? {} : { platformId: String(row.platform_id) }),
+    ...(row.detail === null ? {} : { detail: String(row.detail) }),
+    createdAt: Number(row.created_at),
+    updatedAt: Number(row.updated_at),
+  };
+}

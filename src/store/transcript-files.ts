@@ -1,0 +1,130 @@
+import { mkdir, open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Log } from "../kernel/mod.ts";
+import type { Entry, SessionRow, SessionStore } from "../session/mod.ts";
+
+/** The readable copies of the conversations: agents/<id>/sessions/<sessionId>.jsonl and sessions.json. */
+export interface TranscriptFiles {
+  /** Notes that a session has entries that its file may lack. Cheap; the writing happens later and in order. */
+  touch(row: SessionRow): void;
+  /** Writes all that was touched. */
+  flush(): Promise<void>;
+  path(row: SessionRow): string;
+}
+
+const batchEntries = 500;
+
+/**
+ * The database is the truth; these files are for people and their tools. Each append starts by reading how far
+ * the file got, so a crash in between costs nothing: a torn last line is cut off and written again.
+ */
+export function openTranscriptFiles(options: {
+  readonly stateFolder: string;
+  readonly sessions: SessionStore;
+  readonly workspaceOf: (agentId: string) => string;
+  readonly log: Log;
+}): TranscriptFiles {
+  const touched = new Map<string, SessionRow>();
+  // Where each recently written file ends; bounded, because a file that is not here is read again.
+  const written = new Map<string, number>();
+  let running: Promise<void> | undefined;
+
+  const path = (row: SessionRow) =>
+    join(options.stateFolder, "agents", row.agentId, "sessions", `${row.sessionId}.jsonl`);
+
+  async function write(row: SessionRow): Promise<void> {
+    const file = path(row);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(file, "a+", 0o600);
+    try {
+      let seq = written.get(row.sessionId);
+      if (seq === undefined) {
+        const end = await lastSeqIn(handle);
+        seq = end.seq;
+        await handle.truncate(end.bytes);
+        if (end.bytes === 0)
+          await handle.appendFile(`${JSON.stringify(headerOf(row, options.workspaceOf(row.agentId)))}\n`);
+      }
+      for (;;) {
+        const entries = options.sessions.entries(row.sessionId, {
+          afterSeq: seq,
+          throughSeq: seq + batchEntries,
+          limit: batchEntries,
+        });
+        if (entries.length === 0) break;
+        await handle.appendFile(entries.map((entry) => `${JSON.stringify(lineOf(entry))}\n`).join(""));
+        seq = entries.at(-1)?.seq ?? seq;
+      }
+      if (written.size > 1000) written.clear();
+      written.set(row.sessionId, seq);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async function drain(): Promise<void> {
+    while (touched.size > 0) {
+      const [id, row] = touched.entries().next().value as [string, SessionRow];
+      touched.delete(id);
+      try {
+        await write(row);
+      } catch (error) {
+        written.delete(id);
+        options.log("warn", "transcript file could not be written; the database still holds it", {
+          session: row.key,
+          error: (error as Error).message,
+        });
+      }
+    }
+    running = undefined;
+  }
+
+  return {
+    path,
+    touch(row) {
+      touched.set(row.sessionId, row);
+      running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(drain);
+    },
+    flush: async () => {
+      while (running) await running;
+    },
+  };
+}
+
+function headerOf(row: SessionRow, cwd: string) {
+  return {
+    type: "session",
+    id: row.sessionId,
+    key: row.key,
+    cwd,
+    timestamp: new Date(row.createdAt).toISOString(),
+  };
+}
+
+function lineOf(entry: Entry) {
+  const { body, ...place } = entry;
+  return { ...place, ...body };
+}
+
+/** The last whole line's seq, and the length of the file up to and including it. */
+async function lastSeqIn(handle: Awaited<ReturnType<typeof open>>): Promise<{ seq: number; bytes: number }> {
+  const { size } = await handle.stat();
+  let windowBytes = 64 * 1024;
+  for (;;) {
+    const start = Math.max(0, size - windowBytes);
+    const buffer = Buffer.alloc(size - start);
+    await handle.read(buffer, 0, buffer.length, start);
+    const end = buffer.lastIndexOf(0x0a);
+    const before = end < 0 ? -1 : buffer.lastIndexOf(0x0a, end - 1);
+    if (end >= 0 && (before >= 0 || start === 0)) {
+      try {
+        const line = JSON.parse(buffer.subarray(before + 1, end).toString("utf8")) as { seq?: number };
+        return { seq: line.seq ?? 0, bytes: start + end + 1 };
+      } catch {
+        return { seq: 0, bytes: 0 };
+      }
+    }
+    if (start === 0) return { seq: 0, bytes: 0 };
+    windowBytes *= 4;
+  }
+}
