@@ -51,7 +51,7 @@ export interface UnloadableConfig {
   readonly problems: readonly ConfigProblem[];
   /** Absolute paths read so far, so that a repair of any of them can be noticed. */
   readonly files: readonly string[];
-  /** As in {@link LoadedConfig}; undefined when a file could not be read or parsed. */
+  /** As in {@link LoadedConfig}, over the files read so far; undefined when the main file could not be read. */
   readonly hash: string | undefined;
   /** The main file's text, where it could be read. */
   readonly raw: string | undefined;
@@ -85,7 +85,9 @@ async function composeConfig(
   main: IncludedFile | undefined,
 ): Promise<LoadResult> {
   const parsed = main ? await parseConfigText(text, file) : { ok: true as const, parsed: emptyText(file) };
-  if (!parsed.ok) return { ok: false, problems: parsed.problems, files: [file], hash: undefined, raw: text };
+  if (!parsed.ok) {
+    return { ok: false, problems: parsed.problems, files: [file], hash: configHash(main, []), raw: text };
+  }
   const composed = await composeIncludes(parsed.parsed, includeRoots(deps));
   const files = [file, ...composed.included.map((one) => one.file)];
   const hash = configHash(main, composed.included);

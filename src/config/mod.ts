@@ -13,6 +13,8 @@
 export { type ConfigPath, formatPath, parsePath, valueAt } from "./config-path.ts";
 export { type ConfigProblem, configProblemText } from "./config-problem.ts";
 export { crossCheck } from "./cross-check.ts";
+export { changedPaths } from "./diff.ts";
+export { type ConfigEdit, editConfig } from "./edit.ts";
 export {
   checkConfigText,
   type LoadDeps,
@@ -21,5 +23,18 @@ export {
   loadConfig,
   type UnloadableConfig,
 } from "./load.ts";
+export { type Merged, mergePatch } from "./merge-patch.ts";
 export { notYetEffective } from "./not-yet-effective.ts";
+export { parseJson5 } from "./parse.ts";
+export { redactConfig, redacted, restoreRedacted } from "./redact.ts";
+export { type ReloadKind, reloadKind } from "./reload-kinds.ts";
 export { configSchema, type OpenClawConfig } from "./schema/mod.ts";
+export { isSecretPath, secretPaths } from "./secret-paths.ts";
+export {
+  type ConfigChange,
+  type ConfigWatch,
+  describeChange,
+  type WatchOptions,
+  watchConfig,
+} from "./watch.ts";
+export { saveLastGood, type WriteRequest, type WriteResult, writeConfig } from "./write.ts";

@@ -34,6 +34,12 @@ export async function parseConfigText(text: string, file: string): Promise<Parse
   return { ok: false, problems };
 }
 
+/** A value that a person typed, by the same rules as the file; undefined when it is not JSON5. */
+export async function parseJson5(text: string): Promise<{ readonly value: unknown } | undefined> {
+  const parsed = await parseConfigText(text, "");
+  return parsed.ok ? { value: parsed.parsed.value } : undefined;
+}
+
 function parsedText(file: string, text: string, value: unknown, known: TextDocument | undefined): ParsedText {
   return {
     file,
