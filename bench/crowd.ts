@@ -33,6 +33,9 @@ async function one(): Promise<void> {
 }
 
 process.on("SIGTERM", () => process.exit(0));
+// Unmeasured, so that neither side is still being compiled while the clock runs.
+if (!isHolding) await atOnce(16, { count: 1_000, ms: 5_000 }, one);
+opened = 0;
 const startedAt = performance.now();
 await atOnce(16, { count, ms: 25_000 }, one);
 const perSecond = (opened / (performance.now() - startedAt)) * 1_000;

@@ -2,6 +2,7 @@
 
 export type RowKey =
   | "start"
+  | "start.hello"
   | "start.plugins"
   | "memory.idle"
   | "memory.turns"

@@ -65,12 +65,12 @@ export async function startAt(workshop: Workshop, subject: Subject, place: Place
 /** Healthy is not yet willing: the peer refuses sockets for a moment after its health answers. */
 async function connectSoon(place: Place): Promise<Client> {
   let last: unknown;
-  for (let attempt = 0; attempt < 60; attempt += 1) {
+  for (let attempt = 0; attempt < 600; attempt += 1) {
     try {
       return await Client.open(place.port, place.token);
     } catch (error) {
       last = error;
-      await wait(500);
+      await wait(50);
     }
   }
   throw last;
