@@ -1,0 +1,71 @@
+import type { Desk } from "./desk.ts";
+import { type Fields, fields, firstText, items, text } from "./untrusted.ts";
+
+export interface ChannelHealth {
+  readonly id: string;
+  readonly label: string;
+  readonly accountId: string;
+  readonly state: string;
+  readonly tone: "good" | "quiet" | "bad";
+  readonly problem: string;
+}
+
+export interface Health {
+  load(): Promise<void>;
+  event(payload: Fields): void;
+}
+
+export function openHealth(desk: Desk): Health {
+  const show = (payload: Fields) => desk.store.change(() => ({ healthy: payload.ok === true }));
+  return {
+    async load() {
+      const [health, status] = await Promise.allSettled([desk.call("health"), desk.call("channels.status")]);
+      if (health.status === "fulfilled") show(fields(health.value));
+      if (status.status === "fulfilled") {
+        const channels = readChannels(fields(status.value));
+        desk.store.change(() => ({ channels }));
+      }
+    },
+    event: show,
+  };
+}
+
+export function readChannels(status: Fields): ChannelHealth[] {
+  const labels = fields(status.channelLabels);
+  const accounts = fields(status.channelAccounts);
+  const channels = fields(status.channels);
+  const ids = new Set([
+    ...items(status.channelOrder).map(text),
+    ...Object.keys(accounts),
+    ...Object.keys(channels),
+  ]);
+  return [...ids]
+    .filter((id) => id !== "")
+    .flatMap((id) => {
+      const listed = items(accounts[id]).map(fields);
+      const rows = listed.length > 0 ? listed : [fields(channels[id])];
+      return rows.map((row) => readChannel(id, firstText(labels[id], id), row));
+    });
+}
+
+function readChannel(id: string, label: string, row: Fields): ChannelHealth {
+  const problem = firstText(row.lastError, row.error);
+  const state = firstText(row.state, row.status) || stateWords(row, problem);
+  const good = /^(running|connected|ready|ok|online)$/i.test(state);
+  return {
+    id,
+    label,
+    accountId: text(row.accountId),
+    state,
+    tone: good ? "good" : problem !== "" ? "bad" : "quiet",
+    problem,
+  };
+}
+
+function stateWords(row: Fields, problem: string): string {
+  if (row.connected === true) return "connected";
+  if (problem !== "") return "failed";
+  if (row.running === true) return "running";
+  if (row.enabled === false) return "turned off";
+  return row.configured === false ? "not set up" : "stopped";
+}

@@ -1,0 +1,154 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { PendingApproval } from "../approvals.ts";
+import { durationWords } from "../time-words.ts";
+import { foreignLetters } from "../visible-text.ts";
+import type { Decision } from "../wire.ts";
+import { Icon } from "./icon.tsx";
+import { useGatewayNowMs, usePage } from "./page-context.ts";
+import { Clip, clipStart, Visible } from "./visible.tsx";
+
+const maxLines = 20;
+
+/** A card that has only just come up under the pointer must not take a click that was meant for something else. */
+const settleMs = 600;
+
+export function ApprovalCard({ approval }: { readonly approval: PendingApproval }) {
+  const page = usePage();
+  const [seenWhole, setSeenWhole] = useState(clipStart(approval.command, maxLines) === approval.command);
+  const [settled, setSettled] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(true), settleMs);
+    return () => clearTimeout(timer);
+  }, []);
+  const locked = approval.answering || !settled;
+  const answer = (decision: Decision) => void page.approvals.resolve(approval.id, decision);
+  return (
+    <section class="approval" aria-label="Approval needed">
+      <header class="approval-head">
+        <Icon name="shield" />
+        <strong>The agent asks to run this</strong>
+        <Countdown expiresAtMs={approval.expiresAtMs} />
+      </header>
+      {approval.why !== "" && (
+        <p class="approval-why">
+          <Visible source={approval.why} />
+        </p>
+      )}
+      <Clip
+        source={approval.command}
+        label="Command that would run"
+        maxLines={maxLines}
+        className="command"
+        onShownWhole={() => setSeenWhole(true)}
+      />
+      <Lookalikes command={approval.command} />
+      <Facts approval={approval} />
+      <div class="approval-actions">
+        {approval.allowed.includes("allow-once") && (
+          <button
+            type="button"
+            class="button primary"
+            disabled={locked || !seenWhole}
+            onClick={() => answer("allow-once")}
+          >
+            Allow once
+          </button>
+        )}
+        {approval.allowed.includes("allow-always") && (
+          <button
+            type="button"
+            class="button"
+            disabled={locked || !seenWhole}
+            onClick={() => answer("allow-always")}
+          >
+            Always allow
+          </button>
+        )}
+        <button type="button" class="button danger" disabled={locked} onClick={() => answer("deny")}>
+          Deny
+        </button>
+        {!seenWhole && <span class="hint">Show all of the command before you allow it.</span>}
+      </div>
+    </section>
+  );
+}
+
+function Countdown({ expiresAtMs }: { readonly expiresAtMs: number }) {
+  const page = usePage();
+  const leftMs = expiresAtMs - useGatewayNowMs(1_000);
+  const over = leftMs <= 0;
+  const told = useRef(false);
+  useEffect(() => {
+    if (!over || told.current) return;
+    told.current = true;
+    page.approvals.dropExpired();
+  }, [over, page]);
+  if (expiresAtMs === Number.MAX_SAFE_INTEGER) return null;
+  return (
+    <span class={leftMs < 60_000 ? "countdown soon" : "countdown"}>
+      {over ? "expired" : `expires in ${durationWords(leftMs)}`}
+    </span>
+  );
+}
+
+function Lookalikes({ command }: { readonly command: string }) {
+  const letters = foreignLetters(command);
+  if (letters.length === 0) return null;
+  return (
+    <p class="approval-note">
+      <Icon name="alert" />
+      <span>
+        Holds letters outside plain ASCII that may look like others:{" "}
+        <bdi>{letters.slice(0, 20).join(" ")}</bdi>
+      </span>
+    </p>
+  );
+}
+
+function Facts({ approval }: { readonly approval: PendingApproval }) {
+  const rows: [string, string][] = [
+    ["Folder", approval.folder],
+    ["Program", approval.program],
+    ["Runs on", approval.host],
+    ["Agent", approval.agentId],
+    ["Conversation", approval.sessionKey],
+  ];
+  return (
+    <dl class="facts">
+      {rows
+        .filter(([, value]) => value !== "")
+        .map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>
+              <Visible source={value} />
+            </dd>
+          </div>
+        ))}
+      {approval.argv.length > 0 && (
+        <div>
+          <dt>Word by word</dt>
+          <dd class="words">
+            {approval.argv.map((word) => (
+              <code>
+                <Visible source={word === "" ? "(empty)" : word} />
+              </code>
+            ))}
+          </dd>
+        </div>
+      )}
+      {approval.environment.length > 0 && (
+        <div>
+          <dt>Environment</dt>
+          <dd class="words">
+            {approval.environment.map(([name, value]) => (
+              <code>
+                <Visible source={`${name}=${value}`} />
+              </code>
+            ))}
+          </dd>
+        </div>
+      )}
+    </dl>
+  );
+}

@@ -1,0 +1,149 @@
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { demoProvider } from "../model-in-use.ts";
+import type { State } from "../state.ts";
+import { ApprovalCard } from "./approval-card.tsx";
+import { Icon, Mark } from "./icon.tsx";
+import { ItemRow } from "./item-row.tsx";
+import { usePage } from "./page-context.ts";
+
+const nearEndPixels = 80;
+
+export function Thread({ state }: { readonly state: State }) {
+  const { conversation } = state;
+  const frame = useRef<HTMLElement>(null);
+  const following = useRef(true);
+  const [atEnd, setAtEnd] = useState(true);
+  const approvals = state.approvals.filter((one) => one.sessionKey === conversation.key);
+
+  // Another conversation starts at its end.
+  useEffect(() => {
+    following.current = true;
+    setAtEnd(true);
+  }, [conversation.key]);
+
+  // After every change, but only for a reader who is at the end: nobody is torn away from what they read.
+  useLayoutEffect(() => {
+    const shown = frame.current;
+    if (shown && following.current) shown.scrollTop = shown.scrollHeight;
+  });
+
+  const scrolled = () => {
+    const shown = frame.current;
+    if (!shown) return;
+    following.current = shown.scrollHeight - shown.scrollTop - shown.clientHeight < nearEndPixels;
+    setAtEnd(following.current);
+  };
+
+  const jump = () => {
+    following.current = true;
+    frame.current?.scrollTo({ top: frame.current.scrollHeight });
+    frame.current?.focus();
+  };
+
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section class="thread" ref={frame} onScroll={scrolled} tabIndex={0} aria-label="Conversation">
+      <div class="column">
+        {conversation.status === "loading" && <Skeleton />}
+        {conversation.status === "failed" && <Failed problem={conversation.problem ?? ""} />}
+        {conversation.status === "ready" && conversation.items.length === 0 && approvals.length === 0 && (
+          <Welcome state={state} />
+        )}
+        {conversation.earlierLeftOut && (
+          <p class="notice-row">
+            Only the newest 200 entries are shown. Earlier ones are kept by the gateway.
+          </p>
+        )}
+        {conversation.items.map((item) => (
+          <ItemRow key={`${item.kind}:${item.id}`} item={item} />
+        ))}
+        {approvals.map((approval) => (
+          <ApprovalCard key={approval.id} approval={approval} />
+        ))}
+        <Working state={state} hasApproval={approvals.length > 0} />
+      </div>
+      {!atEnd && (
+        <button type="button" class="button jump" onClick={jump}>
+          <Icon name="down" />
+          Newest
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Working({ state, hasApproval }: { readonly state: State; readonly hasApproval: boolean }) {
+  const { runs, items } = state.conversation;
+  const last = items.at(-1);
+  if (runs.length === 0 || (last?.kind === "assistant" && last.state === "streaming")) return null;
+  const phase = runs.at(-1)?.phase ?? "";
+  const words = hasApproval || phase === "waiting-approval" ? "Waiting for your approval" : phaseWords(phase);
+  return (
+    <p class="working">
+      <span class="dots" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </span>
+      {words}
+    </p>
+  );
+}
+
+function phaseWords(phase: string): string {
+  if (phase === "retrying") return "The model did not answer; trying again";
+  if (phase === "using-tool") return "Using a tool";
+  return "Thinking";
+}
+
+function Skeleton() {
+  return (
+    <div class="skeleton" role="status" aria-label="Loading the conversation">
+      <i />
+      <i />
+      <i />
+    </div>
+  );
+}
+
+function Failed({ problem }: { readonly problem: string }) {
+  const page = usePage();
+  return (
+    <div class="empty" role="alert">
+      <p class="problem-text">{problem}</p>
+      <button type="button" class="button" onClick={() => void page.chat.catchUp()}>
+        Try again
+      </button>
+    </div>
+  );
+}
+
+const suggestions = ["What can you do?", "List the files here", "Run `date`"];
+
+function Welcome({ state }: { readonly state: State }) {
+  const page = usePage();
+  const take = (words: string) => {
+    page.chat.setDraft(state.conversation.key, words);
+    document.getElementById("message")?.focus();
+  };
+  return (
+    <div class="empty">
+      <Mark />
+      <h2>What should we do?</h2>
+      <p class="quiet">
+        {demoProvider(state)
+          ? "The demo model shows how the gateway works, with tools and approvals, without any account."
+          : "Write below. When the agent wants to use a tool, you see exactly what it does."}
+      </p>
+      <ul class="suggestions">
+        {suggestions.map((words) => (
+          <li key={words}>
+            <button type="button" class="button" onClick={() => take(words)}>
+              {words}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
