@@ -26,6 +26,8 @@ export interface Figure {
   readonly value: number;
   /** What the reader must know to judge the value: a smaller count, a second figure. */
   readonly note?: string;
+  /** Taken at a much smaller size than the row names: good for reading, not for a verdict or a ratio. */
+  readonly isShort?: true;
 }
 
 export interface Missing {

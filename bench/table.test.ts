@@ -22,6 +22,12 @@ test("table: what was not measured meets no budget and has no ratio", () => {
   assert.equal(ratio(less, figure(1), { missing: "out of time" }), undefined);
 });
 
+test("table: a figure taken at a smaller size can fail a budget, never meet it, and has no ratio", () => {
+  assert.equal(verdict(less, { value: 1, isShort: true }), "");
+  assert.equal(verdict(less, { value: 9, isShort: true }), "over");
+  assert.equal(ratio(less, figure(1), { value: 100, isShort: true }), undefined);
+});
+
 test("table: the ratio says how many times better ours is, whichever way is better", () => {
   assert.equal(ratio(less, figure(2), figure(200)), 100);
   assert.equal(ratio(more, figure(500), figure(5)), 100);

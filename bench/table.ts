@@ -31,13 +31,15 @@ export function renderMachine(machine: Machine): string {
 /** Whether ours meets its budget; empty where there is none or nothing was measured. */
 export function verdict(row: Row, ours: Measured | undefined): "within" | "over" | "" {
   if (row.budget === undefined || !isFigure(ours)) return "";
+  // What is over at a tenth of the size is over; what is within there proves nothing.
   const isWithin = row.better === "less" ? ours.value <= row.budget : ours.value >= row.budget;
+  if (isWithin && ours.isShort) return "";
   return isWithin ? "within" : "over";
 }
 
 /** How many times better ours is than the peer; undefined where either is missing. */
 export function ratio(row: Row, ours: Measured | undefined, peer: Measured | undefined): number | undefined {
-  if (!isFigure(ours) || !isFigure(peer)) return undefined;
+  if (!isFigure(ours) || !isFigure(peer) || ours.isShort || peer.isShort) return undefined;
   return row.better === "less" ? peer.value / ours.value : ours.value / peer.value;
 }
 
