@@ -11,6 +11,7 @@ import {
   parsePath,
   redactConfig,
   valueAt,
+  type WriteResult,
   writeConfig,
 } from "../config/mod.ts";
 import { type Clock, InputError, systemClock, systemRandom } from "../kernel/mod.ts";
@@ -142,7 +143,22 @@ async function set(
   const strict = options.includes("--strict-json") || options.includes("--json");
   const parsed = await parseJson5(text);
   if (strict && !parsed) return misuse(io, "the value is not JSON5; write text in quotes: '\"text\"'");
-  return write(io, options, { path, value: parsed ? parsed.value : text });
+  const value = parsed ? parsed.value : text;
+  // A token or id that is all digits reads as a number, and a long one would lose its last digits as such.
+  const maybeText = !strict && parsed !== undefined && (typeof value !== "object" || value === null);
+  if (maybeText && typeof value === "number" && !Number.isSafeInteger(value) && Number.isInteger(value)) {
+    return write(io, options, [{ path, value: text }]);
+  }
+  return write(
+    io,
+    options,
+    maybeText
+      ? [
+          { path, value },
+          { path, value: text },
+        ]
+      : [{ path, value }],
+  );
 }
 
 async function unset(
@@ -156,21 +172,29 @@ async function unset(
     io.stderr(`${formatPath(path)} is not set\n`);
     return failed;
   }
-  return write(io, options, { path, value: undefined });
+  return write(io, options, [{ path, value: undefined }]);
 }
 
-async function write(io: ConfigCommandIo, options: readonly string[], edit: ConfigEdit): Promise<number> {
+/** Makes the first of the edits that leaves the config valid. */
+async function write(
+  io: ConfigCommandIo,
+  options: readonly string[],
+  choices: readonly [ConfigEdit, ...ConfigEdit[]],
+): Promise<number> {
   const force = options.includes("--force");
   const before = await loadConfig(depsOf(io));
-  const path = before.ok ? normalPath(edit.path, before.unsubstituted) : edit.path;
-  const edits = [{ path, value: edit.value }];
-  const result = await writeConfig({
-    ...depsOf(io),
-    edits,
-    force,
-    clock: waitingClock,
-    random: systemRandom,
-  });
+  const path = before.ok ? normalPath(choices[0].path, before.unsubstituted) : choices[0].path;
+  const attempt = (choice: ConfigEdit): Promise<WriteResult> => {
+    const edits = [{ path, value: choice.value }];
+    return writeConfig({ ...depsOf(io), edits, force, clock: waitingClock, random: systemRandom });
+  };
+  let edit = choices[0];
+  let result = await attempt(edit);
+  for (const other of choices.slice(1)) {
+    if (result.ok || result.reason !== "invalid") break;
+    const again = await attempt(other);
+    if (again.ok) [edit, result] = [other, again];
+  }
   const json = options.includes("--json");
   const name = formatPath(path);
   if (!result.ok) {
