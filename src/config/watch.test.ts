@@ -88,7 +88,7 @@ test("config (7): an invalid edit is reported once and the running config stays"
   await writeFile(file, '{"logging":{"level":"loud"}}');
   await watch.reload();
   await watch.reload();
-  assert.deepEqual(events, ["logging.level"]);
+  assert.deepEqual([...events], ["logging.level"]);
   await writeFile(file, '{"logging":{"level":"warn"}}');
   await watch.reload();
   assert.equal((events[1] as ConfigChange).before.config.logging?.level, "info");
