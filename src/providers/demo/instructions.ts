@@ -27,7 +27,7 @@ export function readWishes(text: string, tools: readonly ToolSpec[]): readonly W
     ...callWishes(text),
     ...matches(
       text,
-      `${opening}write\\s+(?:${quoted}|(.{1,2000}?))\\s+(?:in)?to\\s+(?:the\\s+)?(?:file\\s+)?(?:${quoted}|(\\S+))`,
+      `${opening}write\\s+(?:${quoted}|(.{1,500}?))\\s+(?:in)?to\\s+(?:the\\s+)?(?:file\\s+)?(?:${quoted}|(\\S+))`,
       (m) => {
         const content = m[1] ?? m[2] ?? m[3] ?? m[4] ?? "";
         const path = m[5] ?? m[6] ?? m[7] ?? unpunctuated(m[8] ?? "");

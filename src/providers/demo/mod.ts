@@ -9,7 +9,7 @@ const label = "[demo model] ";
 /** Calls that one message of the user can lead to. */
 const maxCallsPerTurn = 5;
 const maxQuotedChars = 1500;
-const maxReadChars = 100_000;
+const maxReadChars = 20_000;
 const deltaChars = 24;
 
 const introduction = `I am the built-in demo model: I run without a network and understand only a few plain requests, such as

@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { ModelMessage } from "../agent/model.ts";
+import { encodeRequest as encodeMessages } from "./anthropic-messages/request.ts";
+import { soundMessages } from "./conversation.ts";
+import { quirksOf } from "./openai-completions/quirks.ts";
+import { encodeRequest as encodeCompletions } from "./openai-completions/request.ts";
+import { encodeRequest as encodeResponses } from "./openai-responses/request.ts";
+
+const rule = { pattern: /^[a-z0-9]+$/, maxChars: 9 };
+
+const someText = fc.constantFrom("", " ", "hello", "\n\t", "x y");
+const someId = fc.constantFrom("a", "b", "a b", "call_with_a_long_id_indeed", "");
+const someMessage: fc.Arbitrary<ModelMessage> = fc.oneof(
+  fc.record({
+    role: fc.constant("user" as const),
+    content: fc.array(fc.record({ type: fc.constant("text" as const), text: someText }), { maxLength: 2 }),
+  }),
+  fc.record({
+    role: fc.constant("assistant" as const),
+    content: fc.array(
+      fc.oneof(
+        fc.record({ type: fc.constant("text" as const), text: someText }),
+        fc.record({
+          type: fc.constant("toolCall" as const),
+          id: someId,
+          name: fc.constant("exec"),
+          arguments: fc.constantFrom<unknown>({ x: 1 }, "raw", null, undefined, [1]),
+        }),
+      ),
+      { maxLength: 3 },
+    ),
+  }),
+  fc.record({
+    role: fc.constant("tool" as const),
+    toolCallId: someId,
+    toolName: fc.constant("exec"),
+    text: someText,
+    isError: fc.boolean(),
+  }),
+);
+
+test("providers (4): whatever the history, each call has one result behind it, ids fit and differ, no text is empty", () => {
+  fc.assert(
+    fc.property(fc.array(someMessage, { maxLength: 8 }), (messages) => {
+      const sound = soundMessages(messages, rule);
+      const used = new Set<string>();
+      let waiting: string[] = [];
+      assert.equal(sound[0]?.role, "user");
+      assert.notEqual(sound.at(-1)?.role, "assistant");
+      for (const message of sound) {
+        if (message.role === "tool") {
+          assert.equal(waiting.shift(), message.callId);
+          assert.notEqual(message.text.trim(), "");
+          continue;
+        }
+        assert.equal(waiting.length, 0);
+        if (message.role === "user") {
+          assert.notEqual(message.content.length, 0);
+          for (const part of message.content) assert.ok(part.type === "image" || part.text.trim() !== "");
+          continue;
+        }
+        assert.ok(message.text !== "" || message.calls.length > 0);
+        for (const { id } of message.calls) {
+          assert.ok(rule.pattern.test(id) && id.length <= rule.maxChars && !used.has(id));
+          used.add(id);
+        }
+        waiting = message.calls.map(({ id }) => id);
+      }
+      assert.equal(waiting.length, 0);
+    }),
+    { seed: 1, numRuns: 500 },
+  );
+});
+
+test("providers (4): a result finds its call although ids repeat, and keeps its text", () => {
+  const call = (id: string) => ({ type: "toolCall" as const, id, name: "exec", arguments: {} });
+  const result = (toolCallId: string, text: string) =>
+    ({ role: "tool", toolCallId, toolName: "exec", text, isError: false }) as const;
+  const sound = soundMessages(
+    [
+      { role: "user", content: [{ type: "text", text: "go" }] },
+      { role: "assistant", content: [call("a"), call("a")] },
+      result("a", "first"),
+      result("a", "second"),
+      { role: "assistant", content: [call("a")] },
+      result("a", "third"),
+    ],
+    rule,
+  );
+  assert.deepEqual(
+    sound.flatMap((message) => (message.role === "tool" ? [message.text] : [])),
+    ["first", "second", "third"],
+  );
+  assert.deepEqual(
+    sound,
+    soundMessages(
+      structuredClone([
+        { role: "user", content: [{ type: "text", text: "go" }] },
+        { role: "assistant", content: [call("a"), call("a")] },
+        result("a", "first"),
+        result("a", "second"),
+        { role: "assistant", content: [call("a")] },
+        result("a", "third"),
+      ] satisfies ModelMessage[]),
+      rule,
+    ),
+    "the same ids each time: the provider's cache depends on it",
+  );
+});
+
+const request = {
+  model: "m",
+  system: "S",
+  messages: [
+    {
+      role: "user" as const,
+      content: [
+        { type: "text" as const, text: "look" },
+        { type: "image" as const, mimeType: "image/png", base64: "AAAA" },
+      ],
+    },
+    {
+      role: "assistant" as const,
+      content: [
+        { type: "text" as const, text: "ok" },
+        { type: "toolCall" as const, id: "call_1", name: "exec", arguments: { command: "ls" } },
+        { type: "toolCall" as const, id: "call_2", name: "exec", arguments: { command: "id" } },
+      ],
+    },
+    { role: "tool" as const, toolCallId: "call_1", toolName: "exec", text: "a.txt", isError: false },
+    { role: "tool" as const, toolCallId: "call_2", toolName: "exec", text: "no", isError: true },
+  ],
+  tools: [{ name: "exec", description: "Runs.", parameters: { type: "object" as const } }],
+  maxOutputTokens: 5,
+  temperature: 0.5,
+  signal: new AbortController().signal,
+};
+
+test("completions: the request as OpenAI documents it", () => {
+  assert.deepEqual(encodeCompletions(request, quirksOf("api.openai.com")), {
+    model: "m",
+    messages: [
+      { role: "system", content: "S" },
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "look" },
+          { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } },
+        ],
+      },
+      {
+        role: "assistant",
+        content: "ok",
+        tool_calls: [
+          { id: "call_1", type: "function", function: { name: "exec", arguments: '{"command":"ls"}' } },
+          { id: "call_2", type: "function", function: { name: "exec", arguments: '{"command":"id"}' } },
+        ],
+      },
+      { role: "tool", tool_call_id: "call_1", content: "a.txt" },
+      { role: "tool", tool_call_id: "call_2", content: "no" },
+    ],
+    stream: true,
+    stream_options: { include_usage: true },
+    max_completion_tokens: 5,
+    temperature: 0.5,
+    tools: [
+      { type: "function", function: { name: "exec", description: "Runs.", parameters: { type: "object" } } },
+    ],
+  });
+});
+
+test("completions: Mistral gets no stream_options, and ids of nine letters and digits", () => {
+  const body = JSON.stringify(encodeCompletions(request, quirksOf("api.mistral.ai")));
+  assert.doesNotMatch(body, /stream_options|max_completion_tokens|call_1/);
+  assert.match(body, /"tool_call_id":"[a-z0-9]{9}"/);
+});
+
+test("responses: the request as OpenAI documents it", () => {
+  assert.deepEqual(encodeResponses(request), {
+    model: "m",
+    instructions: "S",
+    input: [
+      {
+        role: "user",
+        content: [
+          { type: "input_text", text: "look" },
+          { type: "input_image", image_url: "data:image/png;base64,AAAA", detail: "auto" },
+        ],
+      },
+      { role: "assistant", content: "ok" },
+      { type: "function_call", call_id: "call_1", name: "exec", arguments: '{"command":"ls"}' },
+      { type: "function_call", call_id: "call_2", name: "exec", arguments: '{"command":"id"}' },
+      { type: "function_call_output", call_id: "call_1", output: "a.txt" },
+      { type: "function_call_output", call_id: "call_2", output: "no" },
+    ],
+    stream: true,
+    store: false,
+    max_output_tokens: 16,
+    temperature: 0.5,
+    tools: [
+      { type: "function", name: "exec", description: "Runs.", parameters: { type: "object" }, strict: false },
+    ],
+  });
+});
+
+test("messages: the request as Anthropic documents it, with its cache marks", () => {
+  const mark = { cache_control: { type: "ephemeral" } };
+  assert.deepEqual(encodeMessages(request), {
+    model: "m",
+    max_tokens: 5,
+    stream: true,
+    system: [{ type: "text", text: "S", ...mark }],
+    messages: [
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "look" },
+          { type: "image", source: { type: "base64", media_type: "image/png", data: "AAAA" } },
+        ],
+      },
+      {
+        role: "assistant",
+        content: [
+          { type: "text", text: "ok" },
+          { type: "tool_use", id: "call_1", name: "exec", input: { command: "ls" } },
+          { type: "tool_use", id: "call_2", name: "exec", input: { command: "id" } },
+        ],
+      },
+      {
+        role: "user",
+        content: [
+          { type: "tool_result", tool_use_id: "call_1", content: "a.txt" },
+          { type: "tool_result", tool_use_id: "call_2", content: "no", is_error: true, ...mark },
+        ],
+      },
+    ],
+    temperature: 0.5,
+    tools: [{ name: "exec", description: "Runs.", input_schema: { type: "object" } }],
+  });
+});
