@@ -33,7 +33,9 @@ export function testAccount(fake: FakeTelegram, more: Partial<TelegramAccount> =
 }
 
 /** Every "random" choice is the middle one. */
-export const middleRandom = { bytes: (length: number) => Buffer.alloc(length, 0x80) };
+export const middleRandom = {
+  bytes: (length: number) => Buffer.from([0x80, ...new Array<number>(length - 1).fill(0)]),
+};
 
 export async function openTestChannel(
   settings: TelegramAccount,
