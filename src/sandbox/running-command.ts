@@ -1,0 +1,183 @@
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
+import type { Readable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
+import { type Clock, InputError, sleep } from "../kernel/mod.ts";
+import type { OutputTail } from "./output-tail.ts";
+import { processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
+import type { RunningCommand } from "./tool.ts";
+
+const lookAgainMs = 50;
+const killRounds = 20;
+/** A command that prints without end is slowed down to this, so that it cannot occupy the gateway. */
+const burstBytes = 4 * 1024 * 1024;
+const burstMs = 50;
+
+export interface RunningDeps {
+  readonly clock: Clock;
+  readonly sendSignal: SendSignal;
+  readonly id: string;
+  readonly command: string;
+  readonly mark: string;
+  /** 0: none. */
+  readonly timeoutMs: number;
+  /** From TERM to KILL. */
+  readonly killGraceMs: number;
+  readonly tail: OutputTail;
+  remove(): void;
+}
+
+/** Follows a spawned command to its end; when it ends, so does everything it started. */
+export function followCommand(child: ChildProcessWithoutNullStreams, deps: RunningDeps): RunningCommand {
+  const { clock, tail, killGraceMs: graceMs } = deps;
+  const leader = child.pid ?? 0;
+  const leaderStart = startTicksOf(leader);
+  let exit: RunningCommand["exit"];
+  let timedOut = false;
+  let killing: Promise<void> | undefined;
+  let remainders = Promise.resolve();
+  const ended = Promise.withResolvers<void>();
+
+  collect(child.stdout, tail, clock);
+  collect(child.stderr, tail, clock);
+  // A program that closes its input early is no fault of ours.
+  child.stdin.on("error", () => {});
+
+  const cancelTimeout =
+    deps.timeoutMs > 0
+      ? clock.after(deps.timeoutMs, () => {
+          timedOut = true;
+          void kill();
+        })
+      : () => {};
+
+  function finish(code: number | null, signal: string | null): void {
+    if (exit) return;
+    exit = { code, signal, timedOut };
+    cancelTimeout();
+    child.stdin.destroy();
+    ended.resolve();
+  }
+  child.on("error", (error) => {
+    tail.add(`The command could not be started: ${error.message}\n`);
+    finish(null, null);
+  });
+  child.on("exit", (code, signal) => {
+    // What it left behind is ended: a process that no tool lists and nobody can stop must not stay. Ending it also
+    // closes the pipes, so the output is complete.
+    if (!killing) remainders = endTree();
+    // What escaped may hold the pipes open; the command has ended all the same.
+    const cancel = clock.after(2 * graceMs + killRounds * lookAgainMs, () => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    });
+    child.once("close", () => {
+      cancel();
+      finish(code, signal);
+    });
+  });
+
+  async function endTree(): Promise<void> {
+    let left = await remaining();
+    if (left.length === 0) return;
+    signalAll(left, "SIGTERM");
+    for (let waited = 0; waited < graceMs; waited += lookAgainMs) {
+      await sleep(clock, lookAgainMs);
+      left = await remaining();
+      if (left.length === 0) return;
+    }
+    for (let round = 0; round < killRounds && left.length > 0; round += 1) {
+      signalAll(left, "SIGKILL");
+      await sleep(clock, lookAgainMs);
+      left = await remaining();
+    }
+  }
+
+  async function remaining(): Promise<number[]> {
+    return (await processesOfRun(leader, leaderStart, deps.mark)).filter(
+      (pid) => pid !== leader || !hasExited(),
+    );
+  }
+
+  const hasExited = () => child.exitCode !== null || child.signalCode !== null;
+
+  function signalAll(pids: readonly number[], signal: "SIGTERM" | "SIGKILL"): void {
+    for (const pid of pids) trySignal(pid, signal);
+  }
+
+  function trySignal(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
+    try {
+      deps.sendSignal(pid, signal);
+    } catch {
+      // It ended by itself in the meantime.
+    }
+  }
+
+  async function endByForce(): Promise<void> {
+    if (leader === 0) return;
+    if (!hasExited()) {
+      // The whole group at once, also where there is no /proc to look through.
+      trySignal(-leader, "SIGTERM");
+      const cancel = clock.after(graceMs, () => {
+        if (!hasExited()) trySignal(-leader, "SIGKILL");
+      });
+      await endTree();
+      await ended.promise;
+      cancel();
+    }
+    await remainders;
+  }
+
+  function kill(): Promise<void> {
+    if (exit) return remainders;
+    killing ??= endByForce();
+    return killing;
+  }
+
+  return {
+    id: deps.id,
+    command: deps.command,
+    startedAtMs: clock.now(),
+    get exit() {
+      return exit;
+    },
+    output: () => tail.read(),
+    poll: () => tail.poll(),
+    write(text) {
+      if (exit || child.stdin.destroyed || child.stdin.writableEnded)
+        throw new InputError(`Command ${deps.id} takes no more input: it has ended or its input was closed.`);
+      child.stdin.write(text);
+    },
+    closeInput() {
+      child.stdin.end();
+    },
+    kill,
+    async wait(ms, signal) {
+      if (exit || signal.aborted) return;
+      const over = new AbortController();
+      const stop = () => over.abort();
+      signal.addEventListener("abort", stop, { once: true });
+      void ended.promise.then(stop);
+      await sleep(clock, ms, over.signal);
+      signal.removeEventListener("abort", stop);
+    },
+    remove() {
+      if (!exit) throw new InputError(`Command ${deps.id} still runs. End it first (action "kill").`);
+      deps.remove();
+    },
+  };
+}
+
+function collect(stream: Readable, tail: OutputTail, clock: Clock): void {
+  const decoder = new StringDecoder("utf8");
+  let burst = 0;
+  stream.on("data", (chunk: Buffer) => {
+    tail.add(decoder.write(chunk));
+    burst += chunk.length;
+    if (burst < burstBytes) return;
+    burst = 0;
+    stream.pause();
+    clock.after(burstMs, () => stream.resume());
+  });
+  stream.on("end", () => tail.add(decoder.end()));
+  stream.on("error", () => {});
+}
