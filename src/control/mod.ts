@@ -9,6 +9,13 @@
  */
 export * from "./frames.ts";
 export * from "./hub.ts";
-export * from "./methods.ts";
+export * from "./method.ts";
+export { wireMessage } from "./methods/chat.ts";
+export { approvalInfo } from "./methods/operations.ts";
+export type { Health } from "./methods/system.ts";
+export type * from "./parts.ts";
 export * from "./protocol.ts";
 export * from "./run-events.ts";
+export { sessionInfo } from "./session-info.ts";
+export { type SessionNames, sessionNames } from "./session-names.ts";
+export { methodTable } from "./table.ts";

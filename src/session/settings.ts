@@ -46,12 +46,14 @@ function bindingOf(binding: NonNullable<OpenClawConfig["bindings"]>[number]): Bi
   const { match } = binding;
   // A binding that does not say what it matches would match everything: it matches nothing.
   if (match?.channel === undefined) return [];
+  const { kind, id } = match.peer ?? {};
+  if (match.peer !== undefined && (kind === undefined || id === undefined)) return [];
   return [
     {
       agentId: binding.agentId,
       channel: match.channel,
       ...(match.accountId === undefined ? {} : { account: match.accountId }),
-      ...(match.peer === undefined ? {} : { peer: { kind: match.peer.kind, id: match.peer.id } }),
+      ...(kind === undefined || id === undefined ? {} : { peer: { kind: kind === "dm" ? "direct" : kind, id: String(id) } }),
     },
   ];
 }

@@ -1,0 +1,298 @@
+import { admitted, reasonText, type Source, schema } from "../../kernel/mod.ts";
+import type { Entry } from "../../session/mod.ts";
+import { invalid, MethodError, unavailable } from "../frames.ts";
+import { type Call, type Method, method } from "../method.ts";
+import type { ControlParts } from "../parts.ts";
+import { sessionInfo } from "../session-info.ts";
+import type { SessionNames } from "../session-names.ts";
+
+const { any, array, boolean, integer, object, open, optional, string } = schema;
+
+/** chat.send, chat.history, chat.abort, agent, agent.wait, sessions.send, sessions.abort. */
+export function chatMethods(parts: ControlParts, names: SessionNames): Method[] {
+  async function submit(
+    params: { sessionKey?: string; agentId?: string; message: string; idempotencyKey: string },
+    call: Call,
+  ) {
+    const { key, agentId } = names.resolve(params.sessionKey, params.agentId);
+    if (params.message.trim() === "") throw new MethodError(invalid("message or attachment required"));
+    const verdict = await parts.runs.submit({
+      sessionKey: key,
+      agentId,
+      text: params.message,
+      idempotencyKey: params.idempotencyKey,
+      source: sourceOf(call),
+      actor: call.principal.id,
+    });
+    if (admitted(verdict)) return { key, agentId, ...verdict.value };
+    const message = reasonText(verdict.reason);
+    if (verdict.reason === "delivery.conflict")
+      throw new MethodError(invalid(message, { reason: "chat-request-conflict" }));
+    if (verdict.reason === "session.message_too_large")
+      throw new MethodError(invalid(`${message} (${verdict.detail})`, { reason: verdict.reason }));
+    throw new MethodError(unavailable(message, { reason: verdict.reason }, 1000));
+  }
+
+  const chatSend = open(
+    object({
+      sessionKey: string({ minLength: 1, maxLength: 512 }),
+      message: string(),
+      idempotencyKey: string({ minLength: 1, maxLength: 256 }),
+      agentId: optional(string()),
+      attachments: optional(array(any())),
+    }),
+  );
+
+  return [
+    method({
+      name: "chat.send",
+      scope: "operator.write",
+      scopeFor: adminForReset,
+      params: chatSend,
+      run: async (params, call) => {
+        refuseAttachments(params.attachments);
+        const { runId, status } = await submit(params, call);
+        return { runId, status };
+      },
+    }),
+    method({
+      name: "sessions.send",
+      scope: "operator.write",
+      scopeFor: adminForReset,
+      params: open(
+        object({
+          key: string({ minLength: 1 }),
+          message: string(),
+          idempotencyKey: optional(string({ minLength: 1, maxLength: 256 })),
+          attachments: optional(array(any())),
+        }),
+      ),
+      run: async (params, call) => {
+        refuseAttachments(params.attachments);
+        const idempotencyKey = params.idempotencyKey ?? parts.random.bytes(16).toString("hex");
+        const { runId, status } = await submit(
+          { sessionKey: params.key, message: params.message, idempotencyKey },
+          call,
+        );
+        return { runId, status };
+      },
+    }),
+    method({
+      name: "chat.history",
+      scope: "operator.read",
+      params: open(
+        object({
+          sessionKey: string({ minLength: 1, maxLength: 512 }),
+          agentId: optional(string()),
+          limit: optional(integer({ minimum: 1, maximum: 1000 })),
+          offset: optional(integer({ minimum: 0 })),
+          maxChars: optional(integer({ minimum: 1 })),
+        }),
+      ),
+      run: (params) => history(parts, names, params),
+    }),
+    method({
+      name: "chat.abort",
+      scope: "operator.write",
+      params: open(
+        object({
+          sessionKey: string({ minLength: 1 }),
+          runId: optional(string()),
+          agentId: optional(string()),
+        }),
+      ),
+      run: (params) => {
+        const { key } = names.resolve(params.sessionKey, params.agentId);
+        const runIds = parts.runs.abort(key, params.runId);
+        return { ok: true, aborted: runIds.length > 0, runIds };
+      },
+    }),
+    method({
+      name: "sessions.abort",
+      scope: "operator.write",
+      params: open(
+        object({ key: optional(string()), runId: optional(string()), clearQueued: optional(boolean()) }),
+      ),
+      run: (params) => {
+        const { key } = names.resolve(params.key, undefined);
+        const runIds = parts.runs.abort(key, params.runId);
+        return {
+          ok: true,
+          abortedRunId: runIds[0] ?? null,
+          status: runIds.length > 0 ? "aborted" : "no-active-run",
+        };
+      },
+    }),
+    method({
+      name: "agent",
+      scope: "operator.write",
+      scopeFor: adminForReset,
+      params: open(
+        object({
+          message: string({ minLength: 1 }),
+          idempotencyKey: string({ minLength: 1, maxLength: 256 }),
+          agentId: optional(string()),
+          sessionKey: optional(string({ maxLength: 512 })),
+          timeout: optional(integer({ minimum: 0 })),
+        }),
+      ),
+      run: async (params, call) => {
+        const { runId, key, agentId, status } = await submit(params, call);
+        const accepted = {
+          runId,
+          sessionKey: key,
+          agentId,
+          status: "accepted",
+          acceptedAt: parts.clock.now(),
+        };
+        if (status !== "ok") call.answerAgain(accepted);
+        return agentOutcome(parts, runId, params.timeout);
+      },
+    }),
+    method({
+      name: "agent.wait",
+      scope: "operator.write",
+      params: open(object({ runId: string({ minLength: 1 }), timeoutMs: optional(integer({ minimum: 0 })) })),
+      run: async (params) => {
+        const end = await parts.runs.wait(params.runId, params.timeoutMs ?? 30_000);
+        if (end) {
+          const text = { disposition: "visible", text: end.text };
+          return {
+            runId: end.runId,
+            status: end.status === "error" ? "error" : "ok",
+            startedAt: end.startedAt,
+            endedAt: end.endedAt,
+            terminalReply: text,
+            ...(end.errorMessage === undefined ? {} : { error: end.errorMessage }),
+          };
+        }
+        return { runId: params.runId, status: "timeout" };
+      },
+    }),
+  ];
+}
+
+async function agentOutcome(parts: ControlParts, runId: string, timeoutSeconds: number | undefined) {
+  const timeoutMs =
+    timeoutSeconds === undefined || timeoutSeconds === 0 ? 24 * 3600 * 1000 : timeoutSeconds * 1000;
+  const end = await parts.runs.wait(runId, timeoutMs);
+  if (!end)
+    throw new MethodError(unavailable("the run did not end in time", { reason: "timeout" }), {
+      runId,
+      status: "timeout",
+      summary: "timeout",
+    });
+  if (end.status === "error") {
+    const message = end.errorMessage ?? "the run failed";
+    throw new MethodError(unavailable(message), { runId, status: "error", summary: message });
+  }
+  return {
+    runId,
+    status: "ok",
+    summary: end.status === "aborted" ? "aborted" : "completed",
+    result: {
+      payloads: [{ text: end.text, mediaUrl: null }],
+      meta: {
+        durationMs: end.endedAt - end.startedAt,
+        aborted: end.status === "aborted",
+        agentMeta: { sessionKey: end.sessionKey, provider: end.provider, model: end.model },
+      },
+    },
+  };
+}
+
+function history(
+  parts: ControlParts,
+  names: SessionNames,
+  params: { sessionKey: string; agentId?: string; limit?: number; offset?: number; maxChars?: number },
+) {
+  const { key, agentId } = names.resolve(params.sessionKey, params.agentId);
+  const row = parts.sessions.get(key);
+  const choice = parts.modelChoice(agentId, row?.model);
+  const defaults = {
+    modelProvider: choice.provider,
+    model: choice.model,
+    contextTokens: choice.contextTokens,
+  };
+  const pendingInputs = { items: [], total: 0 };
+  if (!row) {
+    return {
+      sessionKey: key,
+      sessionId: "",
+      messages: [],
+      pendingInputs,
+      hasMore: false,
+      totalMessages: 0,
+      defaults,
+    };
+  }
+  const limit = params.limit ?? 200;
+  const entries = parts.sessions.entries(row.sessionId, {
+    afterSeq: 0,
+    throughSeq: row.lastSeq - (params.offset ?? 0),
+    limit,
+  });
+  const messages = entries.flatMap((entry) => wireMessage(entry, params.maxChars));
+  const firstSeq = entries[0]?.seq ?? 1;
+  const running = parts.runs.activeRun(key);
+  return {
+    sessionKey: key,
+    sessionId: row.sessionId,
+    messages,
+    pendingInputs,
+    hasMore: firstSeq > 1,
+    totalMessages: row.lastSeq,
+    ...(firstSeq > 1 ? { nextOffset: row.lastSeq - firstSeq + 1 } : {}),
+    defaults,
+    sessionInfo: sessionInfo(parts, row),
+    ...(running
+      ? { inFlightRun: { runId: running.runId, text: running.text, startedAt: running.startedAt } }
+      : {}),
+  };
+}
+
+/** A transcript entry as clients read it; what is not a message gives nothing. */
+export function wireMessage(
+  entry: Entry,
+  maxChars = Number.POSITIVE_INFINITY,
+): Readonly<Record<string, unknown>>[] {
+  if (entry.body.type !== "message") return [];
+  const { message, idempotencyKey } = entry.body;
+  const content =
+    typeof message.content === "string"
+      ? message.content.slice(0, maxChars)
+      : message.content.map((part) =>
+          part.type === "text" ? { ...part, text: part.text.slice(0, maxChars) } : part,
+        );
+  return [
+    {
+      ...message,
+      content,
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      __openclaw: {
+        id: entry.id,
+        seq: entry.seq,
+        ...(entry.runId === undefined ? {} : { runId: entry.runId }),
+      },
+    },
+  ];
+}
+
+/** What an authenticated operator writes is the owner's word. */
+function sourceOf(call: Call): Source {
+  return { author: call.principal.id, proof: "secret", trust: "owner", sensitivity: "private" };
+}
+
+function adminForReset(params: { readonly message: string }) {
+  return /^\/(new|reset)\b/i.test(params.message.trim()) ? ("operator.admin" as const) : undefined;
+}
+
+function refuseAttachments(attachments: readonly unknown[] | undefined): void {
+  if (attachments && attachments.length > 0) {
+    throw new MethodError(
+      invalid("attachments are not supported yet; put the file into the agent's workspace and name it", {
+        reason: "attachments-unsupported",
+      }),
+    );
+  }
+}

@@ -1,0 +1,240 @@
+import { schema } from "../../kernel/mod.ts";
+import { type Method, method } from "../method.ts";
+import type { ControlParts } from "../parts.ts";
+import { sessionInfo } from "../session-info.ts";
+
+const { boolean, integer, object, open, optional, string } = schema;
+
+/** health, status, models.list, agents.list, channels.status, logs.tail and what every client asks at its start. */
+export function systemMethods(parts: ControlParts): {
+  readonly methods: Method[];
+  readonly health: () => Health;
+} {
+  const agentIds = () => parts.sessionSettings().agentIds;
+
+  function health(): Health {
+    const started = parts.clock.monotonic();
+    const { defaultAgentId } = parts.sessionSettings();
+    const channels = parts.channels();
+    const count = parts.sessions.count();
+    return {
+      ok: true,
+      ts: parts.clock.now(),
+      durationMs: Math.round(parts.clock.monotonic() - started),
+      version: parts.version,
+      uptimeMs: parts.clock.now() - parts.startedAtMs,
+      plugins: { loaded: [], errors: [], unavailable: [] },
+      channels: Object.fromEntries(
+        channels.map((channel) => [channel.id, { configured: true, ...channel.status }]),
+      ),
+      channelOrder: [...new Set(channels.map((channel) => channel.id))],
+      channelLabels: Object.fromEntries(channels.map((channel) => [channel.id, channel.label])),
+      heartbeatSeconds: 0,
+      defaultAgentId,
+      agents: agentIds().map((agentId) => ({
+        agentId,
+        isDefault: agentId === defaultAgentId,
+        heartbeat: { enabled: false, every: "0m", everyMs: null },
+        sessions: { path: parts.sessionsPath(agentId), count, recent: [] },
+      })),
+      sessions: { path: parts.sessionsPath(defaultAgentId), count, recent: [] },
+      activeRuns: parts.runs.activeRuns,
+      pendingApprovals: parts.approvals.pending().length,
+      eventLoop: eventLoop(parts),
+    };
+  }
+
+  // Many clients poll health: within a quarter of a second they share one answer.
+  let cached: Health | undefined;
+  let cachedAt = Number.NEGATIVE_INFINITY;
+  const recentHealth = () => {
+    const now = parts.clock.monotonic();
+    if (!cached || now - cachedAt > 250) {
+      cached = health();
+      cachedAt = now;
+    }
+    return cached;
+  };
+
+  const methods = [
+    method({
+      name: "health",
+      scope: undefined,
+      params: open(object({ probe: optional(boolean()) })),
+      run: (params) => (params.probe ? health() : recentHealth()),
+    }),
+    method({ name: "status", scope: "operator.read", params: open(object({})), run: () => status(parts) }),
+    method({
+      name: "system-presence",
+      scope: "operator.read",
+      params: open(object({})),
+      run: () => [
+        {
+          mode: "gateway",
+          reason: "self",
+          version: parts.version,
+          text: `Gateway ${parts.version}`,
+          ts: parts.clock.now(),
+        },
+      ],
+    }),
+    method({ name: "last-heartbeat", scope: "operator.read", params: open(object({})), run: () => null }),
+    method({
+      name: "models.list",
+      scope: "operator.read",
+      params: open(object({ provider: optional(string()) })),
+      run: (params) => ({
+        models: parts
+          .models()
+          .filter((row) => params.provider === undefined || row.provider === params.provider),
+      }),
+    }),
+    method({
+      name: "agents.list",
+      scope: "operator.read",
+      params: open(object({})),
+      run: () => ({
+        defaultId: parts.sessionSettings().defaultAgentId,
+        mainKey: "main",
+        scope: "per-sender",
+        agents: agentIds().map((id) => {
+          const settings = parts.agentSettings(id);
+          return {
+            id,
+            name: settings.name,
+            ...(settings.model === undefined ? {} : { model: { primary: settings.model } }),
+          };
+        }),
+      }),
+    }),
+    method({
+      name: "channels.status",
+      scope: "operator.read",
+      params: open(object({ channel: optional(string()), probe: optional(boolean()) })),
+      run: (params) => channelStatus(parts, params.channel),
+    }),
+    method({
+      name: "logs.tail",
+      scope: "operator.read",
+      params: open(
+        object({
+          cursor: optional(integer({ minimum: 0 })),
+          limit: optional(integer({ minimum: 1, maximum: 5000 })),
+          maxBytes: optional(integer({ minimum: 1, maximum: 1_000_000 })),
+        }),
+      ),
+      run: (params) => parts.logs.tail(params.cursor, params.limit ?? 500, params.maxBytes ?? 500_000),
+    }),
+    method({
+      name: "usage.cost",
+      scope: "operator.read",
+      params: open(object({ days: optional(integer({ minimum: 1, maximum: 3650 })) })),
+      run: (params) => usageCost(parts, params.days ?? 30),
+    }),
+    method({
+      name: "dashboard.ticket",
+      scope: "operator.admin",
+      params: open(object({})),
+      admin: () => ({ action: "dashboard.ticket" }),
+      run: () => ({ url: parts.newTicketUrl() }),
+    }),
+  ];
+  return { methods, health };
+}
+
+export type Health = Readonly<Record<string, unknown>>;
+
+function status(parts: ControlParts) {
+  const { defaultAgentId, agentIds } = parts.sessionSettings();
+  const choice = parts.modelChoice(defaultAgentId, undefined);
+  const { rows } = parts.sessions.list({ limit: 10, offset: 0 });
+  const now = parts.clock.now();
+  return {
+    runtimeVersion: parts.version,
+    heartbeat: {
+      defaultAgentId,
+      agents: agentIds.map((agentId) => ({ agentId, enabled: false, every: "0m", everyMs: null })),
+    },
+    channelSummary: parts.channels().map((channel) => `${channel.label}: ${channel.status.state}`),
+    queuedSystemEvents: [],
+    sessions: {
+      paths: agentIds.map((agentId) => parts.sessionsPath(agentId)),
+      count: parts.sessions.count(),
+      defaults: { model: choice.model, modelProvider: choice.provider, contextTokens: choice.contextTokens },
+      recent: rows.map((row) => ({ ...sessionInfo(parts, row), age: now - row.updatedAt })),
+      byAgent: [],
+    },
+    tasks: { total: 0, active: 0, terminal: 0, failures: 0, byStatus: {}, byRuntime: {} },
+    taskAudit: { total: 0, warnings: 0, errors: 0, byCode: {} },
+    deliveries: {
+      unknown: parts.outbox.byState("unknown", 100).length,
+      rejected: parts.outbox.byState("rejected", 100).length,
+    },
+    eventLoop: eventLoop(parts),
+  };
+}
+
+function eventLoop(parts: ControlParts) {
+  const figures = parts.eventLoop();
+  return { degraded: figures.delayMaxMs > 50, reasons: figures.delayMaxMs > 50 ? ["delay"] : [], ...figures };
+}
+
+function channelStatus(parts: ControlParts, only: string | undefined) {
+  const rows = parts.channels().filter((row) => only === undefined || row.id === only);
+  const ids = [...new Set(rows.map((row) => row.id))];
+  return {
+    ts: parts.clock.now(),
+    channelOrder: ids,
+    channelLabels: Object.fromEntries(rows.map((row) => [row.id, row.label])),
+    channels: Object.fromEntries(
+      ids.map((id) => [
+        id,
+        { configured: true, running: rows.some((row) => row.id === id && row.status.state === "connected") },
+      ]),
+    ),
+    channelAccounts: Object.fromEntries(
+      ids.map((id) => [
+        id,
+        rows
+          .filter((row) => row.id === id)
+          .map((row) => ({
+            accountId: row.account,
+            enabled: true,
+            configured: true,
+            running: row.status.state === "connected",
+            ...row.status,
+          })),
+      ]),
+    ),
+    channelDefaultAccountId: Object.fromEntries(rows.map((row) => [row.id, row.account])),
+  };
+}
+
+function usageCost(parts: ControlParts, days: number) {
+  const fromDay = new Date(parts.clock.now() - (days - 1) * 86_400_000).toISOString().slice(0, 10);
+  const daily = parts.usageByDay(fromDay).map((day) => ({
+    date: day.day,
+    turns: day.turns,
+    input: day.input,
+    output: day.output,
+    cacheRead: day.cacheRead,
+    cacheWrite: day.cacheWrite,
+    totalTokens: day.input + day.output + day.cacheRead + day.cacheWrite,
+    totalCost: day.costUsd,
+    missingCostEntries: 0,
+  }));
+  const totals = {
+    turns: 0,
+    input: 0,
+    output: 0,
+    cacheRead: 0,
+    cacheWrite: 0,
+    totalTokens: 0,
+    totalCost: 0,
+    missingCostEntries: 0,
+  };
+  for (const day of daily) {
+    for (const key of Object.keys(totals) as (keyof typeof totals)[]) totals[key] += day[key];
+  }
+  return { updatedAt: parts.clock.now(), days, daily, totals };
+}

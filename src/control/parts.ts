@@ -1,0 +1,134 @@
+import type { PairingRequest } from "../access/mod.ts";
+import type { AgentSettings, ModelChoice } from "../agent/mod.ts";
+import type { LedgerFilter, LedgerRow, Verification } from "../audit/mod.ts";
+import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore } from "../delivery/mod.ts";
+import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
+import type { Approvals } from "../policy/mod.ts";
+import type { SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
+import type { Hub } from "./hub.ts";
+
+/** What the methods may do, given by the composer. They reach nothing else. */
+export interface ControlParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly commit: Commit;
+  readonly hub: Hub;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly runs: RunPort;
+  readonly sessions: SessionStore;
+  readonly inbox: InboxStore;
+  readonly outbox: OutboxStore;
+  readonly approvals: Approvals;
+  readonly sessionSettings: () => SessionSettings;
+  readonly agentSettings: (agentId: string) => AgentSettings;
+  readonly modelChoice: (agentId: string, sessionModel: string | undefined) => ModelChoice;
+  readonly models: () => readonly ModelRow[];
+  readonly channels: () => readonly ChannelRow[];
+  readonly pairings: PairingPort;
+  readonly config: ConfigPort;
+  readonly logs: LogPort;
+  readonly audit: AuditPort;
+  readonly usageByDay: (fromDay: string) => readonly UsageDay[];
+  readonly eventLoop: () => EventLoopFigures;
+  /** Where sessions.json and the transcripts are kept, for people. */
+  readonly sessionsPath: (agentId: string) => string;
+  readonly transcriptPath: (row: SessionRow) => string;
+  readonly newTicketUrl: () => string;
+}
+
+export interface RunPort {
+  submit(submission: {
+    readonly sessionKey: string;
+    readonly agentId: string;
+    readonly text: string;
+    readonly idempotencyKey: string;
+    readonly source: Source;
+    readonly actor: string;
+  }): Promise<Verdict<{ readonly runId: string; readonly status: "started" | "in_flight" | "ok" }>>;
+  abort(sessionKey: string, runId?: string): readonly string[];
+  wait(runId: string, timeoutMs: number): Promise<RunEndInfo | undefined>;
+  activeRun(
+    sessionKey: string,
+  ): { readonly runId: string; readonly text: string; readonly startedAt: number } | undefined;
+  readonly activeRuns: number;
+  forget(sessionId: string): void;
+}
+
+export interface RunEndInfo {
+  readonly runId: string;
+  readonly sessionKey: string;
+  readonly status: "ok" | "error" | "aborted";
+  readonly text: string;
+  readonly errorMessage?: string;
+  readonly provider?: string;
+  readonly model?: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+export interface ModelRow {
+  readonly id: string;
+  readonly name: string;
+  readonly provider: string;
+  readonly contextWindow?: number;
+  readonly available: boolean;
+}
+
+export interface ChannelRow {
+  readonly id: string;
+  readonly account: string;
+  readonly label: string;
+  readonly status: ChannelStatus;
+}
+
+export interface PairingPort {
+  list(
+    channel?: string,
+  ): Promise<
+    readonly { readonly channel: string; readonly account: string; readonly request: PairingRequest }[]
+  >;
+  approve(channel: string, account: string, code: string, by: string): Promise<PairingRequest>;
+  dismiss(channel: string, account: string, code: string): Promise<PairingRequest>;
+}
+
+export interface ConfigPort {
+  get(): Promise<Readonly<Record<string, unknown>>>;
+  patch(
+    raw: string,
+    baseHash: string | undefined,
+    replacePaths: readonly string[],
+  ): Promise<Readonly<Record<string, unknown>>>;
+  schema(): unknown;
+}
+
+export interface LogPort {
+  tail(
+    cursor: number | undefined,
+    limit: number,
+    maxBytes: number,
+  ): Promise<Readonly<Record<string, unknown>>>;
+}
+
+export interface AuditPort {
+  list(filter: LedgerFilter): LedgerRow[];
+  verify(expectedHead: string | undefined): Promise<Verification>;
+}
+
+export interface UsageDay {
+  readonly day: string;
+  readonly turns: number;
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+  readonly costUsd: number;
+}
+
+export interface EventLoopFigures {
+  readonly delayP99Ms: number;
+  readonly delayMaxMs: number;
+  readonly utilization: number;
+}
+
+export type { Json, OutboxRow };
