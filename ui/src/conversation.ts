@@ -471,16 +471,7 @@ function addReply(
   index: number,
 ): Conversation {
   const id = `${message.id}/${index}`;
-  const same = conversation.items.findIndex(
-    (item) =>
-      item.kind === "assistant" &&
-      (item.id === id ||
-        (item.messageId === message.id && item.text === words) ||
-        (item.messageId === undefined &&
-          message.runId !== "" &&
-          item.runId === message.runId &&
-          words.trim().startsWith(item.text.trim()))),
-  );
+  const same = placeOf(conversation.items, message, id, words);
   const known = conversation.items[same];
   const item: AssistantItem = {
     kind: "assistant",
@@ -506,4 +497,21 @@ function addReply(
       : conversation.runs;
   const items = same === -1 ? [...conversation.items, item] : conversation.items.with(same, item);
   return { ...conversation, runs, items };
+}
+
+/** Where this part of a reply stands already: by its id, as the reply that still grows, or by its beginning. */
+function placeOf(items: readonly Item[], message: ReadMessage, id: string, words: string): number {
+  const place = (matches: (item: AssistantItem) => boolean) =>
+    items.findIndex((item) => item.kind === "assistant" && matches(item));
+  const byId = place((item) => item.id === id || (item.messageId === message.id && item.text === words));
+  if (byId !== -1 || message.runId === "") return byId;
+  const open = items.findIndex((item) => isOpen(item, message.runId));
+  if (open !== -1) return open;
+  return place(
+    (item) =>
+      item.messageId === undefined &&
+      item.runId === message.runId &&
+      item.text !== "" &&
+      words.trim().startsWith(item.text.trim()),
+  );
 }
