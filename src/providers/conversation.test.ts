@@ -110,6 +110,21 @@ test("providers (4): a result finds its call although ids repeat, and keeps its 
   );
 });
 
+test("providers (4): a name that no tool can have does not poison the conversation", () => {
+  const call = { type: "toolCall" as const, id: "a", name: "functions.exec ü", arguments: {} };
+  const [, message] = soundMessages(
+    [
+      { role: "user", content: [{ type: "text", text: "go" }] },
+      { role: "assistant", content: [call, { ...call, name: "" }] },
+    ],
+    rule,
+  );
+  assert.deepEqual(message?.role === "assistant" && message.calls.map(({ name }) => name), [
+    "functions_exec__",
+    "unnamed",
+  ]);
+});
+
 const request = {
   model: "m",
   system: "S",

@@ -26,8 +26,8 @@ const missingResult = "No result was recorded for this call.";
 /**
  * Repairs what compaction, crashes and a change of provider leave behind, since a provider refuses the whole
  * request for one flaw: empty texts go; each call gets exactly one result, right behind it; a result without a
- * call goes (as a user's message it would speak with the user's authority); ids fit the rule and are unique; the
- * first and the last word are not the assistant's.
+ * call goes (as a user's message it would speak with the user's authority); ids fit the rule and are unique, names
+ * are names; the first and the last word are not the assistant's.
  */
 export function soundMessages(messages: readonly ModelMessage[], rule: CallIdRule): readonly SoundMessage[] {
   const out: SoundMessage[] = [];
@@ -50,7 +50,7 @@ export function soundMessages(messages: readonly ModelMessage[], rule: CallIdRul
       text: isBlank(text) ? "" : text,
       calls: calls.map((call, n) => ({
         id: ids[n] ?? "",
-        name: call.name,
+        name: fitName(call.name),
         arguments: argumentsObject(call.arguments),
       })),
     });
@@ -98,6 +98,11 @@ function freshId(id: string, rule: CallIdRule, used: Set<string>): string {
 function fitId(id: string, rule: CallIdRule): string {
   if (id.length <= rule.maxChars && rule.pattern.test(id)) return id;
   return createHash("sha256").update(id).digest("hex").slice(0, Math.min(rule.maxChars, 32));
+}
+
+/** A name that no tool can have, once called, would make the provider refuse the conversation for ever. */
+function fitName(name: string): string {
+  return name.replace(/[^a-zA-Z0-9_-]/g, "_").slice(0, 64) || "unnamed";
 }
 
 function words(text: string): SoundMessage {

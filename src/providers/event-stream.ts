@@ -2,9 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { createParser, type EventSourceParser } from "eventsource-parser";
 import type { ModelEvent } from "../agent/model.ts";
 import type { ModelFault } from "../kernel/mod.ts";
+import type { Exchange, Receiver } from "./exchange.ts";
 import type { Faults } from "./faults.ts";
 import { type Fields, fields, isObject } from "./fields.ts";
-import type { Exchange, Receiver, Transport } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** One event of the stream, and all of one call's arguments, in characters. */
 export const maxEventChars = 8 * 1024 * 1024;
@@ -74,7 +75,7 @@ class CallEvents implements AsyncIterator<ModelEvent>, Receiver {
   #send(transport: Transport, call: ModelCall): Exchange | undefined {
     let body: string;
     try {
-      body = JSON.stringify(call.body());
+      body = wellFormedJson(call.body());
     } catch {
       // A hundred thousand brackets in a tool call are parsed well enough, but overflow the stack when written.
       this.#fault = this.#faults.make("badRequest", "the conversation cannot be written as JSON");
@@ -206,6 +207,15 @@ class CallEvents implements AsyncIterator<ModelEvent>, Receiver {
     this.#ended = true;
     waiter.reject(fault);
   }
+}
+
+/** Half a character (a text cut in the middle of an emoji) makes some providers refuse the request, and every later one. */
+function wellFormedJson(value: object): string {
+  const json = JSON.stringify(value);
+  if (!json.includes("\\ud")) return json;
+  return JSON.stringify(value, (_, member: unknown) =>
+    typeof member === "string" ? member.toWellFormed() : member,
+  );
 }
 
 function parseJson(text: string): unknown {

@@ -3,45 +3,15 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import type { Model, ModelEvent, ModelRequest } from "../../src/agent/model.ts";
-import { type Clock, ModelFault, type ModelFaultKind, Secret, systemRandom } from "../../src/kernel/mod.ts";
+import { ModelFault, type ModelFaultKind, Secret, systemRandom } from "../../src/kernel/mod.ts";
 import type { ProviderDeps, ProviderSettings } from "../../src/providers/mod.ts";
 import { type Script, startModelServer, type Wire } from "../support/model-servers/mod.ts";
+import { checkConversation } from "./model-conversation.ts";
+import { StandingClock, startMs } from "./standing-clock.ts";
 
 type Open = (settings: ProviderSettings, deps: ProviderDeps) => Promise<Model>;
 
 const key = "sk-contract-0123456789abcdef";
-const startMs = Date.UTC(2026, 0, 1);
-
-/** A clock that stands until it is told to go on. */
-class StandingClock implements Clock {
-  #time = 0;
-  readonly #timers = new Set<{ readonly at: number; readonly action: () => void }>();
-
-  now(): number {
-    return startMs + this.#time;
-  }
-
-  monotonic(): number {
-    return this.#time;
-  }
-
-  after(delayMs: number, action: () => void): () => void {
-    const timer = { at: this.#time + delayMs, action };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  advance(ms: number): void {
-    this.#time += ms;
-    for (const timer of [...this.#timers]) {
-      if (timer.at <= this.#time && this.#timers.delete(timer)) timer.action();
-    }
-  }
-
-  get waiting(): number {
-    return this.#timers.size;
-  }
-}
 
 interface Setting {
   readonly model: Model;
@@ -553,6 +523,23 @@ export function modelContract(wire: Wire, open: Open): void {
   );
 
   scenario(
+    "(4) half a character is mended, and brackets without end are a fault of the request",
+    () => [{ text: "ok" }],
+    async ({ model, server }) => {
+      const say = (text: string) => [{ role: "user" as const, content: [{ type: "text" as const, text }] }];
+      await collect(model.stream(ask({ messages: say("a\ud83d and \ud83d\ude00") })));
+      assert.match(JSON.stringify(server.requests[0]?.body), /a\ufffd and \u{1f600}/u);
+      let deep: unknown = [];
+      for (let n = 0; n < 100_000; n++) deep = [deep];
+      const call = { type: "toolCall" as const, id: "a", name: "exec", arguments: { deep } };
+      const messages = [...say("go"), { role: "assistant" as const, content: [call] }];
+      const { fault } = await collect(model.stream(ask({ messages })));
+      assert.equal(fault?.kind, "badRequest");
+      assert.equal(server.requests.length, 1);
+    },
+  );
+
+  scenario(
     "the provider's models are listed, with the key",
     () => [],
     async ({ model, server }) => {
@@ -562,64 +549,4 @@ export function modelContract(wire: Wire, open: Open): void {
       await assert.rejects(model.list(AbortSignal.abort()), ModelFault);
     },
   );
-}
-
-/** What each real service refuses a request for; throws when one of it is there. */
-// biome-ignore lint/suspicious/noExplicitAny: a request body, looked into at will
-function checkConversation(wire: Wire, body: any): void {
-  assert.equal(body.tools, undefined);
-  if (wire === "openai-responses") {
-    const waiting = new Set<string>();
-    for (const item of body.input) {
-      if (item.type === "function_call") waiting.add(item.call_id);
-      else if (item.type === "function_call_output") {
-        assert.ok(waiting.delete(item.call_id));
-        assert.notEqual(item.output, "");
-      } else {
-        assert.equal(waiting.size, 0);
-        assert.notEqual(item.content.length, 0);
-      }
-    }
-    assert.equal(waiting.size, 0);
-    assert.equal(body.instructions, undefined);
-    return;
-  }
-  if (wire === "openai-completions") {
-    let waiting: string[] = [];
-    assert.equal(body.messages[0].role, "user");
-    for (const message of body.messages) {
-      if (message.role === "tool") {
-        assert.equal(waiting.shift(), message.tool_call_id);
-        assert.notEqual(message.content, "");
-        continue;
-      }
-      assert.equal(waiting.length, 0);
-      // biome-ignore lint/suspicious/noExplicitAny: as above
-      waiting = (message.tool_calls ?? []).map((call: any) => call.id);
-      assert.ok(waiting.length > 0 || message.content.length > 0);
-    }
-    assert.equal(waiting.length, 0);
-    return;
-  }
-  assert.equal(body.system, undefined);
-  const waiting: string[] = [];
-  const used = new Set<string>();
-  for (const [at, message] of body.messages.entries()) {
-    assert.equal(message.role, at % 2 === 0 ? "user" : "assistant");
-    assert.notEqual(message.content.length, 0);
-    for (const block of message.content) {
-      if (block.type === "text") assert.notEqual(block.text.trim(), "");
-      if (block.type === "tool_result") assert.equal(waiting.shift(), block.tool_use_id);
-      else if (message.role === "user") assert.equal(waiting.length, 0);
-    }
-    assert.equal(waiting.length, 0);
-    for (const block of message.content) {
-      if (block.type !== "tool_use") continue;
-      assert.match(block.id, /^[a-zA-Z0-9_-]+$/);
-      assert.ok(!used.has(block.id));
-      used.add(block.id);
-      waiting.push(block.id);
-    }
-  }
-  assert.equal(waiting.length, 0);
 }

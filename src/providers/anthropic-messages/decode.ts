@@ -5,16 +5,17 @@ import type { Decoder, Emit } from "../event-stream.ts";
 import type { Faults } from "../faults.ts";
 import { count, type Fields, fields, isObject, text } from "../fields.ts";
 
-const endReasons: Readonly<Record<string, EndReason>> = {
-  end_turn: "stop",
-  stop_sequence: "stop",
+/** A map, since a provider may name a reason "constructor". */
+const endReasons: ReadonlyMap<string, EndReason> = new Map([
+  ["end_turn", "stop"],
+  ["stop_sequence", "stop"],
   // Given only for the provider's own server-side tools, which we never offer.
-  pause_turn: "stop",
-  max_tokens: "length",
-  model_context_window_exceeded: "length",
-  tool_use: "toolUse",
-  refusal: "refusal",
-};
+  ["pause_turn", "stop"],
+  ["max_tokens", "length"],
+  ["model_context_window_exceeded", "length"],
+  ["tool_use", "toolUse"],
+  ["refusal", "refusal"],
+]);
 
 /** Events of the Messages API: message_start, content blocks, message_delta, message_stop. */
 export class MessageDecoder implements Decoder {
@@ -119,7 +120,7 @@ export class MessageDecoder implements Decoder {
 
   #end(): void {
     if (this.#open.size > 0 && this.#stopReason !== "max_tokens") throw this.#incomplete();
-    let reason: EndReason = endReasons[this.#stopReason] ?? "stop";
+    let reason: EndReason = endReasons.get(this.#stopReason) ?? "stop";
     for (const call of reason === "refusal" ? [] : this.#whole) {
       // Cut off by the output limit in the middle of its arguments.
       if (reason === "length" && !isWholeObject(call.arguments || "{}")) continue;

@@ -119,7 +119,14 @@ test("providers (2): calls without end, without name or too many are faults", ()
   for (const deltas of faulty) assert.throws(() => decode(deltas, "tool_calls"), ModelFault);
 });
 
-const reasons = { stop: "stop", length: "length", content_filter: "refusal", SAFETY: "refusal", eos: "stop" };
+const reasons = {
+  stop: "stop",
+  length: "length",
+  content_filter: "refusal",
+  SAFETY: "refusal",
+  eos: "stop",
+  constructor: "stop",
+};
 for (const [finish, reason] of Object.entries(reasons)) {
   test(`completions: finish_reason ${finish} is ${reason}`, () => {
     assert.deepEqual(decode([{ content: "x" }], finish).at(-1), { type: "end", reason });

@@ -5,16 +5,17 @@ import type { Decoder, Emit } from "../event-stream.ts";
 import type { Faults } from "../faults.ts";
 import { count, type Fields, fields, isObject, list, text } from "../fields.ts";
 
-const endReasons: Readonly<Record<string, EndReason>> = {
-  stop: "stop",
-  length: "length",
-  model_length: "length",
-  tool_calls: "toolUse",
-  function_call: "toolUse",
-  content_filter: "refusal",
-  safety: "refusal",
-  recitation: "refusal",
-};
+/** A map, since a provider may name a reason "constructor". */
+const endReasons: ReadonlyMap<string, EndReason> = new Map([
+  ["stop", "stop"],
+  ["length", "length"],
+  ["model_length", "length"],
+  ["tool_calls", "toolUse"],
+  ["function_call", "toolUse"],
+  ["content_filter", "refusal"],
+  ["safety", "refusal"],
+  ["recitation", "refusal"],
+]);
 
 /** Chunks of a chat completion (`chat.completion.chunk`), as OpenAI sends them and as compatible servers vary them. */
 export class CompletionDecoder implements Decoder {
@@ -123,7 +124,7 @@ export class CompletionDecoder implements Decoder {
     if (finish === "error") throw this.#faults.make("server", "ended its answer with an error");
     if (finish === "insufficient_system_resource")
       throw this.#faults.make("overloaded", "ran out of resources");
-    let reason: EndReason = this.#refused ? "refusal" : (endReasons[finish] ?? "stop");
+    let reason: EndReason = this.#refused ? "refusal" : (endReasons.get(finish) ?? "stop");
     if (reason === "refusal") {
       // What was cut off by a filter is not a call that anybody stands behind.
       this.#open.length = 0;
