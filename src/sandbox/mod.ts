@@ -1,0 +1,31 @@
+/**
+ * Runs a Permit and nothing else. In: a permit, the tool it is for, and a session's powers; out: an Outcome.
+ * Processes and outgoing connections of tools begin here and nowhere else.
+ *
+ * 1. A path is followed by descriptors from the workspace's root, never through a link, and never outside.
+ * 2. What was checked is what is used: a file or folder that changes in between is refused.
+ * 3. A tool touches only what its permit's effects name, once.
+ * 4. A command's environment is built, never inherited; variables that redirect programs are refused by name.
+ * 5. A request goes to an address that was judged, in every hop; a name is resolved once per hop.
+ * 6. Time, output, bodies and process trees are bounded; nothing outlives its session or the gateway.
+ */
+export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
+export { type BaseEnvironment, environmentProblem, searchPath } from "./environment.ts";
+export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
+export type { SendSignal } from "./process-tree.ts";
+export { resolveProgram } from "./program.ts";
+export { systemResolve } from "./resolve.ts";
+export type {
+  CommandRequest,
+  Commands,
+  Powers,
+  RunningCommand,
+  Tool,
+  ToolOutput,
+  Web,
+  WebResponse,
+  Workspace,
+} from "./tool.ts";
+export { createWeb, type Resolve, type ResolvedAddress, type WebDeps } from "./web.ts";
+export { type HostWorkspace, openWorkspace, type WorkspaceDeps } from "./workspace.ts";
+export { parseWorkspacePath } from "./workspace-path.ts";

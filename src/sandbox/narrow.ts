@@ -1,0 +1,103 @@
+import { InputError } from "../kernel/mod.ts";
+import type { Effect } from "../policy/effect.ts";
+import type { CommandRequest, Commands, Web, Workspace } from "./tool.ts";
+import { parseWorkspacePath, showPath } from "./workspace-path.ts";
+
+type FileEffect = Extract<Effect, { kind: "file.read" | "file.write" | "file.delete" }>;
+
+/** The same workspace, but only for the paths and uses that the effects name. */
+export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]): Workspace {
+  const allowed: Record<FileEffect["kind"], Set<string>> = {
+    "file.read": new Set(),
+    "file.write": new Set(),
+    "file.delete": new Set(),
+  };
+  const plain = (path: string) => parseWorkspacePath(workspace.root, path).join("/");
+  for (const effect of effects) {
+    if (effect.kind === "file.read" || effect.kind === "file.write" || effect.kind === "file.delete")
+      allowed[effect.kind].add(plain(effect.path));
+  }
+  const created = new Set<string>();
+
+  function require(kind: FileEffect["kind"], path: string): void {
+    if (allowed[kind].has(plain(path))) return;
+    throw notPermitted(`${kind} of ${showPath(path)}`);
+  }
+
+  return {
+    root: workspace.root,
+    read: async (path, maxBytes) => {
+      require("file.read", path);
+      return workspace.read(path, maxBytes);
+    },
+    list: async (path, limit) => {
+      require("file.read", path);
+      return workspace.list(path, limit);
+    },
+    write: async (path, bytes) => {
+      require("file.write", path);
+      const result = await workspace.write(path, bytes);
+      if (result.created) created.add(plain(path));
+      return result;
+    },
+    remove: async (path) => {
+      // Taking back what this very call made is an undo, not a deletion.
+      if (!created.delete(plain(path))) require("file.delete", path);
+      await workspace.remove(path);
+    },
+    exists: async (path) => {
+      const name = plain(path);
+      if (!Object.values(allowed).some((paths) => paths.has(name)))
+        throw notPermitted(`a look at ${showPath(path)}`);
+      return workspace.exists(path);
+    },
+  };
+}
+
+/** Only the permitted command, as often as it was permitted; only the processes that the effects name. */
+export function narrowCommands(commands: Commands, effects: readonly Effect[]): Commands {
+  const permitted = effects.filter((effect) => effect.kind === "command");
+  const processes = effects.filter((effect) => effect.kind === "process");
+  return {
+    start: async (request) => {
+      const index = permitted.findIndex((effect) => isSame(effect, request));
+      if (index < 0) throw notPermitted("this command");
+      permitted.splice(index, 1);
+      return commands.start(request);
+    },
+    list: () => {
+      if (!processes.some((effect) => effect.processId === undefined))
+        throw notPermitted("a list of the commands");
+      return commands.list();
+    },
+    get: (id) => {
+      if (!processes.some((effect) => effect.processId === id)) throw notPermitted("a look at this command");
+      return commands.get(id);
+    },
+  };
+}
+
+/** Only the permitted URLs, character by character; where they redirect to is the web's own to judge. */
+export function narrowWeb(web: Web, effects: readonly Effect[], signal: AbortSignal): Web {
+  const urls = new Set(effects.flatMap((effect) => (effect.kind === "fetch" ? [effect.url] : [])));
+  return {
+    fetch: async (request) => {
+      if (!urls.has(request.url)) throw notPermitted("a fetch of this address");
+      return web.fetch({ ...request, signal: AbortSignal.any([request.signal, signal]) });
+    },
+  };
+}
+
+function isSame(effect: Extract<Effect, { kind: "command" }>, request: CommandRequest): boolean {
+  const names = Object.keys(request.env);
+  return (
+    effect.command === request.command &&
+    effect.workdir === request.workdir &&
+    names.length === Object.keys(effect.env).length &&
+    names.every((name) => Object.hasOwn(effect.env, name) && effect.env[name] === request.env[name])
+  );
+}
+
+function notPermitted(what: string): InputError {
+  return new InputError(`The tool tried ${what}, which this call was not permitted. Nothing was done.`);
+}

@@ -1,0 +1,204 @@
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { LookupFunction } from "node:net";
+import { type Clock, InputError, sleep, type Verdict } from "../kernel/mod.ts";
+import type { Destination, SsrfSettings } from "../policy/address.ts";
+import type { Web, WebResponse } from "./tool.ts";
+import { readBody } from "./web-body.ts";
+
+export interface WebDeps {
+  /** All addresses of a name; rejects when there is none. */
+  readonly resolve: Resolve;
+  readonly ssrf: SsrfSettings;
+  readonly clock: Clock;
+  /** The judges that policy uses: what is asked here is asked in the same words. */
+  readonly hostVerdict: (url: string, ssrf: SsrfSettings) => Verdict<Destination>;
+  readonly addressVerdict: (ip: string, destination: Destination, ssrf: SsrfSettings) => Verdict<string>;
+}
+
+export type Resolve = (hostname: string, signal: AbortSignal) => Promise<readonly ResolvedAddress[]>;
+
+export interface ResolvedAddress {
+  readonly address: string;
+  readonly family: 4 | 6;
+}
+
+/** All that a request may carry; the rest could act on, or identify us to, whoever answers. */
+const forwardedHeaders = /^(?:accept|accept-language|user-agent)$/;
+/** Never set by a caller: they frame the request, or name another host. */
+const framingHeaders =
+  /^(?:host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|accept-encoding|range|forwarded|x-forwarded-.*)$/;
+const redirects = new Set([301, 302, 303, 307, 308]);
+const maxAddresses = 16;
+
+type Request = Parameters<Web["fetch"]>[0];
+
+/**
+ * GET over http and https. Each hop's URL is judged, its name resolved once, every address judged (one that is
+ * refused refuses the hop), and the connection made to just those addresses: a second DNS answer is never asked for.
+ */
+export function createWeb(deps: WebDeps): Web {
+  async function get(url: string, headers: Request["headers"], origin: string, signal: AbortSignal) {
+    const verdict = deps.hostVerdict(url, deps.ssrf);
+    if (!verdict.ok) throw refused(url, verdict.detail);
+    const destination = verdict.value;
+    const addresses = await vetted(destination, signal);
+    const sent = ownHeaders(headers, destination.url.origin === origin);
+    return { destination, response: await ask(destination, addresses, sent, signal) };
+  }
+
+  async function vetted(destination: Destination, signal: AbortSignal): Promise<readonly ResolvedAddress[]> {
+    const { literal, hostname } = destination;
+    const addresses: readonly ResolvedAddress[] =
+      literal === undefined
+        ? await abortable(deps.resolve(hostname, signal), signal).catch((error: unknown) => {
+            if (signal.aborted) throw error;
+            throw new InputError(`The name ${hostname} was not found. Check the URL.`);
+          })
+        : [{ address: literal, family: literal.includes(":") ? 6 : 4 }];
+    if (addresses.length === 0) throw new InputError(`The name ${hostname} has no address. Check the URL.`);
+    for (const { address } of addresses) {
+      const verdict = deps.addressVerdict(address, destination, deps.ssrf);
+      if (!verdict.ok) throw refused(destination.url.href, verdict.detail);
+    }
+    return addresses.slice(0, maxAddresses);
+  }
+
+  async function follow(request: Request, signal: AbortSignal): Promise<WebResponse> {
+    let url = request.url;
+    const origin = URL.parse(url)?.origin ?? "";
+    for (let hop = 0; ; hop += 1) {
+      const { destination, response } = await get(url, request.headers, origin, signal);
+      const status = response.statusCode ?? 0;
+      const { location } = response.headers;
+      if (redirects.has(status) && location !== undefined) {
+        response.destroy();
+        if (hop >= request.maxRedirects)
+          throw new InputError(`${shown(request.url)} redirects more than ${request.maxRedirects} times.`);
+        url = nextUrl(destination.url, location);
+        continue;
+      }
+      const { body, truncated } = await readBody(response, request.maxBytes, signal);
+      const contentType = response.headers["content-type"] ?? "";
+      return { url: request.url, finalUrl: destination.url.href, status, contentType, body, truncated };
+    }
+  }
+
+  return {
+    async fetch(request) {
+      const overall = new AbortController();
+      const ended = new AbortController();
+      let timedOut = false;
+      void sleep(deps.clock, request.timeoutMs, ended.signal).then(() => {
+        timedOut = !ended.signal.aborted;
+        overall.abort();
+      });
+      const signal = AbortSignal.any([request.signal, overall.signal]);
+      try {
+        return await follow(request, signal);
+      } catch (error) {
+        if (error instanceof InputError) throw error;
+        if (request.signal.aborted)
+          throw new InputError(`${shown(request.url)} was not fetched: it was cancelled.`);
+        if (timedOut)
+          throw new InputError(
+            `${shown(request.url)} did not answer within ${request.timeoutMs} ms. Try again later.`,
+          );
+        const cause = error instanceof Error ? error.message : String(error);
+        throw new InputError(`${shown(request.url)} could not be fetched: ${cause}.`);
+      } finally {
+        ended.abort();
+      }
+    },
+  };
+}
+
+function ask(
+  destination: Destination,
+  addresses: readonly ResolvedAddress[],
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { url, literal, hostname } = destination;
+  const secure = url.protocol === "https:";
+  const options = {
+    method: "GET",
+    headers,
+    signal,
+    // A connection of its own: none made for another destination is used again.
+    agent: false as const,
+    lookup: pinned(addresses),
+    autoSelectFamily: true,
+    ...(secure && literal === undefined ? { servername: hostname } : {}),
+  };
+  return new Promise((resolve, reject) => {
+    const request: ClientRequest = secure ? httpsRequest(url, options) : httpRequest(url, options);
+    request.on("response", resolve);
+    request.on("error", reject);
+    // An answer that wants another protocol is no answer.
+    request.on("upgrade", (_, socket) => {
+      socket.destroy();
+      reject(new InputError(`${shown(url.href)} answered with another protocol than HTTP.`));
+    });
+    request.end();
+  });
+}
+
+/** A "resolver" that only knows the vetted addresses, so that nothing is resolved between the check and the connect. */
+function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
+  return (_hostname, options, callback) => {
+    if (options.all === true) {
+      callback(null, [...addresses]);
+      return;
+    }
+    const [first] = addresses;
+    if (first) callback(null, first.address, first.family);
+    else callback(new Error("no address"), "");
+  };
+}
+
+/** The caller's headers for its own origin; elsewhere only those that say nothing about it. */
+function ownHeaders(headers: Request["headers"], sameOrigin: boolean): Record<string, string> {
+  const sent: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const lower = name.toLowerCase();
+    if (framingHeaders.test(lower)) continue;
+    if (sameOrigin || forwardedHeaders.test(lower)) sent[lower] = value;
+  }
+  return { ...sent, "accept-encoding": "gzip, deflate, br" };
+}
+
+function nextUrl(from: URL, location: string): string {
+  const next = URL.parse(location, from.href);
+  if (!next) throw new InputError(`${shown(from.href)} redirects to something that is not a URL.`);
+  if (from.protocol === "https:" && next.protocol === "http:")
+    throw refused(next.href, `${from.host} redirects from https to http`);
+  // What the server wrote is judged, not what a parser made of it: an absolute target keeps its odd spelling.
+  return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(location) ? location : next.href;
+}
+
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const stop = Promise.withResolvers<never>();
+  const abort = () => stop.reject(new Error("aborted"));
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, stop.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function refused(url: string, detail: string): InputError {
+  return new InputError(
+    `${shown(url)} may not be fetched: ${detail}. Use a public http or https address, or ask the operator to list the host in tools.web.fetch.ssrfPolicy.`,
+  );
+}
+
+/** Without query and user information, which may hold a secret. */
+function shown(url: string): string {
+  const parsed = URL.parse(url);
+  return JSON.stringify(
+    parsed ? `${parsed.protocol}//${parsed.host}${parsed.pathname}`.slice(0, 300) : url.slice(0, 100),
+  );
+}
