@@ -40,6 +40,15 @@ test("channels (9): whatever an error says, the token is not in what remains of 
     assert.equal(fault.cause, undefined);
   }
   assert.equal(JSON.stringify(troubleOf(new Error(url), 1000)).includes("AAF-abc"), false);
+  // One that does not look like a token is hidden because it is ours.
+  const short = new GrammyError(
+    "",
+    { ok: false, error_code: 400, description: "bad 1:abc and 1%3Aabc" },
+    "getMe",
+    {},
+  );
+  const hidden = failureOf(short, "1:abc");
+  assert.equal(hidden.kind === "answer" && hidden.description, "bad [token] and [token]");
 });
 
 test("channels (6): each failure of a send is sure or unsure in one way", () => {

@@ -34,7 +34,7 @@ export function telegramHtml(markdown: string): string | undefined {
   return html === markdown ? undefined : html;
 }
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")

@@ -47,7 +47,7 @@ export interface TelegramSettings {
   readonly problems: readonly Problem[];
 }
 
-export const defaultApiRoot = "https://api.telegram.org";
+const defaultApiRoot = "https://api.telegram.org";
 const defaultAccountId = "default";
 
 /**
