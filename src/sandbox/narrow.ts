@@ -17,7 +17,9 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
     if (effect.kind === "file.read" || effect.kind === "file.write" || effect.kind === "file.delete")
       allowed[effect.kind].add(plain(effect.path));
   }
+  // Taking back what this very call did is an undo: removing the file it made, writing again the file it removed.
   const created = new Set<string>();
+  const removed = new Set<string>();
 
   function require(kind: FileEffect["kind"], path: string): void {
     if (allowed[kind].has(plain(path))) return;
@@ -35,15 +37,15 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
       return workspace.list(path, limit);
     },
     write: async (path, bytes) => {
-      require("file.write", path);
+      if (!removed.delete(plain(path))) require("file.write", path);
       const result = await workspace.write(path, bytes);
       if (result.created) created.add(plain(path));
       return result;
     },
     remove: async (path) => {
-      // Taking back what this very call made is an undo, not a deletion.
       if (!created.delete(plain(path))) require("file.delete", path);
       await workspace.remove(path);
+      removed.add(plain(path));
     },
     exists: async (path) => {
       const name = plain(path);

@@ -1,0 +1,36 @@
+import { InputError } from "../kernel/mod.ts";
+import type { Workspace } from "../sandbox/tool.ts";
+
+/** Larger files are not taken apart in the gateway's memory. */
+export const maxFileBytes = 10 * 1024 * 1024;
+
+/** A whole text file; throws an InputError when it is too large, binary, or not UTF-8. A byte order mark is kept. */
+export async function readTextFile(workspace: Workspace, path: string): Promise<string> {
+  const { bytes, truncated, size } = await workspace.read(path, maxFileBytes);
+  if (truncated)
+    throw new InputError(
+      `${JSON.stringify(path)} has ${size} bytes; at most ${maxFileBytes} can be changed at once.`,
+    );
+  return decodeText(bytes, path);
+}
+
+/** The text of `bytes`, or an InputError that says why it is none. `cut`: the end may fall inside a character. */
+export function decodeText(bytes: Buffer, path: string, cut = false): string {
+  if (bytes.includes(0))
+    throw new InputError(`${JSON.stringify(path)} is a binary file (${bytes.length} bytes read), not text.`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: cut });
+  } catch {
+    throw new InputError(
+      `${JSON.stringify(path)} is not valid UTF-8 (first wrong byte at ${firstWrongByte(bytes)}).`,
+    );
+  }
+}
+
+function firstWrongByte(bytes: Buffer): number {
+  // What decoding changed begins where the two differ.
+  const again = Buffer.from(bytes.toString("utf8"), "utf8");
+  let at = 0;
+  while (at < bytes.length && bytes[at] === again[at]) at += 1;
+  return at;
+}
