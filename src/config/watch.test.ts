@@ -67,7 +67,9 @@ async function start(text: string) {
   };
 }
 
-test("a file renamed over the config is noticed, settles, and its changes are classified", async () => {
+test("a file renamed over the config is noticed, settles, and its changes are classified", {
+  timeout: 10_000,
+}, async () => {
   const { events, watch, notices } = await start('{"gateway":{"port":1},"logging":{"level":"info"}}');
   await notices(async () => {
     await writeFile(join(folder, "new"), '{"gateway":{"port":2},"logging":{"level":"debug"}}');
