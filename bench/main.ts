@@ -53,6 +53,11 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** Processes that wanted a core during the last minute; the run's own are among them. */
+function loadNow(): number {
+  return loadavg()[0] ?? Number.NaN;
+}
+
 function chooseRows(only: string | undefined): Row[] {
   if (only === undefined) return [...rows];
   const names = only.split(",").map((name) => name.trim());
@@ -119,7 +124,11 @@ function toJson(chosen: readonly Row[], contenders: readonly Contender[], machin
   const versions = Object.fromEntries(
     contenders.map(({ name, subject }) => [name, subject?.version ?? null]),
   );
-  return JSON.stringify({ at: new Date().toISOString(), machine, versions, rows: table }, null, 2);
+  return JSON.stringify(
+    { at: new Date().toISOString(), machine, loadAfter: loadNow(), versions, rows: table },
+    null,
+    2,
+  );
 }
 
 const chosen = chooseRows(flags.only);
@@ -143,10 +152,10 @@ try {
     const versions = contenders.flatMap(({ name, subject }) =>
       subject ? [`${name} ${subject.version}`] : [],
     );
-    process.stdout.write(`${renderTable(chosen, all, flags.peer)}\n\n${renderMachine(machine)}\n`);
+    process.stdout.write(`${renderTable(chosen, all, flags.peer)}\n\n${renderMachine(machine, loadNow())}\n`);
     process.stdout.write(`Versions: ${versions.join(", ")}. ${new Date().toISOString()}\n`);
   }
-  say(`${((performance.now() - startedAt) / 1_000).toFixed(0)} s; load now ${loadavg()[0]?.toFixed(2)}`);
+  say(`${((performance.now() - startedAt) / 1_000).toFixed(0)} s; load now ${loadNow().toFixed(2)}`);
   // A budget that is passed over fails the run, so that it can stand in a pipeline.
   const ours = contenders.find((each) => each.name === "ours")?.results;
   const isOver = chosen.some((row) => verdict(row, ours?.get(row.key)) === "over");

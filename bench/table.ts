@@ -20,11 +20,11 @@ export function renderTable(rows: readonly Row[], all: AllResults, hasPeer: bool
   return notes.length === 0 ? table : `${table}\n\n${notes.join("\n")}`;
 }
 
-export function renderMachine(machine: Machine): string {
+export function renderMachine(machine: Machine, loadAfter: number): string {
   const { processor, cores, memoryGb, kernel, node, fsyncP50Ms, fsyncP99Ms, loadBefore } = machine;
   return [
     `Machine: ${processor}, ${cores} cores, ${memoryGb.toFixed(0)} GB, Linux ${kernel}, Node ${node};`,
-    `fsync of 4 KiB p50 ${show(fsyncP50Ms)} ms, p99 ${show(fsyncP99Ms)} ms; load before the run ${show(loadBefore)}.`,
+    `fsync of 4 KiB p50 ${show(fsyncP50Ms)} ms, p99 ${show(fsyncP99Ms)} ms; load ${show(loadBefore)} before the run, ${show(loadAfter)} after.`,
   ].join("\n");
 }
 
