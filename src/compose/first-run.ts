@@ -1,6 +1,10 @@
+import { accessSync, constants } from "node:fs";
+import { open } from "node:fs/promises";
 import { request } from "node:http";
 import { type Random, token } from "../kernel/mod.ts";
 import type { KnownProvider } from "../providers/mod.ts";
+import { ensureFolder } from "../store/json-file.ts";
+import type { StatePaths } from "./state-folder.ts";
 
 /** What a first run decided, and why, for the person who reads the terminal. */
 export interface FirstRun {
@@ -103,4 +107,29 @@ function baselineConfig(gatewayToken: string, model: string, workspace: string, 
   logging: { redactSensitive: "tools" },
 }
 `;
+}
+
+/** True when a container engine's socket is there and may be used. */
+export function hasContainerEngine(): boolean {
+  for (const socket of ["/var/run/docker.sock", "/run/podman/podman.sock"]) {
+    try {
+      accessSync(socket, constants.R_OK | constants.W_OK);
+      return true;
+    } catch {
+      // Not this one.
+    }
+  }
+  return false;
+}
+
+/** Writes the first config, 600 in a folder of 700. Never over an existing file. */
+export async function writeFirst(paths: StatePaths, text: string): Promise<void> {
+  await ensureFolder(paths.root);
+  const handle = await open(paths.configFile, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

@@ -29,6 +29,7 @@ export interface Database {
   onRollback(action: () => void): void;
   /** Moves the write-ahead log into the database file. Blocks; call it at start and stop, or from a worker. */
   checkpoint(): void;
+  checkpointed(): void;
   /** Bytes of write-ahead log since the last checkpoint, roughly: commits since then. */
   readonly commitsSinceCheckpoint: number;
   close(): void;
@@ -156,6 +157,9 @@ export function openDatabase(file: string): Database {
     onRollback: (action) => void rollbackActions.push(action),
     checkpoint() {
       sqlite.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      commits = 0;
+    },
+    checkpointed() {
       commits = 0;
     },
     get commitsSinceCheckpoint() {

@@ -40,6 +40,8 @@ export interface Store {
   readonly meta: MetaStore;
   readonly commitsSinceCheckpoint: () => number;
   checkpoint(): void;
+  /** Somebody else has begun a checkpoint: counts anew. */
+  checkpointed(): void;
   close(): void;
 }
 
@@ -63,10 +65,12 @@ export function openStore(options: {
     meta: metaStore(database),
     commitsSinceCheckpoint: () => database.commitsSinceCheckpoint,
     checkpoint: () => database.checkpoint(),
+    checkpointed: () => database.checkpointed(),
     close: () => database.close(),
   };
 }
 
+export { type InstanceLock, type LockHolder, readHolder, takeInstanceLock } from "./instance-lock.ts";
 export { ensureFolder, readJsonFile, writeJsonFile } from "./json-file.ts";
 export type { FileSourceStore, MetaStore, UsageStore } from "./records.ts";
 export { openTranscriptFiles, type TranscriptFiles } from "./transcript-files.ts";

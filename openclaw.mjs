@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// Starts openclaw on Node 24 or newer: this one, or the one that the `node` package brings along.
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const major = Number(process.versions.node.split(".")[0]);
+
+if (major >= 24) {
+  const bundle = join(here, "dist", "main.js");
+  if (existsSync(bundle)) {
+    // Compiled code is kept beside the program, never in a folder that others can write to.
+    const { enableCompileCache } = await import("node:module");
+    enableCompileCache(join(here, "dist", "compile-cache"));
+    await import(bundle);
+  } else {
+    await import("./src/main.ts");
+  }
+} else {
+  const brought = join(here, "node_modules", "node", "bin", "node");
+  if (!existsSync(brought)) {
+    console.error(
+      `openclaw needs Node 24 or newer; this is ${process.version}. Run "npm install" in ${here} first.`,
+    );
+    process.exit(1);
+  }
+  const { spawn } = await import("node:child_process");
+  const child = spawn(brought, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: "inherit",
+  });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
+}

@@ -1,0 +1,76 @@
+import { existsSync } from "node:fs";
+import { InputError } from "../kernel/mod.ts";
+import type { Cli } from "./mod.ts";
+import { parseOptions } from "./options.ts";
+
+const help = `Usage: openclaw gateway [run] [options]
+
+Runs the gateway in this terminal until it is stopped with Ctrl-C or SIGTERM.
+Without a configuration, a first one is written: random token, loopback only, pairing, commands ask first.
+
+Options:
+  --port <port>       listen here instead of gateway.port (18789)
+  --verbose           show more on the terminal
+  --grace <seconds>   how long a stop waits for running replies (default 20)
+
+Example:
+  openclaw gateway run --port 18790
+`;
+
+export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise<number> {
+  const [first, ...others] = args;
+  const rest = first === "run" ? others : args;
+  const options = parseOptions(rest, {
+    port: "integer",
+    grace: "integer",
+    verbose: "flag",
+    help: "flag",
+    "allow-unconfigured": "flag",
+  });
+  if (options.help) {
+    cli.stdout(help);
+    return 0;
+  }
+  if (options.rest.length > 0)
+    throw new InputError(`unknown argument ${JSON.stringify(options.rest[0])}\n\n${help}`);
+  if (!existsSync(cli.paths.configFile)) await writeFirstConfig(cli);
+  return cli.runGateway({
+    port: options.port,
+    verbose: options.verbose === true,
+    graceMs: (options.grace ?? 20) * 1000,
+    started(served) {
+      const lines = [
+        `openclaw ${cli.version()} is ready on ${served.url}`,
+        `  page    ${served.signInUrl()}   (signs in once, within ten minutes)`,
+        `  model   ${served.model}${served.model.startsWith("demo/") ? "   (offline demonstration, not a real model)" : ""}`,
+        `  config  ${cli.paths.configFile}`,
+        `  log     ${served.logFile}`,
+      ];
+      cli.stdout(`${lines.join("\n")}\n`);
+    },
+  });
+}
+
+async function writeFirstConfig(cli: Cli): Promise<void> {
+  const [{ firstRun, hasContainerEngine, writeFirst }, { knownProviders }] = await Promise.all([
+    import("../compose/first-run.ts"),
+    import("../providers/mod.ts"),
+  ]);
+  const first = await firstRun({
+    env: cli.env,
+    random: cli.random,
+    known: knownProviders,
+    workspace: cli.paths.workspace,
+    hasContainerEngine: hasContainerEngine(),
+  });
+  await writeFirst(cli.paths, first.config);
+  cli.stdout(
+    [
+      `First run: wrote the secure baseline to ${cli.paths.configFile}`,
+      "  a random token, loopback only, unknown senders must be paired, one session per sender and channel,",
+      "  commands that are not on the allowlist ask first, secrets are kept out of the log.",
+      `  Model: ${first.model}, ${first.because}.`,
+      "",
+    ].join("\n"),
+  );
+}

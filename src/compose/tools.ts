@@ -1,0 +1,276 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { ToolSpec } from "../agent/mod.ts";
+import type { OpenClawConfig } from "../config/mod.ts";
+import { type Clock, type Log, type Random, refuse } from "../kernel/mod.ts";
+import {
+  type Approval,
+  addressVerdict,
+  type CommandRules,
+  hostVerdict,
+  type Permit,
+  type PolicyContext,
+  type PolicySettings,
+  parseCommand,
+  policySettings,
+  type SsrfSettings,
+  toolAllowed,
+} from "../policy/mod.ts";
+import type { CommandHost, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
+import { ensureFolder, readJsonFile, writeJsonFile } from "../store/mod.ts";
+import { prepareWorkspace } from "./workspace-files.ts";
+
+/** Tools, what policy says of them, and the sandbox that runs them; loaded when the first turn needs them. */
+export interface Tools {
+  specs(agentId: string): Promise<readonly ToolSpec[]>;
+  policyFor(agentId: string, tool: string): Promise<PolicyContext>;
+  execute(permit: Permit, signal: AbortSignal, progress: (text: string) => void): Promise<Outcome>;
+  /** Keeps the standing rule of an allow-always. */
+  remember(approval: Approval): Promise<void>;
+  workspaceOf(agentId: string): string;
+  /** Ends what a crashed gateway of this state folder left running. */
+  reapOrphans(): Promise<void>;
+  endSession(sessionKey: string): Promise<void>;
+  reset(): void;
+  close(): Promise<void>;
+}
+
+interface Loaded {
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly host: CommandHost;
+  readonly sandbox: typeof import("../sandbox/mod.ts");
+}
+
+interface StandingRule {
+  readonly command: readonly string[];
+  readonly workdir: string;
+  readonly addedAt: string;
+}
+
+interface ApprovalsDocument {
+  readonly version: 1;
+  readonly agents: Readonly<Record<string, { readonly allowlist?: readonly StandingRule[] }>>;
+}
+
+const trustedFolders = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+export function createTools(ports: {
+  readonly config: () => OpenClawConfig;
+  readonly defaultWorkspace: string;
+  readonly stateFolder: string;
+  readonly approvalsFile: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly timeZone: string | undefined;
+  readonly sendSignal: SendSignal;
+  readonly agentWorkspace: (agentId: string) => string | undefined;
+}): Tools {
+  let loading: Promise<Loaded> | undefined;
+  const workspaces = new Map<string, Promise<HostWorkspace>>();
+  const settingsOf = new Map<string, PolicySettings>();
+  let rules: { stamp: string; document: ApprovalsDocument } | undefined;
+
+  function load(): Promise<Loaded> {
+    loading ??= (async () => {
+      const [sandbox, toolFolder] = await Promise.all([
+        import("../sandbox/mod.ts"),
+        import("../tools/mod.ts"),
+      ]);
+      const tools = await toolFolder.loadTools(toolFolder.toolNames);
+      const host = sandbox.createCommands({
+        clock: ports.clock,
+        random: ports.random,
+        sendSignal: ports.sendSignal,
+        parseCommand,
+        baseEnv: {
+          PATH: trustedFolders.join(":"),
+          ...(ports.timeZone === undefined ? {} : { TZ: ports.timeZone }),
+        },
+        stateDir: ports.stateFolder,
+        maxOutputChars: 200_000,
+        spawnLimits: { maxRunning: 64, maxRunningPerSession: 16, maxKeptPerSession: 32, killGraceMs: 2000 },
+      });
+      return { tools, host, sandbox };
+    })();
+    return loading;
+  }
+
+  function workspaceOf(agentId: string): string {
+    const configured = ports.agentWorkspace(agentId);
+    if (configured !== undefined) return configured;
+    return agentId === "main" ? ports.defaultWorkspace : `${ports.defaultWorkspace}-${agentId}`;
+  }
+
+  function workspace(agentId: string): Promise<HostWorkspace> {
+    const root = workspaceOf(agentId);
+    let opened = workspaces.get(root);
+    if (!opened) {
+      opened = (async () => {
+        await prepareWorkspace(root);
+        return (await load()).sandbox.openWorkspace(root, { random: ports.random });
+      })();
+      workspaces.set(root, opened);
+      opened.catch(() => workspaces.delete(root));
+    }
+    return opened;
+  }
+
+  function policy(agentId: string): PolicySettings {
+    let settings = settingsOf.get(agentId);
+    if (!settings) {
+      settings = policySettings(ports.config(), agentId, workspaceOf(agentId));
+      settingsOf.set(agentId, settings);
+    }
+    return settings;
+  }
+
+  /** The host document of standing rules, read again when its file has changed. Unreadable: no rule holds. */
+  async function approvalsDocument(): Promise<ApprovalsDocument> {
+    const stamp = stampOf(ports.approvalsFile);
+    if (rules?.stamp === stamp) return rules.document;
+    const document = await readJsonFile(ports.approvalsFile).then(documentOf, (error: Error) => {
+      ports.log("error", "standing rules cannot be read; none holds until that is mended", {
+        error: error.message,
+      });
+      return noRules;
+    });
+    rules = { stamp, document };
+    return document;
+  }
+
+  function commandRules(document: ApprovalsDocument): CommandRules {
+    return {
+      isAllowed: (agentId, argv, workdir) =>
+        (document.agents[agentId]?.allowlist ?? []).some(
+          (rule) => rule.workdir === workdir && sameWords(rule.command, argv),
+        ),
+      resolve: findProgram,
+    };
+  }
+
+  function ssrf(): SsrfSettings {
+    const policySection = ports.config().tools?.web?.fetch?.ssrfPolicy;
+    return {
+      dangerouslyAllowPrivateNetwork: policySection?.dangerouslyAllowPrivateNetwork ?? false,
+      allowedHostnames: policySection?.allowedHostnames ?? [],
+      blockedHostnames: policySection?.blockedHostnames ?? [],
+      allowRfc2544BenchmarkRange: policySection?.allowRfc2544BenchmarkRange ?? false,
+      allowIpv6UniqueLocalRange: policySection?.allowIpv6UniqueLocalRange ?? false,
+    };
+  }
+
+  return {
+    workspaceOf,
+    async specs(agentId) {
+      const { tools } = await load();
+      const settings = policy(agentId);
+      return [...tools.values()].map((tool) => tool.spec).filter((spec) => toolAllowed(spec.name, settings));
+    },
+    async policyFor(agentId, name) {
+      const { tools } = await load();
+      return {
+        settings: policy(agentId),
+        tool: tools.get(name),
+        commands: commandRules(await approvalsDocument()),
+        ssrf: ssrf(),
+      };
+    },
+    async execute(permit, signal, progress) {
+      const { tools, host, sandbox } = await load();
+      const { tool: name, agentId, sessionKey } = permit.request;
+      const tool = tools.get(name);
+      if (!tool) throw new Error(refuse("policy.tool_unknown", name).detail);
+      const opened = await workspace(agentId);
+      const web = sandbox.createWeb({
+        resolve: sandbox.systemResolve,
+        ssrf: ssrf(),
+        clock: ports.clock,
+        hostVerdict,
+        addressVerdict,
+      });
+      return sandbox.execute(
+        permit,
+        tool,
+        () => ({
+          workspace: opened,
+          commands: host.forSession(sessionKey, opened),
+          web,
+          clock: ports.clock,
+          log: ports.log,
+          progress,
+        }),
+        signal,
+      );
+    },
+    async remember(approval) {
+      const { command, cwd, agentId } = approval.request;
+      const parsed = parseCommand(command);
+      if (!parsed.simple) return;
+      const root = workspaceOf(agentId);
+      const workdir = cwd === root ? "." : cwd.slice(root.length + 1);
+      const document = await approvalsDocument();
+      const allowlist = document.agents[agentId]?.allowlist ?? [];
+      const rule: StandingRule = {
+        command: parsed.argv,
+        workdir,
+        addedAt: new Date(ports.clock.now()).toISOString(),
+      };
+      await ensureFolder(ports.stateFolder);
+      await writeJsonFile(ports.approvalsFile, {
+        ...document,
+        agents: {
+          ...document.agents,
+          [agentId]: { ...document.agents[agentId], allowlist: [...allowlist, rule] },
+        },
+      });
+    },
+    async reapOrphans() {
+      const ended = await (await load()).host.reapOrphans();
+      if (ended > 0)
+        ports.log("warn", "ended commands that an earlier gateway left running", { processes: ended });
+    },
+    async endSession(sessionKey) {
+      if (loading) await (await loading).host.endSession(sessionKey);
+    },
+    reset() {
+      settingsOf.clear();
+    },
+    async close() {
+      if (!loading) return;
+      await (await loading).host.closeAll();
+      for (const opened of workspaces.values()) await (await opened).close();
+    },
+  };
+}
+
+const noRules: ApprovalsDocument = { version: 1, agents: {} };
+
+function documentOf(value: unknown): ApprovalsDocument {
+  if (value === undefined) return noRules;
+  const document = value as Partial<ApprovalsDocument> | null;
+  if (document?.version !== 1 || typeof document.agents !== "object" || document.agents === null) {
+    throw new Error("expected {version: 1, agents: {...}}");
+  }
+  return { ...document, version: 1, agents: document.agents };
+}
+
+function stampOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? `${stat.ino}:${stat.size}:${stat.mtimeMs}` : "";
+}
+
+function sameWords(a: unknown, b: readonly string[]): boolean {
+  return Array.isArray(a) && a.length === b.length && a.every((word, index) => word === b[index]);
+}
+
+/** Bare names only, and only in folders that an agent cannot write to: PATH is never asked. */
+function findProgram(name: string): string | undefined {
+  if (name.includes("/")) return undefined;
+  for (const folder of trustedFolders) {
+    const path = join(folder, name);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isFile() && (stat.mode & 0o111) !== 0) return path;
+  }
+  return undefined;
+}

@@ -1,0 +1,164 @@
+/**
+ * The process: arguments and environment in, exit code out. The only file that reads `process`, and the one that
+ * composes what runs. Each command is loaded when it is called.
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Cli, type GatewayRunOptions, runCli } from "./cli/mod.ts";
+import { statePaths } from "./compose/state-folder.ts";
+import { InputError, systemClock, systemRandom } from "./kernel/mod.ts";
+
+const packageFolder = packageRoot(dirname(fileURLToPath(import.meta.url)));
+
+/** The folder that holds package.json: one up from src, two up from a bundle. */
+function packageRoot(from: string): string {
+  for (let folder = from; folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      const { name } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name?: string };
+      if (name === "openclaw") return folder;
+    } catch {
+      // Not here; one further up.
+    }
+  }
+  return from;
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")) as { version: string })
+    .version;
+}
+
+const args = process.argv.slice(2);
+const profile = optionValue("--profile");
+const paths = statePaths(process.env, homedir(), profile);
+
+/** Takes a global option and its value out of the arguments. */
+function optionValue(name: string): string | undefined {
+  const at = args.indexOf(name);
+  if (at < 0) return undefined;
+  return args.splice(at, 2)[1];
+}
+
+async function runGateway(options: GatewayRunOptions): Promise<number> {
+  const { serve } = await import("./serve.ts");
+  const served = await serve({
+    paths,
+    env: process.env,
+    port: options.port,
+    version: version(),
+    pageFolder: join(packageFolder, "dist", "ui"),
+    clock: systemClock,
+    random: systemRandom,
+    pid: process.pid,
+    uid: process.getuid?.() ?? -1,
+    timeZone: process.env.TZ,
+    consoleLevel: options.verbose ? "debug" : "warn",
+    logFolder: "/tmp/openclaw",
+    toConsole: (line) => void process.stderr.write(`${line}\n`),
+    sendSignal: (pid, signal) => process.kill(pid, signal),
+    whoListens,
+  });
+  options.started(served);
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = () => {
+      signals += 1;
+      // The first signal finishes what runs; the second ends the waiting. What is unfinished is on disk either way.
+      if (signals === 1) {
+        void served.stop(options.graceMs).then(
+          () => resolve(0),
+          (error) => {
+            process.stderr.write(`${(error as Error).message}\n`);
+            resolve(1);
+          },
+        );
+      } else process.exit(130);
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+}
+
+/** "node (pid 123)": the process that listens on this port of this machine, where /proc can tell. */
+async function whoListens(port: number): Promise<string | undefined> {
+  try {
+    const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+    const row = ["/proc/net/tcp", "/proc/net/tcp6"]
+      .flatMap((file) => readFileSync(file, "utf8").split("\n").slice(1))
+      .map((line) => line.trim().split(/\s+/))
+      .find((fields) => fields[1]?.endsWith(wanted) && fields[3] === "0A");
+    if (!row) return undefined;
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      if (holdsSocket(pid, `socket:[${row[9]}]`)) {
+        const name = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+        return `${name} (pid ${pid})`;
+      }
+    }
+  } catch {
+    // Another system, or not our process: the message goes without a name.
+  }
+  return undefined;
+}
+
+function holdsSocket(pid: string, socket: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`) === socket;
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return false;
+  }
+}
+
+const cli: Cli = {
+  args,
+  env: process.env,
+  paths,
+  version,
+  isTTY: process.stdout.isTTY === true,
+  columns: process.stdout.columns ?? 80,
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  stdin: readStdin,
+  input: process.stdin,
+  output: process.stdout,
+  onInterrupt: (action) => void process.on("SIGINT", action),
+  clock: systemClock,
+  random: systemRandom,
+  platform: process.platform,
+  runGateway,
+};
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+// A reader that went away (`openclaw logs | head`) is no fault of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+});
+
+runCli(cli).then(
+  (code) => {
+    process.exitCode = code;
+    // Written output is flushed before the process ends; open handles do not hold it up.
+    process.stdout.write("", () => process.exit());
+  },
+  (error: unknown) => {
+    if (error instanceof InputError) process.stderr.write(`openclaw: ${error.message}\n`);
+    else
+      process.stderr.write(
+        `openclaw: unexpected failure: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      );
+    process.exitCode = 1;
+    process.stderr.write("", () => process.exit());
+  },
+);
