@@ -41,7 +41,7 @@ export interface ToolItem {
   readonly runId?: string;
   readonly name: string;
   readonly args: unknown;
-  readonly status: "running" | "waiting" | "done" | "failed" | "stopped";
+  readonly status: "running" | "done" | "failed" | "stopped";
   readonly output: string;
   readonly startedAtMs?: number;
   readonly endedAtMs?: number;
@@ -58,8 +58,6 @@ export type Item = UserItem | AssistantItem | ToolItem | NoticeItem;
 export interface Run {
   readonly runId: string;
   readonly phase: string;
-  /** The text of this run that already stands in ended items; a cumulative delta begins with it. */
-  readonly settledText: string;
 }
 
 export interface Conversation {
@@ -89,7 +87,8 @@ export function fromHistory(key: string, result: Fields): Conversation {
   const live = fields(result.inFlightRun);
   const runId = text(live.runId);
   conversation = { ...conversation, earlierLeftOut: result.hasMore === true };
-  if (runId === "") return endTools(conversation, undefined);
+  conversation = endTools(conversation, (other) => other !== runId || runId === "");
+  if (runId === "") return conversation;
   conversation = startRun(conversation, runId, "");
   return text(live.text) === "" ? conversation : stream(conversation, runId, text(live.text), 0);
 }
@@ -129,7 +128,7 @@ export function addSent(
 export function startRun(conversation: Conversation, runId: string, phase: string): Conversation {
   const known = conversation.runs.find((run) => run.runId === runId);
   if (known && (phase === "" || known.phase === phase)) return conversation;
-  const run: Run = { runId, settledText: "", ...known, phase: phase || (known?.phase ?? "") };
+  const run: Run = { runId, phase: phase || (known?.phase ?? "") };
   return { ...conversation, runs: [...conversation.runs.filter((other) => other.runId !== runId), run] };
 }
 
@@ -141,6 +140,8 @@ function applyChat(conversation: Conversation, payload: Fields): Conversation {
     case "status":
       return startRun(conversation, runId, text(payload.phase));
     case "delta":
+      if (payload.replace === true && message.text === "" && text(payload.deltaText) === "")
+        return unwrite(conversation, runId);
       return stream(
         startRun(conversation, runId, "answering"),
         runId,
@@ -150,7 +151,7 @@ function applyChat(conversation: Conversation, payload: Fields): Conversation {
     case "final":
       return endRun(stream(conversation, runId, message.text, atMs), runId, "done");
     case "aborted":
-      return endRun(stream(conversation, runId, message.text, atMs), runId, "stopped");
+      return tellStopped(endRun(stream(conversation, runId, message.text, atMs), runId, "stopped"), runId);
     case "error":
       return failRun(conversation, runId, text(payload.errorMessage), atMs);
     default:
@@ -162,10 +163,8 @@ function applyChat(conversation: Conversation, payload: Fields): Conversation {
 function deltaText(conversation: Conversation, payload: Fields): string {
   if (payload.message !== undefined) return readMessage(fields(payload.message), "").text;
   if (payload.replace === true) return text(payload.deltaText);
-  const runId = text(payload.runId);
-  const settled = conversation.runs.find((run) => run.runId === runId)?.settledText ?? "";
-  const open = conversation.items.find((item) => isOpen(item, runId));
-  return settled + (open?.kind === "assistant" ? open.text : "") + text(payload.deltaText);
+  const open = conversation.items.find((item) => isOpen(item, text(payload.runId)));
+  return (open?.kind === "assistant" ? open.text : "") + text(payload.deltaText);
 }
 
 function isOpen(item: Item, runId: string): boolean {
@@ -174,9 +173,8 @@ function isOpen(item: Item, runId: string): boolean {
 
 /** Sets the text of the run's open reply; opens one when there is something new to show. */
 function stream(conversation: Conversation, runId: string, full: string, atMs: number): Conversation {
-  const settled = conversation.runs.find((run) => run.runId === runId)?.settledText ?? "";
-  const rest = settled !== "" && full.startsWith(settled) ? full.slice(settled.length).trimStart() : full;
-  if (rest.trim() === "") return conversation;
+  const rest = unsaid(conversation.items, runId, full);
+  if (rest === "") return conversation;
   const open = conversation.items.findIndex((item) => isOpen(item, runId));
   const known = conversation.items[open];
   if (known?.kind === "assistant") {
@@ -198,31 +196,49 @@ function stream(conversation: Conversation, runId: string, full: string, atMs: n
   return { ...conversation, items: [...conversation.items, item] };
 }
 
+/** What of a run's text stands in none of its ended replies: gateways count from the run's start or the step's. */
+function unsaid(items: readonly Item[], runId: string, full: string): string {
+  let rest = full.trimStart();
+  for (const item of items) {
+    if (item.kind !== "assistant" || item.runId !== runId || item.state === "streaming") continue;
+    const said = item.text.trim();
+    if (rest.startsWith(said)) rest = rest.slice(said.length).trimStart();
+  }
+  return rest.trim() === "" ? "" : rest;
+}
+
+/** Takes the open reply back: the model is asked again from the start. */
+function unwrite(conversation: Conversation, runId: string): Conversation {
+  return { ...conversation, items: conversation.items.filter((item) => !isOpen(item, runId)) };
+}
+
 /** Ends the open reply, so that what the run says next stands below what came between. */
 function settle(conversation: Conversation, runId: string, state: "done" | "stopped"): Conversation {
   const index = conversation.items.findIndex((item) => isOpen(item, runId));
   const open = conversation.items[index];
   if (open?.kind !== "assistant") return conversation;
-  const runs = conversation.runs.map((run) =>
-    run.runId === runId ? { ...run, settledText: run.settledText + open.text } : run,
-  );
-  return { ...conversation, runs, items: conversation.items.with(index, { ...open, state }) };
+  return { ...conversation, items: conversation.items.with(index, { ...open, state }) };
 }
 
 function endRun(conversation: Conversation, runId: string, state: "done" | "stopped"): Conversation {
-  const settled = endTools(settle(conversation, runId, state), runId);
+  const settled = endTools(settle(conversation, runId, state), (other) => other === runId);
   return { ...settled, runs: settled.runs.filter((run) => run.runId !== runId) };
 }
 
+/** A run that was stopped before it did anything leaves a trace too. */
+function tellStopped(conversation: Conversation, runId: string): Conversation {
+  const didSomething = conversation.items.some((item) => "runId" in item && item.runId === runId);
+  return didSomething
+    ? conversation
+    : put(conversation, { kind: "notice", id: `${runId}/stopped`, text: "Stopped." });
+}
+
 /** No card may look as if it still ran when its run is over. */
-function endTools(conversation: Conversation, runId: string | undefined): Conversation {
-  const runs = (item: Item) =>
-    item.kind === "tool" &&
-    (item.status === "running" || item.status === "waiting") &&
-    (runId === undefined || item.runId === runId);
-  if (!conversation.items.some(runs)) return conversation;
+function endTools(conversation: Conversation, isOver: (runId: string | undefined) => boolean): Conversation {
+  const ends = (item: Item) => item.kind === "tool" && item.status === "running" && isOver(item.runId);
+  if (!conversation.items.some(ends)) return conversation;
   const items = conversation.items.map((item) =>
-    runs(item) && item.kind === "tool" ? { ...item, status: "stopped" as const } : item,
+    item.kind === "tool" && ends(item) ? { ...item, status: "stopped" as const } : item,
   );
   return { ...conversation, items };
 }
@@ -252,7 +268,7 @@ function applyAgent(conversation: Conversation, payload: Fields): Conversation {
     case "command_output":
       return applyTool(conversation, runId, data, atMs, payload.stream);
     case "approval":
-      return applyApproval(conversation, data);
+      return startRun(conversation, runId, data.phase === "resolved" ? "using-tool" : "waiting-approval");
     case "run_status":
       return startRun(conversation, runId, text(data.phase));
     case "lifecycle":
@@ -266,15 +282,6 @@ function applyAgent(conversation: Conversation, payload: Fields): Conversation {
 function applyLifecycle(conversation: Conversation, runId: string, phase: string): Conversation {
   if (phase === "start" || phase === "waiting-approval") return startRun(conversation, runId, phase);
   return conversation;
-}
-
-function applyApproval(conversation: Conversation, data: Fields): Conversation {
-  const callId = text(data.toolCallId);
-  const status = data.phase === "requested" ? "waiting" : "running";
-  const index = conversation.items.findIndex((item) => item.kind === "tool" && item.id === callId);
-  const tool = conversation.items[index];
-  if (tool?.kind !== "tool" || (tool.status !== "running" && tool.status !== "waiting")) return conversation;
-  return { ...conversation, items: conversation.items.with(index, { ...tool, status }) };
 }
 
 function applyTool(
@@ -489,14 +496,8 @@ function addReply(
     ...(message.model === "" ? {} : { model: message.model }),
     atMs: message.atMs,
   };
-  const runs =
-    known?.kind === "assistant" && known.state === "streaming"
-      ? conversation.runs.map((run) =>
-          run.runId === message.runId ? { ...run, settledText: run.settledText + words } : run,
-        )
-      : conversation.runs;
   const items = same === -1 ? [...conversation.items, item] : conversation.items.with(same, item);
-  return { ...conversation, runs, items };
+  return { ...conversation, items };
 }
 
 /** Where this part of a reply stands already: by its id, as the reply that still grows, or by its beginning. */

@@ -5,8 +5,10 @@ export interface ChannelHealth {
   readonly id: string;
   readonly label: string;
   readonly accountId: string;
+  /** The account's own name on the platform, such as "@my_bot". */
+  readonly identity: string;
   readonly state: string;
-  readonly tone: "good" | "quiet" | "bad";
+  readonly tone: "good" | "busy" | "quiet" | "bad";
   readonly problem: string;
 }
 
@@ -49,15 +51,15 @@ export function readChannels(status: Fields): ChannelHealth[] {
 }
 
 function readChannel(id: string, label: string, row: Fields): ChannelHealth {
-  const problem = firstText(row.lastError, row.error);
+  const problem = firstText(row.lastError, row.error, row.detail);
   const state = firstText(row.state, row.status) || stateWords(row, problem);
-  const good = /^(running|connected|ready|ok|online)$/i.test(state);
   return {
     id,
     label,
     accountId: text(row.accountId),
+    identity: text(row.identity),
     state,
-    tone: good ? "good" : problem !== "" ? "bad" : "quiet",
+    tone: toneOf(state, problem),
     problem,
   };
 }
@@ -68,4 +70,10 @@ function stateWords(row: Fields, problem: string): string {
   if (row.running === true) return "running";
   if (row.enabled === false) return "turned off";
   return row.configured === false ? "not set up" : "stopped";
+}
+
+function toneOf(state: string, problem: string): ChannelHealth["tone"] {
+  if (/^(running|connected|ready|ok|online)$/i.test(state)) return "good";
+  if (/^(starting|connecting|reconnecting)$/i.test(state)) return "busy";
+  return problem !== "" || state === "failed" ? "bad" : "quiet";
 }

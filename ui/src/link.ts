@@ -6,10 +6,12 @@ import { connectParams } from "./wire.ts";
 export class GatewayRefusal extends Error {
   readonly code: string;
   readonly details: Fields;
+  readonly retryAfterMs: number | undefined;
   constructor(error: Fields) {
     super(text(error.message) || "The gateway refused the request without saying why.");
     this.code = text(error.code);
     this.details = fields(error.details);
+    this.retryAfterMs = amount(error.retryAfterMs);
   }
 }
 
@@ -199,7 +201,7 @@ export class Link {
 
   #handshake(gatewayTimeMs: number | undefined): void {
     const socket = this.#socket;
-    this.#ask("connect", connectParams()).then(
+    this.#ask("connect", { ...connectParams }).then(
       (payload) => {
         if (socket !== this.#socket) return;
         const hello = fields(payload);
@@ -215,7 +217,12 @@ export class Link {
         const code = text(error.details.code);
         if (signInCodes.test(code) || error.code === "NOT_PAIRED") this.#end("signedOut", error.message);
         else if (finalCodes.test(code)) this.#end("refused", error.message);
-        else this.#retryHintMs = 500;
+        else {
+          this.#farewell = error.message;
+          // "Starting; retry shortly" is worth a quick retry, anything else the usual wait.
+          const hintMs = error.retryAfterMs;
+          if (hintMs !== undefined) this.#retryHintMs = Math.min(2_000, Math.max(100, hintMs));
+        }
       },
     );
   }

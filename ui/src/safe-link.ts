@@ -5,7 +5,7 @@
 export function safeLink(href: string): string | undefined {
   const url = URL.parse(href.trim());
   if (url === null) return undefined;
-  // A name before the host ("https://bank.example@other.example") is there to deceive.
+  // A name before the host ("bank.example@other.example") is there to deceive.
   if (url.username !== "" || url.password !== "") return undefined;
   return /^(https?|mailto):$/.test(url.protocol) ? url.href : undefined;
 }

@@ -1,4 +1,5 @@
 import { fields, text } from "./untrusted.ts";
+import { sessionPath, signInPath, signOutPath } from "./wire.ts";
 
 export type SignInResult = { readonly ok: true } | { readonly ok: false; readonly message: string };
 
@@ -17,20 +18,20 @@ export function takeTicket(location: Location, history: History): string | undef
 
 /** Trades a ticket or the gateway's token for the session cookie, which no script can read. */
 export async function signIn(credential: Credential): Promise<SignInResult> {
-  const answer = await post("auth/sign-in", credential);
+  const answer = await post(signInPath, credential);
   if (answer === undefined) return { ok: false, message: unreachable };
   if (answer.ok) return { ok: true };
   return { ok: false, message: await refusalText(answer) };
 }
 
 export async function signOut(): Promise<void> {
-  await post("auth/sign-out", {});
+  await post(signOutPath, {});
 }
 
 /** "unknown" when the gateway could not be reached. */
 export async function askSignedIn(): Promise<"yes" | "no" | "unknown"> {
   try {
-    const answer = await fetch(new URL("auth/session", document.baseURI), { cache: "no-store" });
+    const answer = await fetch(sessionPath, { cache: "no-store" });
     if (answer.status === 401 || answer.status === 403) return "no";
     return answer.ok ? "yes" : "unknown";
   } catch {
@@ -42,7 +43,7 @@ const unreachable = "The gateway did not answer. Check that it is running, then 
 
 async function post(path: string, body: unknown): Promise<Response | undefined> {
   try {
-    return await fetch(new URL(path, document.baseURI), {
+    return await fetch(path, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),

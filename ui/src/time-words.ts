@@ -1,6 +1,6 @@
 /** "45 s", "4 min 05 s", "2 h 10 min"; "0 s" for what is over. */
 export function durationWords(durationMs: number): string {
-  const seconds = Math.max(0, Math.ceil(durationMs / 1000));
+  const seconds = Math.max(0, Math.floor(durationMs / 1000));
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, "0")} s`;

@@ -14,13 +14,16 @@ export interface Piece {
 // Controls except line feed and tab, soft hyphen, joiners, marks and overrides of direction, invisible
 // operators, blank letters, separators, odd spaces, private tags, lone surrogates.
 const unseen =
-  /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\u{e0100}-\u{e01ef}]|[\p{Zs}--[ ]]/gv;
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\u{e0100}-\u{e01ef}]|[\p{Zs}--[ ]]/v;
+
+// An emoji may be put together with joiners and selectors; as a whole it is plain to see.
+const emojiOrUnseen = new RegExp(`(?<emoji>\\p{RGI_Emoji})|${unseen.source}`, "gv");
 
 export function visiblePieces(source: string): Piece[] {
   const pieces: Piece[] = [];
   let end = 0;
-  for (const match of source.matchAll(unseen)) {
-    if (match[0] === "\n" || match[0] === "\t") continue;
+  for (const match of source.matchAll(emojiOrUnseen)) {
+    if (match[0] === "\n" || match[0] === "\t" || match.groups?.emoji !== undefined) continue;
     if (match.index > end) pieces.push({ shown: source.slice(end, match.index), hidden: false });
     pieces.push({ shown: codePointName(match[0]), hidden: true });
     end = match.index + match[0].length;

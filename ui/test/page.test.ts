@@ -273,7 +273,7 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
       await page.keyboard.press("Alt+g");
       await page.getByRole("dialog", { name: "Gateway" }).getByText("1.2.3").waitFor();
       await page.keyboard.press("Escape");
-      assert.equal(await page.evaluate(() => document.activeElement?.id), "message");
+      await page.waitForFunction(() => document.activeElement?.id === "message");
     });
   });
 

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PendingApproval } from "../approvals.ts";
 import { durationWords } from "../time-words.ts";
-import { foreignLetters } from "../visible-text.ts";
+import { codePointName, foreignLetters } from "../visible-text.ts";
 import type { Decision } from "../wire.ts";
 import { Icon } from "./icon.tsx";
 import { useGatewayNowMs, usePage } from "./page-context.ts";
@@ -99,10 +99,14 @@ function Lookalikes({ command }: { readonly command: string }) {
       <Icon name="alert" />
       <span>
         Holds letters outside plain ASCII that may look like others:{" "}
-        <bdi>{letters.slice(0, 20).join(" ")}</bdi>
+        <bdi>{letters.slice(0, 20).map(named).join(", ")}</bdi>
       </span>
     </p>
   );
+}
+
+function named(letter: string): string {
+  return `${letter} (${codePointName(letter)})`;
 }
 
 function Facts({ approval }: { readonly approval: PendingApproval }) {

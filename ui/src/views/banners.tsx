@@ -1,6 +1,7 @@
 import { demoProvider } from "../model-in-use.ts";
 import type { Notice, State } from "../state.ts";
 import { durationWords } from "../time-words.ts";
+import { visibleLine } from "../visible-text.ts";
 import { Icon } from "./icon.tsx";
 import { useGatewayNowMs, usePage } from "./page-context.ts";
 
@@ -47,6 +48,7 @@ function LinkBanner({ state }: { readonly state: State }) {
 function awayWords(reason: string): string {
   if (/restart/i.test(reason)) return "The gateway is restarting.";
   if (/stopping/i.test(reason)) return "The gateway was stopped. Start it again on its machine.";
+  if (reason !== "") return `The gateway closed the connection (${visibleLine(reason)}). Reconnecting…`;
   return "No connection to the gateway. Reconnecting…";
 }
 
@@ -55,8 +57,8 @@ function DemoBanner() {
     <div class="banner demo">
       <span class="badge demo">Demo model (offline)</span>
       <span>
-        Answers are canned, no AI is behind them. To connect a real model, set a provider's key (for example{" "}
-        <code>ANTHROPIC_API_KEY</code>) where the gateway runs and restart it.
+        Canned answers, no AI. To connect a real model, set a provider's key such as{" "}
+        <code>ANTHROPIC_API_KEY</code> where the gateway runs, then restart it.
       </span>
     </div>
   );

@@ -64,6 +64,7 @@ export function Composer({ state }: { readonly state: State }) {
               class="button square"
               aria-label="Stop the run"
               title="Stop (Esc)"
+              disabled={!online}
               onClick={() => void page.chat.stop()}
             >
               <Icon name="stop" />

@@ -1,4 +1,4 @@
-import { Component, type ComponentChildren } from "preact";
+import { Component } from "preact";
 import { useContext } from "preact/hooks";
 import type { AssistantItem, Item, UserItem } from "../conversation.ts";
 import { clockWords } from "../time-words.ts";
@@ -9,23 +9,24 @@ import { Visible } from "./visible.tsx";
 
 interface Props {
   readonly item: Item;
-  readonly children?: ComponentChildren;
+  /** An approval for this tool call is open. */
+  readonly isWaiting: boolean;
 }
 
 /** Drawn again only when its item is another one, so a long conversation costs nothing while a reply grows. */
 export class ItemRow extends Component<Props> {
   override shouldComponentUpdate(next: Props): boolean {
-    return next.item !== this.props.item;
+    return next.item !== this.props.item || next.isWaiting !== this.props.isWaiting;
   }
 
-  override render({ item }: Props) {
+  override render({ item, isWaiting }: Props) {
     switch (item.kind) {
       case "user":
         return <UserMessage item={item} />;
       case "assistant":
         return <AssistantMessage item={item} />;
       case "tool":
-        return <ToolCard item={item} />;
+        return <ToolCard item={item} isWaiting={isWaiting} />;
       case "notice":
         return <p class="notice-row">{item.text}</p>;
     }

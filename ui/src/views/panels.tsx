@@ -143,6 +143,12 @@ export function GatewayPanel({ state, onClose }: Props) {
               <span class={`dot ${channel.tone}`} aria-hidden="true" />
               <span>
                 <Visible source={channel.label} />
+                {channel.identity !== "" && (
+                  <span class="quiet">
+                    {" "}
+                    <Visible source={channel.identity} />
+                  </span>
+                )}
                 {channel.accountId !== "" && channel.accountId !== "default" && (
                   <span class="quiet">
                     {" "}

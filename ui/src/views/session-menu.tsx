@@ -1,7 +1,7 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { keyTitle } from "../sessions.ts";
 import type { State } from "../state.ts";
-import { visibleLine } from "../visible-text.ts";
 import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { usePage } from "./page-context.ts";
@@ -10,7 +10,7 @@ type Step = "closed" | "menu" | "rename" | "reset" | "delete";
 
 export function currentTitle(state: State): string {
   const { key } = state.conversation;
-  return visibleLine(state.sessions.find((row) => row.key === key)?.title ?? keyTitle(key));
+  return state.sessions.find((row) => row.key === key)?.title ?? keyTitle(key);
 }
 
 /** What can be done with the open conversation. */
@@ -81,7 +81,11 @@ export function SessionMenu({ state }: { readonly state: State }) {
       {step === "delete" && (
         <Confirm
           title="Delete this conversation?"
-          words={`“${currentTitle(state)}” and its record are removed. This cannot be undone.`}
+          words={
+            <>
+              “<bdi>{currentTitle(state)}</bdi>” and its record are removed. This cannot be undone.
+            </>
+          }
           action="Delete"
           onClose={close}
           run={async () => {
@@ -126,7 +130,7 @@ function Rename({ state, onClose }: { readonly state: State; onClose(): void }) 
 
 interface ConfirmProps {
   readonly title: string;
-  readonly words: string;
+  readonly words: ComponentChildren;
   readonly action: string;
   run(): Promise<void>;
   onClose(): void;

@@ -29,11 +29,19 @@ export function Shell({ state }: { readonly state: State }) {
     const next = rows[rows.findIndex((row) => row.key === state.conversation.key) + by];
     if (next) openSession(next.key);
   };
+  const closeDrawer = () => {
+    setDrawer(false);
+    document.querySelector<HTMLElement>(".menu-button")?.focus();
+  };
   const newSession = () => openSession(page.sessions.newKey());
 
   useEffect(() => {
     document.title = state.approvals.length > 0 ? `(${state.approvals.length}) OpenClaw` : "OpenClaw";
   }, [state.approvals.length]);
+
+  useEffect(() => {
+    if (drawer) document.querySelector<HTMLElement>("#sidebar button")?.focus();
+  }, [drawer]);
 
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -43,7 +51,7 @@ export function Shell({ state }: { readonly state: State }) {
       if (!act) return;
       event.preventDefault();
       if (act === "escape") {
-        if (drawer) setDrawer(false);
+        if (drawer) closeDrawer();
         else if (state.conversation.runs.length > 0) void page.chat.stop();
       } else if (act === "new") newSession();
       else if (act === "previous") step(-1);
@@ -73,12 +81,7 @@ export function Shell({ state }: { readonly state: State }) {
         signOut={() => void page.signOut()}
       />
       {drawer && (
-        <button
-          type="button"
-          class="drawer-cover"
-          aria-label="Close the menu"
-          onClick={() => setDrawer(false)}
-        />
+        <button type="button" class="drawer-cover" aria-label="Close the menu" onClick={closeDrawer} />
       )}
       <main class="main" inert={drawer}>
         <header class="topbar">

@@ -1,7 +1,6 @@
 import { keyTitle, type SessionRow } from "../sessions.ts";
 import type { State } from "../state.ts";
 import { agoWords } from "../time-words.ts";
-import { visibleLine } from "../visible-text.ts";
 import { Icon, Mark } from "./icon.tsx";
 import { useGatewayNowMs } from "./page-context.ts";
 
@@ -109,12 +108,10 @@ function SessionList({ state, nowMs, openSession }: ListProps) {
             >
               <span class="session-title">
                 {row.running && <span class="dot busy" role="img" aria-label="Running" />}
-                <bdi>{visibleLine(row.title)}</bdi>
+                <bdi>{row.title}</bdi>
               </span>
               <span class="session-time">{row.updatedAtMs > 0 ? agoWords(row.updatedAtMs, nowMs) : ""}</span>
-              {row.preview !== "" && (
-                <bdi class="session-preview">{visibleLine(row.preview.slice(0, 120))}</bdi>
-              )}
+              {row.preview !== "" && <bdi class="session-preview">{row.preview.slice(0, 120)}</bdi>}
             </button>
           </li>
         );

@@ -1,25 +1,29 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { demoProvider } from "../model-in-use.ts";
 import type { State } from "../state.ts";
 import { ApprovalCard } from "./approval-card.tsx";
 import { Icon, Mark } from "./icon.tsx";
 import { ItemRow } from "./item-row.tsx";
-import { usePage } from "./page-context.ts";
+import { MarkdownContext, usePage } from "./page-context.ts";
 
 const nearEndPixels = 80;
 
 export function Thread({ state }: { readonly state: State }) {
   const { conversation } = state;
+  // Replies change their height when it arrives, so this view must be drawn again too.
+  useContext(MarkdownContext);
   const frame = useRef<HTMLElement>(null);
   const following = useRef(true);
   const [atEnd, setAtEnd] = useState(true);
   const approvals = state.approvals.filter((one) => one.sessionKey === conversation.key);
 
-  // Another conversation starts at its end.
+  // Another conversation starts at its end, and who writes wants to see what comes of it.
+  const last = conversation.items.at(-1);
+  const sentId = last?.kind === "user" && last.sendKey !== undefined ? last.id : "";
   useEffect(() => {
     following.current = true;
     setAtEnd(true);
-  }, [conversation.key]);
+  }, [conversation.key, sentId]);
 
   // After every change, but only for a reader who is at the end: nobody is torn away from what they read.
   useLayoutEffect(() => {
@@ -55,7 +59,11 @@ export function Thread({ state }: { readonly state: State }) {
           </p>
         )}
         {conversation.items.map((item) => (
-          <ItemRow key={`${item.kind}:${item.id}`} item={item} />
+          <ItemRow
+            key={`${item.kind}:${item.id}`}
+            item={item}
+            isWaiting={approvals.some((one) => one.toolCallId === item.id)}
+          />
         ))}
         {approvals.map((approval) => (
           <ApprovalCard key={approval.id} approval={approval} />

@@ -4,7 +4,9 @@ import { fields, text } from "../untrusted.ts";
 import { Icon } from "./icon.tsx";
 import { Clip, Visible } from "./visible.tsx";
 
-const statusWords: Readonly<Record<ToolItem["status"], string>> = {
+type Status = ToolItem["status"] | "waiting";
+
+const statusWords: Readonly<Record<Status, string>> = {
   running: "Running",
   waiting: "Waiting for approval",
   done: "Done",
@@ -12,17 +14,18 @@ const statusWords: Readonly<Record<ToolItem["status"], string>> = {
   stopped: "No result",
 };
 
-export function ToolCard({ item }: { readonly item: ToolItem }) {
+export function ToolCard({ item, isWaiting }: { readonly item: ToolItem; readonly isWaiting: boolean }) {
+  const status: Status = isWaiting && item.status === "running" ? "waiting" : item.status;
   const command = text(fields(item.args).command);
   return (
-    <section class={`tool tool-${item.status}`} aria-label={`Tool ${item.name || "call"}`}>
+    <section class={`tool tool-${status}`} aria-label={`Tool ${item.name || "call"}`}>
       <header class="tool-head">
         <Icon name={command === "" ? "tool" : "terminal"} />
         <strong class="tool-name">
           <Visible source={item.name || "tool"} />
         </strong>
         <span class="tool-time">{runTime(item)}</span>
-        <span class={`pill pill-${item.status}`}>{statusWords[item.status]}</span>
+        <span class={`pill pill-${status}`}>{statusWords[status]}</span>
       </header>
       {command !== "" && <Clip source={command} label="Command" maxLines={6} className="command" />}
       {restOfArguments(item.args, command) !== "" && (
@@ -40,6 +43,7 @@ export function ToolCard({ item }: { readonly item: ToolItem }) {
 
 function restOfArguments(args: unknown, command: string): string {
   if (args === undefined || args === null) return "";
+  if (typeof args === "string") return args;
   const rest =
     command === ""
       ? args
