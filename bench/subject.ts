@@ -143,7 +143,9 @@ export async function ourSubject(build: boolean): Promise<Subject> {
     const env = { PATH: process.env.PATH ?? "", HOME: homedir() };
     await runOnce({ file: "npm", args: ["run", "build"], env, folder: repository }, 120_000);
   }
-  return nodeSubject("ours", pack.version ?? "0", process.execPath, entry);
+  const isBuilt = existsSync(path.join(repository, "dist", "main.js"));
+  const version = `${pack.version ?? "0"}${isBuilt ? "" : " (from source, not built)"}`;
+  return nodeSubject("ours", version, process.execPath, entry);
 }
 
 /** The peer, installed once into a cache folder outside the repository and only ever run, never read. */
