@@ -44,14 +44,14 @@ export async function execute(
   const done = (output: ToolOutput): Outcome => ({ ...output, durationMs: host.clock.monotonic() - started });
   if (signal.aborted) return done(failure("The call was cancelled before it began."));
 
-  const powers: Powers = {
-    workspace: narrowWorkspace(host.workspace, permit.effects),
-    commands: narrowCommands(host.commands, permit.effects),
-    web: narrowWeb(host.web, permit.effects, signal),
-    signal,
-    progress: (text) => host.progress(text),
-  };
   try {
+    const powers: Powers = {
+      workspace: narrowWorkspace(host.workspace, permit.effects),
+      commands: narrowCommands(host.commands, permit.effects),
+      web: narrowWeb(host.web, permit.effects, signal),
+      signal,
+      progress: (text) => host.progress(text),
+    };
     return done(await tool.run(args, powers));
   } catch (error) {
     if (error instanceof InputError) return done(failure(error.message));

@@ -1,3 +1,5 @@
+const maxPendingMarks = 16;
+
 /**
  * Builds markdown from a stream of text and marks, in one pass: blanks collapse, breaks are made only before more
  * text, and a mark around nothing leaves no trace. Stops at `maxChars`, and says so.
@@ -61,7 +63,8 @@ export class MarkdownWriter {
   open(mark: string): void {
     if (this.#space && this.#pending.length === 0) this.#pending.push(" ");
     this.#space = false;
-    this.#pending.push(mark);
+    // Marks nested deeper than anybody writes are kept as nothing, so that close still finds its place.
+    this.#pending.push(this.#pending.length < maxPendingMarks ? mark : "");
   }
 
   /** Closes the last mark that was opened, or forgets it when nothing came in between. */

@@ -16,6 +16,9 @@ const minMainChars = 200;
 /** Parsed between two turns of the event loop; takes a few milliseconds. */
 const sliceChars = 32_768;
 
+/** No page nests like this; each level more would slow down every tag, so the reading ends here. */
+const maxDepth = 2000;
+
 /** What holds nothing to read, or nothing of this page. */
 const dropped = new Set(
   (
@@ -57,11 +60,11 @@ export async function readableText(
   const { Parser: HtmlParser } = await import("htmlparser2");
   const page = new PageReader(options);
   const parser: Parser = new HtmlParser(page, { decodeEntities: true, lowerCaseTags: true });
-  for (let at = 0; at < html.length; at += sliceChars) {
+  for (let at = 0; at < html.length && !page.isTooDeep; at += sliceChars) {
     parser.write(html.slice(at, at + sliceChars));
     await setImmediate();
   }
-  parser.end();
+  if (!page.isTooDeep) parser.end();
   return page.result();
 }
 
@@ -71,6 +74,7 @@ class PageReader {
   readonly #whole: MarkdownWriter;
   readonly #main: MarkdownWriter;
   readonly #frames: Frame[] = [];
+  isTooDeep = false;
   #droppedDepth = 0;
   #mainDepth = 0;
   #preDepth = 0;
@@ -93,10 +97,16 @@ class PageReader {
   result(): Readable {
     const writer = this.#main.length >= minMainChars || this.#whole.length === 0 ? this.#main : this.#whole;
     const title = this.#title.replace(/\s+/g, " ").trim().slice(0, maxTitleChars);
-    return { text: writer.toString(), title: title === "" ? undefined : title, truncated: writer.isFull };
+    return {
+      text: writer.toString(),
+      title: title === "" ? undefined : title,
+      truncated: writer.isFull || this.isTooDeep,
+    };
   }
 
   onopentag(name: string, attributes: Readonly<Record<string, string>>): void {
+    if (this.#frames.length >= maxDepth) this.isTooDeep = true;
+    if (this.isTooDeep) return;
     if (name === "title" && this.#title === "" && !this.#frames.some((frame) => frame.name === "svg"))
       this.#inTitle = true;
     const isDropped = dropped.has(name) || isHidden(attributes);
@@ -108,6 +118,7 @@ class PageReader {
   }
 
   onclosetag(name: string): void {
+    if (this.isTooDeep) return;
     if (name === "title") this.#inTitle = false;
     const frame = this.#frames.pop();
     if (!frame) return;
@@ -117,6 +128,7 @@ class PageReader {
   }
 
   ontext(data: string): void {
+    if (this.isTooDeep) return;
     if (this.#inTitle && this.#title.length < 4 * maxTitleChars) this.#title += data;
     if (this.#droppedDepth > 0 || this.#inTitle) return;
     this.#each((writer) => (this.#preDepth > 0 ? writer.preformatted(data) : writer.text(data)));

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InputError, schema } from "../../kernel/mod.ts";
+import type { CommandRequest, Powers, RunningCommand } from "../../sandbox/tool.ts";
+import { openProcess } from "../process/tool.ts";
+import { defaultToolSettings } from "../settings.ts";
+import { openExec } from "./tool.ts";
+
+const exec = openExec(defaultToolSettings);
+const processes = openProcess();
+
+/** A command that ends when it is told to. */
+function fakeCommand(id: string, output = "") {
+  const written: string[] = [];
+  const acts: string[] = [];
+  let text = output;
+  let polled = 0;
+  const state: { exit: RunningCommand["exit"] } = { exit: undefined };
+  const command: RunningCommand = {
+    id,
+    command: `cmd ${id}`,
+    startedAtMs: 0,
+    get exit() {
+      return state.exit;
+    },
+    output: () => ({ text, droppedChars: 0 }),
+    poll: () => {
+      const fresh = text.slice(polled);
+      polled = text.length;
+      return fresh;
+    },
+    write: (data) => void written.push(data),
+    closeInput: () => void acts.push("closeInput"),
+    kill: async () => {
+      acts.push("kill");
+      state.exit ??= { code: null, signal: "SIGTERM", timedOut: false };
+    },
+    wait: async (ms) => void acts.push(`wait ${ms}`),
+    remove: () => void acts.push("remove"),
+  };
+  return { command, state, written, acts, print: (more: string) => (text += more) };
+}
+
+function powers(commands: readonly RunningCommand[], signal = new AbortController().signal) {
+  const started: CommandRequest[] = [];
+  const shown: string[] = [];
+  const value: Powers = {
+    workspace: {} as Powers["workspace"],
+    web: {} as Powers["web"],
+    commands: {
+      start: async (request) => {
+        started.push(request);
+        assert.ok(commands[0]);
+        return commands[0];
+      },
+      list: () => commands,
+      get: (id) => commands.find((command) => command.id === id),
+    },
+    signal,
+    progress: (text) => void shown.push(text),
+  };
+  return { value, started, shown };
+}
+
+test("tools (1): exec plans exactly the command that it starts", async () => {
+  const args = { command: "make test", workdir: "a", env: { CI: "1" }, timeoutSeconds: 5 };
+  assert.deepEqual(schema.check(exec.spec.parameters, args), []);
+  assert.deepEqual(exec.plan(args), [
+    { kind: "command", command: "make test", workdir: "a", env: { CI: "1" }, background: false },
+  ]);
+  assert.deepEqual(exec.plan({ command: "ls" }), [
+    { kind: "command", command: "ls", workdir: ".", env: {}, background: false },
+  ]);
+  const fake = fakeCommand("1");
+  fake.state.exit = { code: 0, signal: null, timedOut: false };
+  const { value, started } = powers([fake.command]);
+  await exec.run(args, value);
+  assert.deepEqual(started, [{ command: "make test", workdir: "a", env: { CI: "1" }, timeoutMs: 5000 }]);
+});
+
+for (const args of [
+  { pty: true },
+  { host: "node" },
+  { host: "sandbox" },
+  { node: "mac" },
+  { elevated: true },
+]) {
+  test(`exec refuses ${JSON.stringify(args)}, which does not exist yet`, () => {
+    assert.throws(
+      () => exec.plan({ command: "ls", ...args }),
+      (error) => error instanceof InputError && /not available yet/.test(error.message),
+    );
+  });
+}
+
+test("exec does not know fields by which a model would permit its own command", () => {
+  for (const extra of [
+    { security: "full" },
+    { approved: true },
+    { approvalId: "x" },
+    { sandbox: false },
+    { timeoutSeconds: 1e9 },
+  ])
+    assert.notDeepEqual(schema.check(exec.spec.parameters, { command: "ls", ...extra }), []);
+  for (const host of ["auto", "gateway"]) assert.equal(exec.plan({ command: "ls", host }).length, 1);
+});
+
+test("exec gives the output, and how the command ended when that was no success", async () => {
+  const ends: readonly (readonly [NonNullable<RunningCommand["exit"]>, string, boolean])[] = [
+    [{ code: 0, signal: null, timedOut: false }, "out", false],
+    [{ code: 2, signal: null, timedOut: false }, "out\n[exit code 2]", true],
+    [{ code: null, signal: "SIGKILL", timedOut: false }, "out\n[ended by SIGKILL]", true],
+    [{ code: null, signal: "SIGTERM", timedOut: true }, "out\n[ended: it took too long]", true],
+  ];
+  for (const [exit, text, isError] of ends) {
+    const fake = fakeCommand("1", "out");
+    fake.state.exit = exit;
+    const output = await exec.run({ command: "x" }, powers([fake.command]).value);
+    assert.deepEqual([output.text, output.isError], [text, isError]);
+  }
+});
+
+test("exec leaves a long command in the background, at once when asked, and shows its progress before", async () => {
+  const fake = fakeCommand("7", "so far");
+  const slow = powers([fake.command]);
+  const output = await exec.run({ command: "x", yieldMs: 2500 }, slow.value);
+  assert.deepEqual(fake.acts, ["wait 1000", "wait 1000", "wait 500"]);
+  assert.deepEqual(slow.shown, ["so far", "so far", "so far"]);
+  assert.match(output.text, /still running as sessionId 7[^\n]*\nso far$/);
+  assert.equal(output.isError, false);
+  const other = fakeCommand("8");
+  await exec.run({ command: "x", background: true }, powers([other.command]).value);
+  assert.deepEqual(other.acts, []);
+});
+
+test("a cancelled turn ends the command that it waits for, and no other", async () => {
+  const fake = fakeCommand("1", "half");
+  const output = await exec.run({ command: "x" }, powers([fake.command], AbortSignal.abort()).value);
+  assert.deepEqual(fake.acts, ["kill"]);
+  assert.match(output.text, /cancelled[^\n]*\nhalf/);
+  const background = fakeCommand("2");
+  await exec.run({ command: "x", background: true }, powers([background.command], AbortSignal.abort()).value);
+  assert.deepEqual(background.acts, []);
+});
+
+test("process looks after commands", async () => {
+  const fake = fakeCommand("1", "a\nb\nc\n");
+  const other = fakeCommand("2");
+  other.state.exit = { code: 3, signal: null, timedOut: false };
+  const { value } = powers([fake.command, other.command]);
+  const run = async (args: object) => {
+    assert.deepEqual(schema.check(processes.spec.parameters, args), []);
+    return (await processes.run(args, value)).text;
+  };
+  assert.equal(await run({ action: "list" }), "1  running  cmd 1\n2  exit code 3  cmd 2");
+  assert.equal(await run({ action: "poll", sessionId: "1", timeout: 50 }), "[running]\na\nb\nc\n");
+  assert.equal(await run({ action: "poll", sessionId: "1" }), "[running]\n(no new output)");
+  assert.equal(
+    await run({ action: "log", sessionId: "1", offset: 2, limit: 1 }),
+    "[running]\nb\n[lines 2-2 of 3]",
+  );
+  assert.equal(await run({ action: "log", sessionId: "1", limit: 2 }), "[running]\nb\nc\n[lines 2-3 of 3]");
+  await run({ action: "write", sessionId: "1", data: "x", eof: true });
+  await run({ action: "paste", sessionId: "1", data: "y" });
+  await run({ action: "submit", sessionId: "1", data: "z" });
+  await run({ action: "send-keys", sessionId: "1", keys: ["q", "Enter", "C-c", "Up"] });
+  assert.deepEqual(fake.written, ["x", "y", "z\n", "q\n\u0003\u001b[A"]);
+  assert.match(await run({ action: "kill", sessionId: "1" }), /ended by SIGTERM/);
+  await run({ action: "remove", sessionId: "1" });
+  assert.match(await run({ action: "clear" }), /Forgot 2/);
+  assert.deepEqual(fake.acts, ["wait 50", "closeInput", "kill", "kill", "remove", "remove"]);
+  assert.deepEqual(other.acts, ["remove"]);
+});
+
+test("tools (1): process plans name the command that they are about; a call without one is refused", async () => {
+  assert.deepEqual(processes.plan({ action: "list" }), [{ kind: "process", action: "list" }]);
+  assert.deepEqual(processes.plan({ action: "write", sessionId: "1", data: "x" }), [
+    { kind: "process", action: "write", processId: "1" },
+  ]);
+  assert.throws(() => processes.plan({ action: "poll" }), InputError);
+  const { value } = powers([fakeCommand("1").command]);
+  for (const args of [
+    { action: "poll", sessionId: "2" },
+    { action: "write", sessionId: "1" },
+    { action: "send-keys", sessionId: "1" },
+    { action: "send-keys", sessionId: "1", keys: ["C-foo"] },
+  ])
+    await assert.rejects(processes.run(args, value), InputError, JSON.stringify(args));
+});
