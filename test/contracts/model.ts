@@ -426,6 +426,19 @@ export function modelContract(wire: Wire, open: Open): void {
   );
 
   scenario(
+    "(6) a server that never ends its body does not hold up the answer, nor keep the socket",
+    () => [{ text: "ok" }, { end: "stop", open: true }],
+    async ({ model, server, clock }) => {
+      const { events } = await collect(model.stream(ask()));
+      assert.equal(said(events), "ok");
+      const [socket] = server.sockets;
+      assert.ok(socket && !socket.destroyed);
+      clock.advance(1000);
+      if (!socket.destroyed) await once(socket, "close");
+    },
+  );
+
+  scenario(
     "an idle connection that the server has closed is replaced once, unseen",
     (_, n) => (n === 2 ? [{ drop: true }] : [{ text: "ok" }]),
     async ({ model, server, clock }) => {

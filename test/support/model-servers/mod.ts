@@ -135,8 +135,10 @@ async function take(step: Step, encoder: Encoder, response: ServerResponse): Pro
     response.write(encoder.begin());
   }
   if ("raw" in step) response.write(step.raw);
-  else if ("end" in step) response.end(encoder.end(step.end));
-  else if ("close" in step) response.end();
+  else if ("end" in step) {
+    response.write(encoder.end(step.end));
+    if (!step.open) response.end();
+  } else if ("close" in step) response.end();
   else if ("cut" in step) await new Promise<void>((resolve) => response.write(": cut\n", () => resolve()));
   else response.write(encoder.step(step) || ": nothing\n\n");
   if ("cut" in step) response.destroy();

@@ -22,7 +22,8 @@ export type Step =
         readonly cacheWrite?: number;
       };
     }
-  | { readonly end: EndReason }
+  /** With `open`, the body goes on after the last word. */
+  | { readonly end: EndReason; readonly open?: true }
   /** Instead of a stream: an answer with this status. */
   | {
       readonly status: number;
