@@ -30,6 +30,7 @@ export interface Chat {
 export function openChat(desk: Desk): Chat {
   const { store, memory } = desk;
   const given = new Map<string, Sending>();
+  const lookedUp = new Set<string>();
   let fetching: { readonly key: string; readonly missed: ChatEvent[] } | undefined;
   store.change(() => restored(memory));
 
@@ -50,6 +51,19 @@ export function openChat(desk: Desk): Chat {
     } finally {
       if (fetching === mine) fetching = undefined;
     }
+  }
+
+  /** A run that somebody began in a chat app or another tab: what it answers to must be fetched. Once a run. */
+  function startedElsewhere({ name, payload }: ChatEvent): boolean {
+    const { conversation, sending } = store.state;
+    const runId = text(payload.runId);
+    if (fetching || (name !== "chat" && name !== "agent")) return false;
+    if (payload.sessionKey !== conversation.key) return false;
+    if (runId === "" || lookedUp.has(runId) || sending.get(conversation.key)?.key === runId) return false;
+    if (conversation.runs.some((run) => run.runId === runId)) return false;
+    return !conversation.items.some(
+      (item) => ("runId" in item && item.runId === runId) || ("sendKey" in item && item.sendKey === runId),
+    );
   }
 
   function setSending(key: string, sending: Sending | undefined): void {
@@ -107,6 +121,10 @@ export function openChat(desk: Desk): Chat {
     },
     catchUp: () => fetchHistory(store.state.conversation.key),
     event(event) {
+      if (startedElsewhere(event)) {
+        lookedUp.add(text(event.payload.runId));
+        void fetchHistory(store.state.conversation.key);
+      }
       if (fetching && text(event.payload.sessionKey) === fetching.key) fetching.missed.push(event);
       store.change(({ conversation }) => {
         const next = applyEvent(conversation, event);

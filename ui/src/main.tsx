@@ -1,3 +1,15 @@
+/**
+ * The gateway's web page: talk to an agent, see what it does, and say what it may do.
+ *
+ * 1. Text from outside stays text; no HTML is made of it, and nothing is fetched because it was shown.
+ * 2. No secret is kept: the sign-in fragment leaves the address bar at once, the session is a cookie that no
+ *    script can read.
+ * 3. The page talks to the gateway that served it and to no other.
+ * 4. A message is sent once: its text stays in the box until the gateway has answered, and is sent again under
+ *    the same key when the answer was lost.
+ * 5. What is to be approved is shown whole, with every hidden character visible, before it can be allowed.
+ * 6. Everything can be done with the keyboard, and is told to a screen reader.
+ */
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/layout.css";

@@ -166,4 +166,23 @@ describe("loading", () => {
     assert.equal(store.state.conversation.key, "agent:main:two");
     assert.equal(store.state.conversation.items.length, 0);
   });
+
+  it("fetches once what a run answers to that was started elsewhere", async () => {
+    const { asked, chat } = chatUnderTest();
+    const began = (runId: string) =>
+      chat.event({
+        name: "agent",
+        payload: { sessionKey: key, runId, stream: "lifecycle", data: { phase: "start" } },
+      });
+    began("from-telegram");
+    began("from-telegram");
+    assert.equal(asked.filter((one) => one.params.sessionKey === key).length, 1);
+  });
+
+  it("fetches nothing for a run of its own, even when that is faster than the answer", () => {
+    const { asked, chat, write } = chatUnderTest();
+    write("hello");
+    chat.event({ name: "chat", payload: { sessionKey: key, runId: "id-1", state: "status", phase: "x" } });
+    assert.equal(asked.length, 1);
+  });
 });

@@ -40,6 +40,14 @@ export function Shell({ state }: { readonly state: State }) {
   }, [state.approvals.length]);
 
   useEffect(() => {
+    // In a wide window there is no drawer, so none may be left open.
+    const wide = matchMedia("(min-width: 801px)");
+    const widened = () => setDrawer(false);
+    wide.addEventListener("change", widened);
+    return () => wide.removeEventListener("change", widened);
+  }, []);
+
+  useEffect(() => {
     if (drawer) document.querySelector<HTMLElement>("#sidebar button")?.focus();
   }, [drawer]);
 
