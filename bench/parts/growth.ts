@@ -3,7 +3,7 @@
 import { type Bench, inTurn } from "../bench.ts";
 import type { Client } from "../client.ts";
 import { figure, type Measured, median, reasonOf } from "../figures.ts";
-import { canSeedOnDisk, createSessions, injectMessages, seedMessages, seedSessions } from "../seed.ts";
+import { addMessages, canSeedOnDisk, createSessions, seedMessages, seedSessions } from "../seed.ts";
 import { openSite, type Site, startAt } from "../site.ts";
 
 const few = 10;
@@ -38,9 +38,7 @@ async function atManyMessages(bench: Bench, site: Site, base: number): Promise<M
   const key = "agent:main:growth-long";
   const client = await seeded(bench, site, () => seedMessages(site.place.state, key, manyMessages));
   if (!canSeedOnDisk(bench.subject)) await client.turn(key, "the first message");
-  const count = canSeedOnDisk(bench.subject)
-    ? manyMessages
-    : (await injectMessages(client, key, manyMessages)).count;
+  const count = canSeedOnDisk(bench.subject) ? manyMessages : await addMessages(client, key, manyMessages);
   bench.say(`${count} past messages`);
   const grown = await turnP50(client, key);
   return compare(base, grown, count, manyMessages, "messages");
