@@ -193,7 +193,11 @@ const escapes: readonly (readonly [what: string, command: string])[] = [
     "(setsid sh -c 'echo pid=$$; exec sleep 600' &) ; sleep 600",
   ],
   [
-    "the same, ignoring TERM, with its output elsewhere",
+    "an orphan in its session that cleared its environment and ignores TERM",
+    "(env -i sh -c 'trap \"\" TERM; echo pid=$$; while true; do sleep 1; done' &) ; sleep 600",
+  ],
+  [
+    "one forked twice, ignoring TERM, with its output elsewhere",
     "(setsid sh -c 'trap \"\" TERM; echo pid=$$; exec >/dev/null 2>&1; while true; do sleep 1; done' &) ; sleep 600",
   ],
 ];

@@ -15,45 +15,45 @@ export async function readBody(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<{ readonly body: Buffer; readonly truncated: boolean }> {
-  const decoded = decode(response);
+  const decoder = decoderFor(response);
+  const decoded: Readable = decoder ? response.pipe(decoder) : response;
   const abort = () => response.destroy(new Error("aborted"));
   signal.addEventListener("abort", abort, { once: true });
   const chunks: Buffer[] = [];
   let length = 0;
   let rawLength = 0;
   let truncated = false;
-  if (decoded !== response) {
+  if (decoder) {
+    // An answer that breaks off ends the decoder too, instead of leaving it waiting.
+    response.on("error", (error) => decoder.destroy(error));
+    response.on("aborted", () => decoder.destroy(new Error("the connection was closed early")));
     response.on("data", (chunk: Buffer) => {
       rawLength += chunk.length;
+      if (rawLength <= maxBytes + rawSlackBytes || truncated) return;
+      // Blocks that hold nothing decode to nothing: no decoded byte would ever stop them.
+      truncated = true;
+      response.unpipe(decoder);
+      decoder.end();
     });
   }
   try {
     for await (const chunk of decoded as AsyncIterable<Buffer>) {
-      const room = maxBytes - length;
-      chunks.push(chunk.subarray(0, room));
-      length += Math.min(chunk.length, room);
-      truncated = chunk.length > room || rawLength > maxBytes + rawSlackBytes;
-      if (truncated) break;
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length <= maxBytes) continue;
+      truncated = true;
+      break;
     }
   } finally {
     signal.removeEventListener("abort", abort);
     decoded.destroy();
     response.destroy();
   }
-  return { body: Buffer.concat(chunks, length), truncated };
+  return { body: Buffer.concat(chunks, Math.min(length, maxBytes)), truncated };
 }
 
-function decode(response: IncomingMessage): Readable {
+function decoderFor(response: IncomingMessage) {
   const coding = (response.headers["content-encoding"] ?? "").trim().toLowerCase();
-  const decoder = decoderFor(coding);
-  if (!decoder) return response;
-  // An answer that breaks off ends the decoder too, instead of leaving it waiting.
-  response.on("error", (error) => decoder.destroy(error));
-  response.on("aborted", () => decoder.destroy(new Error("the connection was closed early")));
-  return response.pipe(decoder);
-}
-
-function decoderFor(coding: string) {
   switch (coding) {
     case "":
     case "identity":

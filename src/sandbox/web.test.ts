@@ -216,6 +216,24 @@ test("sandbox (6): bodies are decoded, and bounded after decoding", async (t) =>
   await assert.rejects(fetch(`http://site.test:${port}/zstd/x`), refusal(/zstd/));
 });
 
+test("sandbox (6): compressed data that decodes to nothing is bounded too", async (t) => {
+  const padding = Buffer.concat([
+    gzipSync("").subarray(0, 10),
+    Buffer.alloc(5 * 60_000, Buffer.from([0, 0, 0, 255, 255])),
+  ]);
+  const { port } = await site(t, (_, response) => {
+    response.setHeader("content-encoding", "gzip");
+    const more = () => {
+      while (response.write(padding.subarray(10)));
+    };
+    response.on("drain", more);
+    response.write(padding.subarray(0, 10));
+    more();
+  });
+  const response = await web(listed(port))(`http://site.test:${port}/`);
+  assert.deepEqual([response.body.length, response.truncated], [0, true]);
+});
+
 test("sandbox (6): an endless body, and one that breaks off, come to an end", async (t) => {
   const { port } = await site(t, (request, response) => {
     if (request.url === "/endless") {

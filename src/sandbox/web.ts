@@ -3,6 +3,7 @@ import { request as httpsRequest } from "node:https";
 import type { LookupFunction } from "node:net";
 import { type Clock, InputError, sleep, type Verdict } from "../kernel/mod.ts";
 import type { Destination, SsrfSettings } from "../policy/address.ts";
+import { nextUrl, refused, shown } from "./redirect.ts";
 import type { Web, WebResponse } from "./tool.ts";
 import { readBody } from "./web-body.ts";
 
@@ -168,15 +169,6 @@ function ownHeaders(headers: Request["headers"], sameOrigin: boolean): Record<st
   return { ...sent, "accept-encoding": "gzip, deflate, br" };
 }
 
-function nextUrl(from: URL, location: string): string {
-  const next = URL.parse(location, from.href);
-  if (!next) throw new InputError(`${shown(from.href)} redirects to something that is not a URL.`);
-  if (from.protocol === "https:" && next.protocol === "http:")
-    throw refused(next.href, `${from.host} redirects from https to http`);
-  // What the server wrote is judged, not what a parser made of it: an absolute target keeps its odd spelling.
-  return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(location) ? location : next.href;
-}
-
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const stop = Promise.withResolvers<never>();
   const abort = () => stop.reject(new Error("aborted"));
@@ -187,18 +179,4 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
   } finally {
     signal.removeEventListener("abort", abort);
   }
-}
-
-function refused(url: string, detail: string): InputError {
-  return new InputError(
-    `${shown(url)} may not be fetched: ${detail}. Use a public http or https address, or ask the operator to list the host in tools.web.fetch.ssrfPolicy.`,
-  );
-}
-
-/** Without query and user information, which may hold a secret. */
-function shown(url: string): string {
-  const parsed = URL.parse(url);
-  return JSON.stringify(
-    parsed ? `${parsed.protocol}//${parsed.host}${parsed.pathname}`.slice(0, 300) : url.slice(0, 100),
-  );
 }

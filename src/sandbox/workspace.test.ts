@@ -150,6 +150,13 @@ test("sandbox (2): a file that becomes a link, or another file, between check an
   writeFileSync(join(ws, "g"), "mine");
   attack = () => renameSync(join(ws, "other"), join(ws, "g"));
   await assert.rejects(workspace.read("g", 100), refusal(/changed identity/));
+
+  writeFileSync(join(ws, "p"), "mine");
+  attack = () => {
+    unlinkSync(join(ws, "p"));
+    execFileSync("mkfifo", [join(ws, "p")]);
+  };
+  await assert.rejects(workspace.read("p", 100), refusal(/not a regular file/));
   assert.deepEqual(
     readdirSync(ws).filter((name) => name.startsWith(".openclaw-")),
     [],
