@@ -43,6 +43,11 @@ describe("conversation (1): a message that arrives twice is shown once", () => {
     "deltas, message, final": [delta("Hel"), delta("Hello there"), message(reply), final("Hello there")],
     "message before a late delta": [delta("Hel"), message(reply), delta("Hello there"), final("Hello there")],
     "final, then message": [delta("Hel"), final("Hello there"), message(reply)],
+    "a message that reads otherwise than its deltas": [
+      delta("Helo the"),
+      message(reply),
+      final("Hello there"),
+    ],
     "no delta at all": [message(reply), final("Hello there")],
     "everything twice": [
       delta("Hello there"),

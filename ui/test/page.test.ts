@@ -234,7 +234,9 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
       await messageBox(page).press("Alt+a");
       const dialog = page.getByRole("dialog", { name: "Approvals" });
       await dialog.getByText("Show all of the command before you allow it.").waitFor();
+      await dialog.getByRole("button", { name: "Deny" }).click({ trial: true });
       assert.equal(await dialog.getByRole("button", { name: "Allow once" }).isDisabled(), true);
+      assert.equal(await dialog.getByRole("button", { name: "Always allow" }).isDisabled(), true);
       await dialog.getByRole("button", { name: /Show all of it/ }).click();
       await dialog.getByRole("button", { name: "Always allow" }).click({ trial: true });
       await dialog.getByRole("button", { name: "Deny" }).click();
@@ -275,6 +277,31 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
       await page.getByRole("dialog", { name: "Gateway" }).getByText("1.2.3").waitFor();
       await page.keyboard.press("Escape");
       await page.waitForFunction(() => document.activeElement?.id === "message");
+    });
+  });
+
+  it("follows the end as it grows, and leaves a reader alone who scrolled up", async () => {
+    await withPage(async (page, gateway) => {
+      const atEnd = () => {
+        const shown = document.querySelector(".thread");
+        return shown !== null && shown.scrollHeight - shown.scrollTop - shown.clientHeight < 2;
+      };
+      await send(page, "long");
+      const run = await gateway.runs.next();
+      run.delta("line\n\n".repeat(60));
+      await page.waitForFunction(atEnd);
+      run.delta("line\n\n".repeat(90));
+      await page.waitForFunction(() => document.querySelectorAll(".prose p").length === 90);
+      await page.waitForFunction(atEnd);
+      await page.locator(".thread").hover();
+      await page.mouse.wheel(0, -3000);
+      await page.getByRole("button", { name: "Newest" }).waitFor();
+      const top = await page.locator(".thread").evaluate((shown) => shown.scrollTop);
+      run.final("line\n\n".repeat(120));
+      await page.waitForFunction(() => document.querySelectorAll(".prose p").length === 120);
+      assert.equal(await page.locator(".thread").evaluate((shown) => shown.scrollTop), top);
+      await page.getByRole("button", { name: "Newest" }).click();
+      await page.waitForFunction(atEnd);
     });
   });
 

@@ -1,17 +1,15 @@
-import { useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { demoProvider } from "../model-in-use.ts";
 import type { State } from "../state.ts";
 import { ApprovalCard } from "./approval-card.tsx";
 import { Icon, Mark } from "./icon.tsx";
 import { ItemRow } from "./item-row.tsx";
-import { MarkdownContext, usePage } from "./page-context.ts";
+import { usePage } from "./page-context.ts";
 
 const nearEndPixels = 80;
 
 export function Thread({ state }: { readonly state: State }) {
   const { conversation } = state;
-  // Replies change their height when it arrives, so this view must be drawn again too.
-  useContext(MarkdownContext);
   const frame = useRef<HTMLElement>(null);
   const following = useRef(true);
   const [atEnd, setAtEnd] = useState(true);
@@ -23,19 +21,34 @@ export function Thread({ state }: { readonly state: State }) {
   useEffect(() => {
     following.current = true;
     setAtEnd(true);
+    if (frame.current) frame.current.scrollTop = frame.current.scrollHeight;
   }, [conversation.key, sentId]);
 
-  // After every change, but only for a reader who is at the end: nobody is torn away from what they read.
+  // Whenever it grows, but only for a reader who is at the end: nobody is torn away from what they read.
   useLayoutEffect(() => {
     const shown = frame.current;
-    if (shown && following.current) shown.scrollTop = shown.scrollHeight;
-  });
+    const content = shown?.firstElementChild;
+    if (!shown || !content) return;
+    const grown = new ResizeObserver(() => {
+      if (following.current) shown.scrollTop = shown.scrollHeight;
+    });
+    grown.observe(content);
+    grown.observe(shown);
+    return () => grown.disconnect();
+  }, []);
 
   const scrolled = () => {
     const shown = frame.current;
     if (!shown) return;
     following.current = shown.scrollHeight - shown.scrollTop - shown.clientHeight < nearEndPixels;
     setAtEnd(following.current);
+  };
+
+  /** Who unfolds something wants to read it from its beginning. */
+  const unfolds = (event: Event) => {
+    if (!(event.target instanceof Element) || !event.target.closest("summary, .clip button")) return;
+    following.current = false;
+    requestAnimationFrame(() => requestAnimationFrame(scrolled));
   };
 
   const jump = () => {
@@ -45,8 +58,15 @@ export function Thread({ state }: { readonly state: State }) {
   };
 
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section class="thread" ref={frame} onScroll={scrolled} tabIndex={0} aria-label="Conversation">
+    <section
+      class="thread"
+      ref={frame}
+      onScroll={scrolled}
+      onClickCapture={unfolds}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      aria-label="Conversation"
+    >
       <div class="column">
         {conversation.status === "loading" && <Skeleton />}
         {conversation.status === "failed" && <Failed problem={conversation.problem ?? ""} />}
