@@ -209,6 +209,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     stateFolder: paths.root,
     sessions: store.sessions,
     workspaceOf: tools.workspaceOf,
+    clock,
     log,
   });
   const snapshot = createSessionsSnapshot({ sessions: store.sessions, stateFolder: paths.root, clock, log });

@@ -69,6 +69,8 @@ export function createTools(ports: {
   let loading: Promise<Loaded> | undefined;
   const workspaces = new Map<string, Promise<HostWorkspace>>();
   const settingsOf = new Map<string, PolicySettings>();
+  // The same list each time: providers remember how a list that they have seen is written.
+  const specsOf = new Map<string, readonly ToolSpec[]>();
   let rules: { stamp: string; document: ApprovalsDocument } | undefined;
 
   function load(): Promise<Loaded> {
@@ -163,9 +165,16 @@ export function createTools(ports: {
   return {
     workspaceOf,
     async specs(agentId) {
-      const { tools } = await load();
-      const settings = policy(agentId);
-      return [...tools.values()].map((tool) => tool.spec).filter((spec) => toolAllowed(spec.name, settings));
+      let specs = specsOf.get(agentId);
+      if (!specs) {
+        const { tools } = await load();
+        const settings = policy(agentId);
+        specs = [...tools.values()]
+          .map((tool) => tool.spec)
+          .filter((spec) => toolAllowed(spec.name, settings));
+        specsOf.set(agentId, specs);
+      }
+      return specs;
     },
     async policyFor(agentId, name) {
       const { tools } = await load();
@@ -235,6 +244,7 @@ export function createTools(ports: {
     },
     reset() {
       settingsOf.clear();
+      specsOf.clear();
     },
     async close() {
       if (!loading) return;

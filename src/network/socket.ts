@@ -27,7 +27,7 @@ export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => voi
     if (corked) return;
     corked = true;
     stream.cork();
-    queueMicrotask(() => {
+    setImmediate(() => {
       corked = false;
       stream.uncork();
     });

@@ -35,9 +35,9 @@ export function soundMessages(messages: readonly ModelMessage[], rule: CallIdRul
   for (let at = 0; at < messages.length; at++) {
     const message = messages[at];
     if (message === undefined || message.role === "tool") continue;
-    if (message.role === "user") {
-      const content = message.content.filter((part) => part.type === "image" || !isBlank(part.text));
-      if (content.length > 0) out.push({ role: "user", content });
+    const plain = plainMessage(message);
+    if (plain !== undefined) {
+      if (plain !== null) out.push(plain);
       continue;
     }
     const parts = message.content;
@@ -59,6 +59,31 @@ export function soundMessages(messages: readonly ModelMessage[], rule: CallIdRul
   if (out[0]?.role !== "user") out.unshift(words("(The conversation so far is not shown.)"));
   if (out.at(-1)?.role === "assistant") out.push(words("Continue."));
   return out;
+}
+
+// What a message without calls becomes depends on nothing else, so it is worked out once per message: the same
+// object each time also lets a wire remember how it is written.
+const plainMessages = new WeakMap<ModelMessage, SoundMessage | null>();
+
+/** Null for one that has nothing to say; undefined for one with calls, which need their results. */
+function plainMessage(message: Exclude<ModelMessage, { role: "tool" }>): SoundMessage | null | undefined {
+  const known = plainMessages.get(message);
+  if (known !== undefined) return known;
+  if (message.role === "assistant" && message.content.some((part) => part.type === "toolCall"))
+    return undefined;
+  const plain = message.role === "user" ? plainUser(message.content) : plainAssistant(message.content);
+  plainMessages.set(message, plain);
+  return plain;
+}
+
+function plainUser(parts: readonly (TextPart | ImagePart)[]): SoundMessage | null {
+  const content = parts.filter((part) => part.type === "image" || !isBlank(part.text));
+  return content.length > 0 ? { role: "user", content } : null;
+}
+
+function plainAssistant(parts: readonly (TextPart | ToolCallPart)[]): SoundMessage | null {
+  const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+  return isBlank(text) ? null : { role: "assistant", text, calls: [] };
 }
 
 /** One result per call, looked for until the next assistant message. */

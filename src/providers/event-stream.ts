@@ -28,7 +28,7 @@ interface ModelCall {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   /** What JSON.stringify makes the body of. */
-  body(): object;
+  body(): string;
   readonly signal: AbortSignal;
   decoder(emit: Emit): Decoder;
 }
@@ -75,7 +75,7 @@ class CallEvents implements AsyncIterator<ModelEvent>, Receiver {
   #send(transport: Transport, call: ModelCall): Exchange | undefined {
     let body: string;
     try {
-      body = wellFormedJson(call.body());
+      body = call.body();
     } catch {
       // A hundred thousand brackets in a tool call are parsed well enough, but overflow the stack when written.
       this.#fault = this.#faults.make("badRequest", "the conversation cannot be written as JSON");
@@ -207,15 +207,6 @@ class CallEvents implements AsyncIterator<ModelEvent>, Receiver {
     this.#ended = true;
     waiter.reject(fault);
   }
-}
-
-/** Half a character (a text cut in the middle of an emoji) makes some providers refuse the request, and every later one. */
-function wellFormedJson(value: object): string {
-  const json = JSON.stringify(value);
-  if (!json.includes("\\ud")) return json;
-  return JSON.stringify(value, (_, member: unknown) =>
-    typeof member === "string" ? member.toWellFormed() : member,
-  );
 }
 
 function parseJson(text: string): unknown {

@@ -1,6 +1,6 @@
 import { mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Log } from "../kernel/mod.ts";
+import type { Clock, Log } from "../kernel/mod.ts";
 import type { Entry, SessionRow, SessionStore } from "../session/mod.ts";
 
 /** The readable copies of the conversations: agents/<id>/sessions/<sessionId>.jsonl and sessions.json. */
@@ -13,6 +13,8 @@ export interface TranscriptFiles {
 }
 
 const batchEntries = 500;
+// Entries of a quarter of a second are written together: opening a file for each would cost more than the turn.
+const gatherMs = 250;
 
 /**
  * The database is the truth; these files are for people and their tools. Each append starts by reading how far
@@ -22,20 +24,31 @@ export function openTranscriptFiles(options: {
   readonly stateFolder: string;
   readonly sessions: SessionStore;
   readonly workspaceOf: (agentId: string) => string;
+  readonly clock: Clock;
   readonly log: Log;
 }): TranscriptFiles {
   const touched = new Map<string, SessionRow>();
   // Where each recently written file ends; bounded, because a file that is not here is read again.
   const written = new Map<string, number>();
   let running: Promise<void> | undefined;
+  let cancelTimer: (() => void) | undefined;
+
+  function start(): void {
+    cancelTimer?.();
+    cancelTimer = undefined;
+    running ??= drain();
+  }
 
   const path = (row: SessionRow) =>
     join(options.stateFolder, "agents", row.agentId, "sessions", `${row.sessionId}.jsonl`);
 
   async function write(row: SessionRow): Promise<void> {
     const file = path(row);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    const handle = await open(file, "a+", 0o600);
+    const handle = await open(file, "a+", 0o600).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      return open(file, "a+", 0o600);
+    });
     try {
       let seq = written.get(row.sessionId);
       if (seq === undefined) {
@@ -83,9 +96,10 @@ export function openTranscriptFiles(options: {
     path,
     touch(row) {
       touched.set(row.sessionId, row);
-      running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(drain);
+      if (!running && !cancelTimer) cancelTimer = options.clock.after(gatherMs, start);
     },
     flush: async () => {
+      if (touched.size > 0) start();
       while (running) await running;
     },
   };

@@ -2,6 +2,7 @@
 
 import type { Model } from "../../agent/model.ts";
 import { streamCall } from "../event-stream.ts";
+import { jsonText } from "../json-text.ts";
 import { readModelList } from "../model-list.ts";
 import type { ProviderDeps, ProviderSettings } from "../settings.ts";
 import { openTransport } from "../transport.ts";
@@ -22,7 +23,7 @@ export async function openAnthropicMessages(settings: ProviderSettings, deps: Pr
       streamCall(transport, {
         path: `${version}/messages`,
         headers: headers(),
-        body: () => encodeRequest(request),
+        body: () => jsonText(encodeRequest(request)),
         signal: request.signal,
         decoder: (emit) => new MessageDecoder(transport.faults, deps.random, emit),
       }),

@@ -7,11 +7,12 @@ import type { ProviderDeps, ProviderSettings } from "../settings.ts";
 import { openTransport } from "../transport.ts";
 import { CompletionDecoder } from "./decode.ts";
 import { quirksOf } from "./quirks.ts";
-import { encodeRequest } from "./request.ts";
+import { requestWriter } from "./request.ts";
 
 export async function openOpenaiCompletions(settings: ProviderSettings, deps: ProviderDeps): Promise<Model> {
   const transport = await openTransport(settings, deps);
   const quirks = quirksOf(transport.url.hostname);
+  const write = requestWriter(quirks);
   const headers = (): Record<string, string> =>
     settings.apiKey === undefined ? {} : { authorization: `Bearer ${settings.apiKey.reveal().trim()}` };
   return {
@@ -20,7 +21,7 @@ export async function openOpenaiCompletions(settings: ProviderSettings, deps: Pr
       streamCall(transport, {
         path: "/chat/completions",
         headers: headers(),
-        body: () => encodeRequest(request, quirks),
+        body: () => write(request),
         signal: request.signal,
         decoder: (emit) => new CompletionDecoder(transport.faults, deps.random, emit),
       }),

@@ -1,30 +1,41 @@
-import type { ModelRequest } from "../../agent/model.ts";
+import type { ModelRequest, ToolSpec } from "../../agent/model.ts";
 import { dataUrl, parametersOf, type SoundMessage, soundMessages } from "../conversation.ts";
+import { jsonText, rememberedBy } from "../json-text.ts";
 import type { Quirks } from "./quirks.ts";
 
-/** The body of POST /chat/completions. */
-export function encodeRequest(request: ModelRequest, quirks: Quirks): object {
-  const messages: object[] =
-    request.system.trim() === "" ? [] : [{ role: "system", content: request.system }];
-  for (const message of soundMessages(request.messages, quirks.callIds))
-    messages.push(encodeMessage(message));
-  return {
-    model: request.model,
-    messages,
-    stream: true,
-    ...(quirks.asksForUsage ? { stream_options: { include_usage: true } } : {}),
-    [quirks.maxTokensField]: request.maxOutputTokens,
-    ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
-    // An empty list is refused.
-    ...(request.tools.length === 0
-      ? {}
-      : {
-          tools: request.tools.map((tool) => ({
-            type: "function",
-            function: { name: tool.name, description: tool.description, parameters: parametersOf(tool) },
-          })),
-        }),
+/**
+ * Writes the body of POST /chat/completions. Keep one per provider: it remembers how the messages of running
+ * conversations are written.
+ */
+export function requestWriter(quirks: Quirks): (request: ModelRequest) => string {
+  const messageJson = rememberedBy(encodeMessage);
+  const toolsJson = rememberedBy(encodeTools);
+  return (request) => {
+    const messages = soundMessages(request.messages, quirks.callIds).map(messageJson);
+    if (request.system.trim() !== "") messages.unshift(jsonText({ role: "system", content: request.system }));
+    const head = jsonText({
+      model: request.model,
+      stream: true,
+      ...(quirks.asksForUsage ? { stream_options: { include_usage: true } } : {}),
+      [quirks.maxTokensField]: request.maxOutputTokens,
+      ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
+    });
+    // An empty list of tools is refused.
+    const tools = request.tools.length === 0 ? "" : `,"tools":${toolsJson(request.tools)}`;
+    return `${head.slice(0, -1)},"messages":[${messages.join(",")}]${tools}}`;
   };
+}
+
+/** The body as an object, for tests. */
+export function encodeRequest(request: ModelRequest, quirks: Quirks): object {
+  return JSON.parse(requestWriter(quirks)(request));
+}
+
+function encodeTools(tools: readonly ToolSpec[]): object {
+  return tools.map((tool) => ({
+    type: "function",
+    function: { name: tool.name, description: tool.description, parameters: parametersOf(tool) },
+  }));
 }
 
 function encodeMessage(message: SoundMessage): object {

@@ -2,6 +2,7 @@
 
 import type { Model } from "../../agent/model.ts";
 import { streamCall } from "../event-stream.ts";
+import { jsonText } from "../json-text.ts";
 import { readModelList } from "../model-list.ts";
 import type { ProviderDeps, ProviderSettings } from "../settings.ts";
 import { openTransport } from "../transport.ts";
@@ -18,7 +19,7 @@ export async function openOpenaiResponses(settings: ProviderSettings, deps: Prov
       streamCall(transport, {
         path: "/responses",
         headers: headers(),
-        body: () => encodeRequest(request),
+        body: () => jsonText(encodeRequest(request)),
         signal: request.signal,
         decoder: (emit) => new ResponseDecoder(transport.faults, deps.random, emit),
       }),
