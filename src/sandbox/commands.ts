@@ -35,6 +35,8 @@ export interface SpawnLimits {
 
 interface Session {
   readonly kept: Map<string, RunningCommand>;
+  /** About to start; counted before the first await, so that a burst cannot pass the limits. */
+  starting: number;
   ended: boolean;
 }
 
@@ -56,8 +58,6 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   const stateMark = createHash("sha256").update(deps.stateDir).digest("hex").slice(0, 16);
   const instance = deps.random.bytes(6).toString("hex");
   let closing = false;
-  /** Started or about to be; counted before the first await so that a burst cannot pass the limit. */
-  let starting = 0;
 
   const running = (kept: ReadonlyMap<string, RunningCommand>) =>
     [...kept.values()].filter((command) => command.exit === undefined);
@@ -67,10 +67,12 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     if (session.ended) throw new InputError("The session has ended; no command is started in it any more.");
   }
 
-  function checkRoom({ kept }: Session): void {
+  const active = (session: Session) => session.starting + running(session.kept).length;
+
+  function checkRoom(session: Session): void {
     const { maxRunning, maxRunningPerSession } = deps.spawnLimits;
-    const total = [...sessions.values()].reduce((sum, item) => sum + running(item.kept).length, starting);
-    if (running(kept).length >= maxRunningPerSession || total >= maxRunning)
+    const total = [...sessions.values()].reduce((sum, item) => sum + active(item), 0);
+    if (active(session) >= maxRunningPerSession || total >= maxRunning)
       throw new InputError("Too many commands run already. End one first (process, action kill).");
   }
 
@@ -140,17 +142,17 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
 
   return {
     forSession(sessionKey, workspace) {
-      const session = sessions.get(sessionKey) ?? { kept: new Map(), ended: false };
+      const session = sessions.get(sessionKey) ?? { kept: new Map(), starting: 0, ended: false };
       sessions.set(sessionKey, session);
       return {
         async start(request) {
           checkOpen(session);
           checkRoom(session);
-          starting += 1;
+          session.starting += 1;
           try {
             return await start(session, workspace, request);
           } finally {
-            starting -= 1;
+            session.starting -= 1;
           }
         },
         list: () => [...session.kept.values()],

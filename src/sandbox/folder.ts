@@ -21,13 +21,18 @@ export interface Folder {
 
 const openFolderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Opens the root of a workspace. Links in the root's own path are the operator's and are followed, once. */
-export async function openRootFolder(root: string): Promise<Folder> {
+/**
+ * Opens the root of a workspace. Links in the root's own path are the operator's and are followed, once.
+ * Without `descriptorPaths` it works as on a system that has none.
+ */
+export async function openRootFolder(root: string, descriptorPaths: boolean): Promise<Folder> {
   const path = await realpath(root);
   const handle = await open(path, openFolderFlags);
   try {
     const stat = await handle.stat();
-    return (await hasDescriptorPaths(handle)) ? anchored(handle) : verified(handle, path, stat, undefined);
+    return descriptorPaths && (await hasDescriptorPaths(handle))
+      ? anchored(handle)
+      : verified(handle, path, stat, undefined);
   } catch (error) {
     await handle.close();
     throw error;

@@ -29,7 +29,7 @@ const forwardedHeaders = /^(?:accept|accept-language|user-agent)$/;
 /** Never set by a caller: they frame the request, or name another host. */
 const framingHeaders =
   /^(?:host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|accept-encoding|range|forwarded|x-forwarded-.*)$/;
-const redirects = new Set([301, 302, 303, 307, 308]);
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const maxAddresses = 16;
 
 type Request = Parameters<Web["fetch"]>[0];

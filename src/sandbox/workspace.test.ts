@@ -27,14 +27,18 @@ const refusal = (pattern: RegExp) => (error: unknown) =>
   error instanceof InputError && pattern.test(error.message);
 
 /** A workspace `ws` beside a folder `out` that holds a secret. */
-async function scene(t: TestContext, onStep?: WorkspaceDeps["onStep"]) {
+async function scene(t: TestContext, onStep?: WorkspaceDeps["onStep"], descriptorPaths = true) {
   const base = realpathSync(mkdtempSync(join(tmpdir(), "ws-")));
   const ws = join(base, "ws");
   const out = join(base, "out");
   mkdirSync(ws);
   mkdirSync(out);
   writeFileSync(join(out, "secret"), "SECRET");
-  const workspace = await openWorkspace(ws, { random: systemRandom, ...(onStep ? { onStep } : {}) });
+  const workspace = await openWorkspace(ws, {
+    random: systemRandom,
+    descriptorPaths,
+    ...(onStep ? { onStep } : {}),
+  });
   t.after(async () => {
     await workspace.close();
     rmSync(base, { recursive: true, force: true });
@@ -42,26 +46,34 @@ async function scene(t: TestContext, onStep?: WorkspaceDeps["onStep"]) {
   return { ws, out, workspace };
 }
 
+/** As on Linux, and as on a system without /proc. */
+const ways: readonly (readonly [string, boolean])[] = [
+  ["", true],
+  [" (checked paths)", false],
+];
+
 const read = async (workspace: { read: Awaited<ReturnType<typeof openWorkspace>>["read"] }, path: string) =>
   (await workspace.read(path, 1000)).bytes.toString();
 
-test("a file is written whole, read back, listed, and removed", async (t) => {
-  const { ws, workspace } = await scene(t);
-  assert.deepEqual(await workspace.write("a/b/名前.md", Buffer.from("hello")), { created: true });
-  assert.deepEqual(await workspace.write(join(ws, "a/b/名前.md"), Buffer.from("hello 2")), {
-    created: false,
+for (const [how, descriptorPaths] of ways) {
+  test(`%s${how}`, async (t) => {
+    const { ws, workspace } = await scene(t, undefined, descriptorPaths);
+    assert.deepEqual(await workspace.write("a/b/名前.md", Buffer.from("hello")), { created: true });
+    assert.deepEqual(await workspace.write(join(ws, "a/b/名前.md"), Buffer.from("hello 2")), {
+      created: false,
+    });
+    assert.equal(await read(workspace, "./a//b/名前.md"), "hello 2");
+    assert.deepEqual(await workspace.list(".", 10), ["a/"]);
+    assert.deepEqual(await workspace.list("a/b", 10), ["名前.md"]);
+    assert.equal(statSync(join(ws, "a/b/名前.md")).mode & 0o777, 0o600);
+    assert.equal(statSync(join(ws, "a")).mode & 0o777, 0o700);
+    assert.equal(await workspace.exists("a/b/名前.md"), true);
+    await workspace.remove("a/b/名前.md");
+    assert.equal(await workspace.exists("a/b/名前.md"), false);
+    assert.equal(await workspace.exists("no/such"), false);
+    assert.deepEqual(readdirSync(join(ws, "a/b")), []);
   });
-  assert.equal(await read(workspace, "./a//b/名前.md"), "hello 2");
-  assert.deepEqual(await workspace.list(".", 10), ["a/"]);
-  assert.deepEqual(await workspace.list("a/b", 10), ["名前.md"]);
-  assert.equal(statSync(join(ws, "a/b/名前.md")).mode & 0o777, 0o600);
-  assert.equal(statSync(join(ws, "a")).mode & 0o777, 0o700);
-  assert.equal(await workspace.exists("a/b/名前.md"), true);
-  await workspace.remove("a/b/名前.md");
-  assert.equal(await workspace.exists("a/b/名前.md"), false);
-  assert.equal(await workspace.exists("no/such"), false);
-  assert.deepEqual(readdirSync(join(ws, "a/b")), []);
-});
+}
 
 test("a read is cut at maxBytes and says so", async (t) => {
   const { workspace } = await scene(t);
@@ -82,35 +94,39 @@ test("an executable file stays executable", async (t) => {
   assert.equal(statSync(join(ws, "run.sh")).mode & 0o777, 0o711);
 });
 
-test("sandbox (1): no symbolic link is followed, by any operation", async (t) => {
-  const { ws, out, workspace } = await scene(t);
-  symlinkSync(join(out, "secret"), join(ws, "l"));
-  symlinkSync(out, join(ws, "d"));
-  symlinkSync(join(out, "new"), join(ws, "n"));
-  symlinkSync("/proc/self/root", join(ws, "p"));
-  await assert.rejects(workspace.read("l", 100), refusal(/symbolic link/));
-  await assert.rejects(workspace.write("l", Buffer.from("x")), refusal(/symbolic link/));
-  await assert.rejects(workspace.write("n", Buffer.from("x")), refusal(/symbolic link/));
-  await assert.rejects(workspace.read("d/secret", 100), refusal(/not a real folder/));
-  await assert.rejects(workspace.write("d/x", Buffer.from("x")), refusal(/not a real folder/));
-  await assert.rejects(workspace.write("d/z/x", Buffer.from("x")), refusal(/not a real folder/));
-  await assert.rejects(workspace.remove("d/secret"), refusal(/not a real folder/));
-  await assert.rejects(workspace.exists("d/secret"), refusal(/not a real folder/));
-  await assert.rejects(workspace.list("d", 10), refusal(/not a real folder/));
-  await assert.rejects(workspace.openFolder("d"), refusal(/not a real folder/));
-  await assert.rejects(workspace.read("p/etc/passwd", 10), refusal(/not a real folder/));
-  await workspace.remove("l");
-  assert.equal(readFileSync(join(out, "secret"), "utf8"), "SECRET");
-  assert.deepEqual(readdirSync(out), ["secret"]);
-});
+for (const [how, descriptorPaths] of ways) {
+  test(`%s${how}`, async (t) => {
+    const { ws, out, workspace } = await scene(t, undefined, descriptorPaths);
+    symlinkSync(join(out, "secret"), join(ws, "l"));
+    symlinkSync(out, join(ws, "d"));
+    symlinkSync(join(out, "new"), join(ws, "n"));
+    symlinkSync("/proc/self/root", join(ws, "p"));
+    await assert.rejects(workspace.read("l", 100), refusal(/symbolic link/));
+    await assert.rejects(workspace.write("l", Buffer.from("x")), refusal(/symbolic link/));
+    await assert.rejects(workspace.write("n", Buffer.from("x")), refusal(/symbolic link/));
+    await assert.rejects(workspace.read("d/secret", 100), refusal(/not a real folder/));
+    await assert.rejects(workspace.write("d/x", Buffer.from("x")), refusal(/not a real folder/));
+    await assert.rejects(workspace.write("d/z/x", Buffer.from("x")), refusal(/not a real folder/));
+    await assert.rejects(workspace.remove("d/secret"), refusal(/not a real folder/));
+    await assert.rejects(workspace.exists("d/secret"), refusal(/not a real folder/));
+    await assert.rejects(workspace.list("d", 10), refusal(/not a real folder/));
+    await assert.rejects(workspace.openFolder("d"), refusal(/not a real folder/));
+    await assert.rejects(workspace.read("p/etc/passwd", 10), refusal(/not a real folder/));
+    await workspace.remove("l");
+    assert.equal(readFileSync(join(out, "secret"), "utf8"), "SECRET");
+    assert.deepEqual(readdirSync(out), ["secret"]);
+  });
+}
 
-test("sandbox (1): a file with a second name is neither read nor written", async (t) => {
-  const { ws, out, workspace } = await scene(t);
-  linkSync(join(out, "secret"), join(ws, "h"));
-  await assert.rejects(workspace.read("h", 100), refusal(/hard link/));
-  await assert.rejects(workspace.write("h", Buffer.from("x")), refusal(/hard link/));
-  assert.equal(readFileSync(join(out, "secret"), "utf8"), "SECRET");
-});
+for (const [how, descriptorPaths] of ways) {
+  test(`%s${how}`, async (t) => {
+    const { ws, out, workspace } = await scene(t, undefined, descriptorPaths);
+    linkSync(join(out, "secret"), join(ws, "h"));
+    await assert.rejects(workspace.read("h", 100), refusal(/hard link/));
+    await assert.rejects(workspace.write("h", Buffer.from("x")), refusal(/hard link/));
+    assert.equal(readFileSync(join(out, "secret"), "utf8"), "SECRET");
+  });
+}
 
 test("sandbox (1): pipes, sockets and folders are not files, and nothing waits for them", async (t) => {
   const { ws, workspace } = await scene(t);
@@ -243,4 +259,20 @@ test("a root that is itself reached through a link is opened where it really is"
   await workspace.write(join(out, "link", "f"), Buffer.from("x"));
   assert.equal(workspace.root, ws);
   assert.equal(readFileSync(join(ws, "f"), "utf8"), "x");
+});
+
+test("sandbox (2): with checked paths, too, a folder that became a link is noticed", async (t) => {
+  let attack = () => {};
+  const { ws, out, workspace } = await scene(
+    t,
+    (step) => (step === "resolved" ? attack() : undefined),
+    false,
+  );
+  mkdirSync(join(ws, "d"));
+  attack = () => {
+    renameSync(join(ws, "d"), join(ws, "moved"));
+    symlinkSync(out, join(ws, "d"));
+  };
+  await assert.rejects(workspace.read("d/secret", 100), refusal(/changed while it was being used/));
+  assert.deepEqual(readdirSync(out), ["secret"]);
 });

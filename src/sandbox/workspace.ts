@@ -22,6 +22,8 @@ export type WorkspaceStep = "resolved" | "checked" | "staged";
 export interface WorkspaceDeps {
   readonly random: Random;
   readonly onStep?: (step: WorkspaceStep, path: string) => void | Promise<void>;
+  /** False: work as on a system without /proc, by checking paths before and after. Default: what the system has. */
+  readonly descriptorPaths?: boolean;
 }
 
 const maxListedNames = 100_000;
@@ -32,7 +34,7 @@ const noFollow = constants.O_NOFOLLOW | constants.O_NONBLOCK;
  * those that stay inside: one rule without exceptions is one that holds. Removing a link itself is allowed.
  */
 export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<HostWorkspace> {
-  const rootFolder = await openRootFolder(root);
+  const rootFolder = await openRootFolder(root, deps.descriptorPaths ?? true);
   const rootPath = await rootFolder.whereabouts();
 
   /** Runs `use` in the folder that holds the last name of `path`. */

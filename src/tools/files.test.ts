@@ -224,6 +224,7 @@ test("tools (3): a patch that fails in one place changes nothing", async (t) => 
   const { root, call, put, get } = await scene(t);
   put("f", "one\n");
   put("g", "two\n");
+  put("h", "three\n");
   symlinkSync("/etc", join(root, "link"));
   const good = ["*** Add File: new", "+x", "*** Update File: f", "-one", "+1"];
   for (const bad of [
@@ -236,13 +237,14 @@ test("tools (3): a patch that fails in one place changes nothing", async (t) => 
     ["*** Add File: ../x", "+x"],
     ["*** Update File: g", "*** Move to: f", "-two", "+2"],
     ["*** Update File: ./f", "-one", "+2"],
+    ["*** Update File: h", "*** Move to: g", "-three", "+3"],
   ]) {
     const outcome = await call("apply_patch", patch(...good, ...bad)).catch((fault: Error) => ({
       isError: true,
       text: fault.message,
     }));
     assert.equal(outcome.isError, true, bad.join());
-    assert.deepEqual(readdirSync(root).sort(), ["f", "g", "link"], bad.join());
+    assert.deepEqual(readdirSync(root).sort(), ["f", "g", "h", "link"], bad.join());
     assert.equal(get("f"), "one\n");
   }
 });

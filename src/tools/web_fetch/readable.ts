@@ -20,13 +20,13 @@ const sliceChars = 32_768;
 const maxDepth = 2000;
 
 /** What holds nothing to read, or nothing of this page. */
-const dropped = new Set(
+const dropped: ReadonlySet<string> = new Set(
   (
     "script style noscript template svg math iframe object embed canvas audio video map nav footer aside menu dialog " +
     "button select option textarea input datalist head"
   ).split(" "),
 );
-const blocks = new Set(
+const blocks: ReadonlySet<string> = new Set(
   "p div section article main header figure figcaption address details summary fieldset form table dl body".split(
     " ",
   ),
