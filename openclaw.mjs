@@ -8,6 +8,10 @@ const here = dirname(fileURLToPath(import.meta.url));
 const major = Number(process.versions.node.split(".")[0]);
 
 if (major >= 24) {
+  // A small nursery: short-lived garbage is collected more often, and some 50 MB of memory are never taken.
+  const { setFlagsFromString } = await import("node:v8");
+  setFlagsFromString("--max-semi-space-size=2");
+  setFlagsFromString("--semi-space-growth-factor=1");
   const bundle = join(here, "dist", "main.js");
   if (existsSync(bundle)) {
     // Compiled code is kept beside the program, never in a folder that others can write to.
