@@ -36,8 +36,9 @@ export interface AssistantItem {
 
 export interface ToolItem {
   readonly kind: "tool";
-  /** The call's id. */
   readonly id: string;
+  /** The model's id of the call; some providers use the same again in another run. */
+  readonly callId: string;
   readonly runId?: string;
   readonly name: string;
   readonly args: unknown;
@@ -295,15 +296,34 @@ function applyTool(
   if (id === "" || (source === "item" && data.kind !== undefined && data.kind !== "tool"))
     return conversation;
   const settled = settle(startRun(conversation, runId, "using-tool"), runId, "done");
-  const index = settled.items.findIndex((item) => item.kind === "tool" && item.id === id);
+  const index = findTool(settled.items, id, runId);
   const known = settled.items[index];
-  const before: ToolItem =
-    known?.kind === "tool"
-      ? known
-      : { kind: "tool", id, runId, name: "", args: undefined, status: "running", output: "" };
+  const before: ToolItem = known?.kind === "tool" ? known : newTool(id, runId);
   const after = changedTool(before, data, atMs, source);
   const items = index === -1 ? [...settled.items, after] : settled.items.with(index, after);
   return { ...settled, items };
+}
+
+function findTool(items: readonly Item[], callId: string, runId: string): number {
+  return items.findLastIndex(
+    (item) =>
+      item.kind === "tool" &&
+      item.callId === callId &&
+      (item.runId === undefined || runId === "" || item.runId === runId),
+  );
+}
+
+function newTool(callId: string, runId: string): ToolItem {
+  return {
+    kind: "tool",
+    id: `${runId}/${callId}`,
+    callId,
+    name: "",
+    args: undefined,
+    status: "running",
+    output: "",
+    ...(runId === "" ? {} : { runId }),
+  };
 }
 
 function callIdOf(data: Fields): string {
@@ -434,34 +454,20 @@ function addCall(
   message: ReadMessage,
   call: { readonly id: string; readonly name: string; readonly args: unknown },
 ): Conversation {
-  const known = conversation.items.find((item) => item.kind === "tool" && item.id === call.id);
+  const known = conversation.items[findTool(conversation.items, call.id, message.runId)];
   if (known?.kind === "tool")
     return put(conversation, { ...known, name: call.name, args: known.args ?? call.args });
   return put(conversation, {
-    kind: "tool",
-    id: call.id,
-    ...(message.runId === "" ? {} : { runId: message.runId }),
+    ...newTool(call.id, message.runId),
     name: call.name,
     args: call.args,
-    status: "running",
-    output: "",
     startedAtMs: message.atMs,
   });
 }
 
 function addToolResult(conversation: Conversation, message: ReadMessage): Conversation {
-  const known = conversation.items.find((item) => item.kind === "tool" && item.id === message.callId);
-  const before: ToolItem =
-    known?.kind === "tool"
-      ? known
-      : {
-          kind: "tool",
-          id: message.callId,
-          name: message.toolName,
-          args: undefined,
-          status: "running",
-          output: "",
-        };
+  const known = conversation.items[findTool(conversation.items, message.callId, message.runId)];
+  const before = known?.kind === "tool" ? known : newTool(message.callId, message.runId);
   return put(conversation, {
     ...before,
     name: before.name || message.toolName,

@@ -119,7 +119,7 @@ function sorted(rows: readonly SessionRow[]): SessionRow[] {
 export function readRow(raw: Fields): SessionRow {
   const key = text(raw.key);
   const isMain = raw.isMain === true || key.endsWith(":main");
-  const named = firstText(raw.label, raw.displayName, raw.derivedTitle);
+  const named = isMain ? text(raw.label) : firstText(raw.label, raw.displayName, raw.derivedTitle);
   return {
     key,
     label: text(raw.label),

@@ -186,6 +186,27 @@ describe("conversation (3): a tool call keeps its one card", () => {
       "assistant done: Found.",
     ]);
   });
+  it("the same call id in another run is another card", () => {
+    const first = play([
+      tool({ phase: "start", name: "exec" }),
+      tool({ phase: "result", result: "one" }),
+      final("x"),
+    ]);
+    const second = play(
+      [
+        ["agent", { runId: "r2", stream: "tool", data: { toolCallId: "c1", phase: "start", name: "exec" } }],
+        message({
+          role: "toolResult",
+          toolCallId: "c1",
+          content: "two",
+          __openclaw: { runId: "r2", id: "m9" },
+        }),
+      ],
+      first,
+    );
+    assert.deepEqual(lines(second), ["tool done: exec one", "assistant done: x", "tool done: exec two"]);
+    assert.equal(new Set(second.items.map((item) => item.id)).size, 3);
+  });
   it("no card runs on when its run is over", () => {
     assert.deepEqual(lines(play([tool({ phase: "start", name: "exec" }), final("x")])), [
       "tool stopped: exec",

@@ -252,7 +252,14 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
 
   it("can be used with the keyboard alone", async () => {
     await withPage(async (page, gateway) => {
-      await page.locator("body").press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "message");
+      await page.getByText("Skip to the message box").focus();
+      assert.equal(
+        await page
+          .getByText("Skip to the message box")
+          .evaluate((link) => link.getBoundingClientRect().top >= 0),
+        true,
+      );
       assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Skip to the message box");
       await page.keyboard.press("Enter");
       assert.equal(await page.evaluate(() => document.activeElement?.id), "message");

@@ -40,6 +40,11 @@ export function Shell({ state }: { readonly state: State }) {
   }, [state.approvals.length]);
 
   useEffect(() => {
+    // On a touch screen this would bring up the keyboard over what there is to read.
+    if (matchMedia("(hover: hover)").matches) focusMessage();
+  }, []);
+
+  useEffect(() => {
     // In a wide window there is no drawer, so none may be left open.
     const wide = matchMedia("(min-width: 801px)");
     const widened = () => setDrawer(false);

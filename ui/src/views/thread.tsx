@@ -82,7 +82,7 @@ export function Thread({ state }: { readonly state: State }) {
           <ItemRow
             key={`${item.kind}:${item.id}`}
             item={item}
-            isWaiting={approvals.some((one) => one.toolCallId === item.id)}
+            isWaiting={item.kind === "tool" && approvals.some((one) => one.toolCallId === item.callId)}
           />
         ))}
         {approvals.map((approval) => (
