@@ -300,12 +300,23 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
       run.delta("line\n\n".repeat(90));
       await page.waitForFunction(() => document.querySelectorAll(".prose p").length === 90);
       await page.waitForFunction(atEnd);
+      // Growth between a scroll of the page's own and its event must not pass for a reader's scroll.
+      for (let call = 0; call < 8; call += 1) {
+        run.toolStarts(`burst-${call}`, "exec", { command: "true\n".repeat(6) });
+        run.toolEnds(`burst-${call}`, "refused\n".repeat(9), true);
+      }
+      await page.waitForFunction(() => document.querySelectorAll(".tool-failed").length === 8);
+      await page.waitForFunction(atEnd);
+      run.delta(`${"line\n\n".repeat(90)}after\n\n${"more\n\n".repeat(40)}`);
+      await page.locator(".prose p", { hasText: "more" }).last().waitFor();
+      await page.waitForFunction(atEnd);
       await page.locator(".thread").hover();
       await page.mouse.wheel(0, -3000);
       await page.getByRole("button", { name: "Newest" }).waitFor();
       const top = await page.locator(".thread").evaluate((shown) => shown.scrollTop);
-      run.final("line\n\n".repeat(120));
-      await page.waitForFunction(() => document.querySelectorAll(".prose p").length === 120);
+      const before = await page.locator(".prose p").count();
+      run.final(`${"line\n\n".repeat(90)}after\n\n${"more\n\n".repeat(80)}`);
+      await page.waitForFunction((count) => document.querySelectorAll(".prose p").length > count, before);
       assert.equal(await page.locator(".thread").evaluate((shown) => shown.scrollTop), top);
       await page.getByRole("button", { name: "Newest" }).click();
       await page.waitForFunction(atEnd);

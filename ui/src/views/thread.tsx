@@ -12,6 +12,8 @@ export function Thread({ state }: { readonly state: State }) {
   const { conversation } = state;
   const frame = useRef<HTMLElement>(null);
   const following = useRef(true);
+  const byHand = useRef(false);
+  const lastTop = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
   const approvals = state.approvals.filter((one) => one.sessionKey === conversation.key);
 
@@ -20,6 +22,7 @@ export function Thread({ state }: { readonly state: State }) {
   const sentId = last?.kind === "user" && last.sendKey !== undefined ? last.id : "";
   useEffect(() => {
     following.current = true;
+    lastTop.current = 0;
     setAtEnd(true);
     if (frame.current) frame.current.scrollTop = frame.current.scrollHeight;
   }, [conversation.key, sentId]);
@@ -37,17 +40,28 @@ export function Thread({ state }: { readonly state: State }) {
     return () => grown.disconnect();
   }, []);
 
+  // The event of a scroll of our own may come after the next growth, and then looks like a reader who is far
+  // from the end. Only a way up, or a hand on it, is a reader's.
   const scrolled = () => {
     const shown = frame.current;
     if (!shown) return;
-    following.current = shown.scrollHeight - shown.scrollTop - shown.clientHeight < nearEndPixels;
+    const isNear = shown.scrollHeight - shown.scrollTop - shown.clientHeight < nearEndPixels;
+    const wentUp = shown.scrollTop < lastTop.current - 4;
+    lastTop.current = shown.scrollTop;
+    if (isNear) following.current = true;
+    else if (wentUp || byHand.current) following.current = false;
+    byHand.current = false;
     setAtEnd(following.current);
+  };
+  const touched = () => {
+    byHand.current = true;
   };
 
   /** Who unfolds something wants to read it from its beginning. */
   const unfolds = (event: Event) => {
     if (!(event.target instanceof Element) || !event.target.closest("summary, .clip button")) return;
     following.current = false;
+    byHand.current = true;
     requestAnimationFrame(() => requestAnimationFrame(scrolled));
   };
 
@@ -62,6 +76,8 @@ export function Thread({ state }: { readonly state: State }) {
       class="thread"
       ref={frame}
       onScroll={scrolled}
+      onWheel={touched}
+      onTouchMove={touched}
       onClickCapture={unfolds}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
       tabIndex={0}
