@@ -7,7 +7,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import { closedAccess, createPairings, type PairingFiles } from "./access/mod.ts";
-import { agentSettings, contextFiles, systemPrompt } from "./agent/mod.ts";
+import { agentSettings, contextFiles, createHistories, systemPrompt } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
 import { authSettings, createBrowserSessions, createLockout, holds, type Principal } from "./auth/mod.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
@@ -52,6 +52,7 @@ import { createApprovals } from "./policy/mod.ts";
 import type { SendSignal } from "./sandbox/mod.ts";
 import {
   createLanes,
+  createRuns,
   parseSessionKey,
   resolveSessionKey,
   type SessionRow,
@@ -64,6 +65,7 @@ import {
   takeInstanceLock,
   writeJsonFile,
 } from "./store/mod.ts";
+import { createTurns } from "./turn.ts";
 
 /** What the process gives: nothing in here reads `process` itself. */
 export interface ServeOptions {
@@ -294,7 +296,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
     onError: (sessionKey, error) =>
       log("error", "a lane's work threw", { sessionKey, error: (error as Error).message }),
   });
-  const gateway: Gateway = createGateway({
+  const runs = createRuns(clock);
+  const histories = createHistories(store.sessions, fenceKey);
+  const channelTextLimit = (channel: string, account: string) =>
+    channels.get(channel, account)?.limits.textChars ?? 4000;
+  let lettingGo = false;
+  const turns = createTurns({
     clock,
     random,
     log,
@@ -306,28 +313,16 @@ export async function serve(options: ServeOptions): Promise<Served> {
     usage: store.usage,
     fileSources: store.fileSources,
     lanes,
+    runs,
+    histories,
     sender,
     approvals,
-    pairings,
-    accessSettings: (channel, account) => channels.access(channel, account) ?? closedAccess,
-    sessionSettings: () => sessionsConfig,
     agentSettings: agentOf,
     async modelFor(agentId, sessionModel) {
       const choice = modelChoiceOf(agentId, sessionModel);
       return { model: await models.open(choice.provider), choice };
     },
-    async promptFor(agentId, toolNames) {
-      const settings = agentOf(agentId);
-      const workspaceRoot = tools.workspaceOf(agentId);
-      const { files, stamp } = await readContext(workspaceRoot);
-      const key = `${stamp}\n${toolNames.join(",")}\n${settings.name}`;
-      const known = prompts.get(agentId);
-      if (known?.stamp === key) return known.text;
-      const limits = { perFileChars: settings.perFileChars, totalChars: settings.totalChars };
-      const text = systemPrompt({ agentName: settings.name, workspaceRoot, toolNames, files, limits });
-      prompts.set(agentId, { stamp: key, text });
-      return text;
-    },
+    promptFor,
     toolSpecs: tools.specs,
     policyFor: tools.policyFor,
     execute: tools.execute,
@@ -347,12 +342,51 @@ export async function serve(options: ServeOptions): Promise<Served> {
         messageSeq: entry.seq,
       });
     },
-    pairingChanged: () => hub.send("channels.pairing.changed", { kind: "pairing" }, {}),
     typing: (channel, account, reply) => channels.get(channel, account)?.typing(reply.conversation),
-    channelTextLimit: (channel, account) => channels.get(channel, account)?.limits.textChars ?? 4000,
+    channelTextLimit,
+    redact,
+    fenceKey,
+    isStopping: () => lettingGo,
+  });
+  const gateway: Gateway = createGateway({
+    clock,
+    random,
+    log,
+    commit,
+    inbox: store.inbox,
+    outbox: store.outbox,
+    ledger: store.ledger,
+    lanes,
+    runs,
+    sender,
+    approvals,
+    pairings,
+    accessSettings: (channel, account) => channels.access(channel, account) ?? closedAccess,
+    sessionSettings: () => sessionsConfig,
+    turn: turns.run,
+    pairingChanged: () => hub.send("channels.pairing.changed", { kind: "pairing" }, {}),
+    channelTextLimit,
     fenceKey,
     maxMessageChars: 1_000_000,
+    letGo: () => {
+      lettingGo = true;
+    },
   });
+
+  /** The system prompt of an agent; made again when its files, tools or name have changed. */
+  async function promptFor(agentId: string, toolNames: readonly string[]): Promise<string> {
+    const settings = agentOf(agentId);
+    const workspaceRoot = tools.workspaceOf(agentId);
+    const { files, stamp } = await readContext(workspaceRoot);
+    const key = `${stamp}\n${toolNames.join(",")}\n${settings.name}`;
+    const known = prompts.get(agentId);
+    if (known?.stamp === key) return known.text;
+    const limits = { perFileChars: settings.perFileChars, totalChars: settings.totalChars };
+    const text = systemPrompt({ agentName: settings.name, workspaceRoot, toolNames, files, limits });
+    prompts.set(agentId, { stamp: key, text });
+    return text;
+  }
+
   const channels = createChannels({
     env,
     deps: { clock, random, log },
@@ -380,7 +414,16 @@ export async function serve(options: ServeOptions): Promise<Served> {
     hub,
     version: options.version,
     startedAtMs,
-    runs: gateway,
+    runs: {
+      submit: gateway.submit,
+      abort: gateway.abort,
+      wait: gateway.wait,
+      activeRun: (sessionKey: string) => runs.ofSession(sessionKey),
+      get activeRuns() {
+        return runs.size;
+      },
+      forget: histories.forget,
+    },
     sessions: store.sessions,
     inbox: store.inbox,
     outbox: store.outbox,
@@ -667,7 +710,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   let stopping: Promise<void> | undefined;
   function stop(graceMs: number): Promise<void> {
     stopping ??= (async () => {
-      log("info", "stopping", { activeRuns: gateway.activeRuns });
+      log("info", "stopping", { activeRuns: runs.size });
       ready = false;
       watcher.close();
       cancelTick();

@@ -7,6 +7,8 @@ export interface PairingRequest {
   readonly senderId: string;
   /** What the sender calls itself; for the operator's eyes only. */
   readonly claimedName?: string;
+  /** The event that made it: when that very event comes again, its reply was never stored and is due. */
+  readonly eventId?: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
 }
@@ -23,14 +25,14 @@ export interface Pairings {
   /** Sender ids that may write directly. Reads the file again when an operator has changed it. Throws when unreadable. */
   allowed(channel: string, account: string): Promise<ReadonlySet<string>>;
   /**
-   * Notes that an unknown sender wrote. `created` is true once per request: only then is the code sent.
-   * `full`: three others wait already, so nothing is sent.
+   * Notes that an unknown sender wrote. `created` comes once per request (and again for a redelivery of the same
+   * event, whose outcome a crash lost): only then is the code sent. `full`: three others wait already.
    */
   request(
     channel: string,
     account: string,
-    senderId: string,
-    claimedName: string | undefined,
+    sender: { readonly id: string; readonly claimedName?: string },
+    eventId: string,
   ): Promise<
     { readonly state: "created" | "waiting"; readonly request: PairingRequest } | { readonly state: "full" }
   >;
@@ -105,17 +107,18 @@ export function createPairings(ports: {
     async allowed(channel, account) {
       return new Set(parseAllowed(await ports.files.readAllowed(channel, account)));
     },
-    request: (channel, account, senderId, claimedName) =>
+    request: (channel, account, sender, eventId) =>
       serial(channel, account, async () => {
         const waiting = await live(channel, account);
-        const known = waiting.find((item) => item.senderId === senderId);
-        if (known) return { state: "waiting", request: known };
+        const known = waiting.find((item) => item.senderId === sender.id);
+        if (known) return { state: known.eventId === eventId ? "created" : "waiting", request: known };
         if (waiting.length >= maxPending) return { state: "full" };
         const now = ports.clock.now();
         const request: PairingRequest = {
           code: code(ports.random, pairingCodeAlphabet, codeLength),
-          senderId,
-          ...(claimedName === undefined ? {} : { claimedName: claimedName.slice(0, 80) }),
+          senderId: sender.id,
+          ...(sender.claimedName === undefined ? {} : { claimedName: sender.claimedName.slice(0, 80) }),
+          eventId,
           createdAtMs: now,
           expiresAtMs: now + lifetimeMs,
         };

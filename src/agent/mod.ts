@@ -9,8 +9,9 @@
  * 6. The history fits the model's window; a tool call and its result are never parted.
  */
 export * from "./fence.ts";
+export * from "./histories.ts";
 export * from "./history.ts";
 export type * from "./model.ts";
 export * from "./prompt.ts";
 export * from "./run.ts";
-export { type AgentSettings, agentSettings, type ModelChoice, modelChoice } from "./settings.ts";
+export { type AgentSettings, agentSettings, costOf, type ModelChoice, modelChoice } from "./settings.ts";

@@ -1,4 +1,5 @@
 import type { OpenClawConfig } from "../config/mod.ts";
+import type { Usage } from "../kernel/mod.ts";
 
 /** How one agent thinks: which model, within which limits. */
 export interface AgentSettings {
@@ -77,4 +78,15 @@ export function modelChoice(
       cacheWrite: known?.cost?.cacheWrite ?? 0,
     },
   });
+}
+
+/** USD of one call at the model's prices. */
+export function costOf(choice: ModelChoice, usage: Usage): number {
+  const { cost } = choice;
+  const perMillion =
+    usage.input * cost.input +
+    usage.output * cost.output +
+    usage.cacheRead * cost.cacheRead +
+    usage.cacheWrite * cost.cacheWrite;
+  return perMillion / 1_000_000;
 }

@@ -8,6 +8,6 @@
  * 4. Messages of one conversation leave in the order in which they were written.
  */
 export type * from "./channel.ts";
-export { chunkText } from "./chunk.ts";
 export { createOutboxSender, type Sender as OutboxSender } from "./outbox.ts";
 export type * from "./queue.ts";
+export { digestOf, inboxRowOf, replyRows, type Target } from "./rows.ts";

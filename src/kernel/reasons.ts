@@ -135,6 +135,10 @@ export const reasons = {
     "Nobody answered the approval in time.",
     "Ask again when an operator is there.",
   ],
+  "policy.run_stopped": [
+    "The run was stopped, so the call was not made.",
+    "Ask again if it is still wanted.",
+  ],
   "policy.url_refused": [
     "The address may not be fetched.",
     "Use a public http or https address, or allow the host in tools.web.fetch.ssrfPolicy.",

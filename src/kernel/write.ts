@@ -8,6 +8,4 @@ export interface Write {
   readonly [writeMark]: true;
 }
 
-export interface Commit {
-  (writes: readonly Write[]): Promise<void>;
-}
+export type Commit = (writes: readonly Write[]) => Promise<void>;

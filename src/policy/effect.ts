@@ -1,3 +1,6 @@
+import { posix } from "node:path";
+import type { Json } from "../kernel/mod.ts";
+
 /**
  * What a tool call would do, said by the tool from its arguments before anything runs. Policy judges effects, not
  * tools; a call whose effect is not listed here cannot be permitted.
@@ -18,3 +21,29 @@ export type Effect =
   /** Reading from or ending a command that this session started before. */
   | { readonly kind: "process"; readonly action: string; readonly processId?: string }
   | { readonly kind: "fetch"; readonly url: string };
+
+/** What the record holds of effects: where they go, never what they carry. `redact` takes secrets out of commands and URLs. */
+export function effectFacts(effects: readonly Effect[], redact: (text: string) => string): Json {
+  return effects.map((effect) => {
+    switch (effect.kind) {
+      case "command":
+        return {
+          kind: effect.kind,
+          command: redact(effect.command),
+          workdir: effect.workdir,
+          background: effect.background,
+        };
+      case "fetch":
+        return { kind: effect.kind, url: redact(effect.url) };
+      case "process":
+        return { kind: effect.kind, action: effect.action };
+      default:
+        return { kind: effect.kind, path: effect.path };
+    }
+  });
+}
+
+/** A path as labels of files are kept under: without "./", "//" and the like. */
+export function plainPath(path: string): string {
+  return posix.normalize(path).replace(/^\.\//, "");
+}

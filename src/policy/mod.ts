@@ -22,5 +22,5 @@ export {
   settle,
   toolAllowed,
 } from "./decide.ts";
-export type { Effect } from "./effect.ts";
+export { type Effect, effectFacts, plainPath } from "./effect.ts";
 export { type ExecSettings, type PolicySettings, policySettings } from "./settings.ts";

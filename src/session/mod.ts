@@ -8,10 +8,12 @@
  * 4. A lane that is full refuses; it never drops.
  * 5. A session key routes; it never authorises.
  */
+export * from "./append.ts";
 export * from "./commands.ts";
 export * from "./key.ts";
 export * from "./lanes.ts";
 export * from "./route.ts";
+export * from "./runs.ts";
 export { type SessionSettings, sessionSettings } from "./settings.ts";
 export * from "./title.ts";
 export type * from "./transcript.ts";

@@ -53,7 +53,9 @@ function bindingOf(binding: NonNullable<OpenClawConfig["bindings"]>[number]): Bi
       agentId: binding.agentId,
       channel: match.channel,
       ...(match.accountId === undefined ? {} : { account: match.accountId }),
-      ...(kind === undefined || id === undefined ? {} : { peer: { kind: kind === "dm" ? "direct" : kind, id: String(id) } }),
+      ...(kind === undefined || id === undefined
+        ? {}
+        : { peer: { kind: kind === "dm" ? "direct" : kind, id: String(id) } }),
     },
   ];
 }

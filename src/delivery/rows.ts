@@ -1,0 +1,82 @@
+import { hash } from "node:crypto";
+import type { Source } from "../kernel/mod.ts";
+import type { InboundMessage } from "./channel.ts";
+import { chunkText } from "./chunk.ts";
+import type { InboxRow, InboxState, OutboxRow, ReplyTo } from "./queue.ts";
+
+/** Where a message goes; empty strings for one that reaches no agent. */
+export interface Target {
+  readonly agentId: string;
+  readonly sessionKey: string;
+}
+
+/** The inbox row of a platform's message. `text` is what the agent will read. */
+export function inboxRowOf(
+  message: InboundMessage,
+  input: {
+    readonly messageId: string;
+    readonly runId: string;
+    readonly now: number;
+    readonly state: InboxState;
+    readonly target: Target;
+    readonly source: Source;
+    readonly text: string;
+  },
+): InboxRow {
+  return {
+    messageId: input.messageId,
+    channel: message.channel,
+    account: message.account,
+    eventId: message.eventId,
+    state: input.state,
+    sessionKey: input.target.sessionKey,
+    agentId: input.target.agentId,
+    runId: input.runId,
+    receivedAt: input.now,
+    updatedAt: input.now,
+    text: input.text,
+    digest: digestOf(message.conversation.id, message.text),
+    source: input.source,
+    reply: { conversation: message.conversation, messageId: message.messageId },
+  };
+}
+
+/** The outbox rows of a reply: cut to the channel's limit, in order; none for a text without content. */
+export function replyRows(
+  row: InboxRow,
+  text: string,
+  reply: ReplyTo,
+  limitChars: number,
+  now: number,
+): OutboxRow[] {
+  if (text.trim() === "") return [];
+  const { conversation, messageId } = reply;
+  return chunkText(text, limitChars).map((piece, index) => {
+    const id = `${row.messageId}:${String(index).padStart(3, "0")}`;
+    // In a group the first part says whom it answers; in a direct chat that would only be noise.
+    const answers = index === 0 && conversation.kind !== "direct" ? messageId : undefined;
+    return {
+      id,
+      messageId: row.messageId,
+      runId: row.runId,
+      channel: row.channel,
+      account: row.account,
+      message: {
+        id,
+        conversation,
+        text: piece,
+        ...(answers === undefined ? {} : { replyToMessageId: answers }),
+      },
+      state: "pending",
+      attempts: 0,
+      notBefore: 0,
+      createdAt: now,
+      updatedAt: now,
+    };
+  });
+}
+
+/** Tells a repeated message from another one under the same id. */
+export function digestOf(place: string, text: string): string {
+  return hash("sha256", `${place}\n${text}`);
+}
