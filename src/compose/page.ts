@@ -22,14 +22,13 @@ const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' data:",
-  "font-src 'self'",
+  "img-src 'self'",
   "connect-src 'self'",
-  "manifest-src 'self'",
   "form-action 'none'",
   "base-uri 'none'",
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
 ].join("; ");
 
 /** The web page's routes: its files, and signing in and out. */
@@ -57,13 +56,6 @@ export function pageRoutes(ports: {
       auth: "none",
       maxBodyBytes: 0,
       handle: (request) => file(ports.folder, request.path.slice(1)),
-    },
-    {
-      method: "GET",
-      path: "/favicon.svg",
-      auth: "none",
-      maxBodyBytes: 0,
-      handle: () => file(ports.folder, "favicon.svg"),
     },
     {
       method: "GET",

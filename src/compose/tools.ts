@@ -79,7 +79,7 @@ export function createTools(ports: {
         import("../sandbox/mod.ts"),
         import("../tools/mod.ts"),
       ]);
-      const tools = await toolFolder.loadTools(toolFolder.toolNames);
+      const tools = await toolFolder.loadTools(toolFolder.toolNames, toolFolder.toolSettings(ports.config()));
       const host = sandbox.createCommands({
         clock: ports.clock,
         random: ports.random,
@@ -141,8 +141,12 @@ export function createTools(ports: {
     return document;
   }
 
-  function commandRules(document: ApprovalsDocument): CommandRules {
+  function commandRules(
+    document: ApprovalsDocument,
+    environmentProblem: CommandRules["environmentProblem"],
+  ): CommandRules {
     return {
+      environmentProblem,
       isAllowed: (agentId, argv, workdir) =>
         (document.agents[agentId]?.allowlist ?? []).some(
           (rule) => rule.workdir === workdir && sameWords(rule.command, argv),
@@ -177,11 +181,11 @@ export function createTools(ports: {
       return specs;
     },
     async policyFor(agentId, name) {
-      const { tools } = await load();
+      const { tools, sandbox } = await load();
       return {
         settings: policy(agentId),
         tool: tools.get(name),
-        commands: commandRules(await approvalsDocument()),
+        commands: commandRules(await approvalsDocument(), sandbox.environmentProblem),
         ssrf: ssrf(),
       };
     },

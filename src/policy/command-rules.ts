@@ -8,6 +8,8 @@ export interface CommandRules {
   isAllowed(agentId: string, argv: readonly string[], workdir: string): boolean;
   /** Absolute path of the program in the trusted folders, or undefined. */
   resolve(program: string): string | undefined;
+  /** Why these variables may not be set for a command; undefined when they may. */
+  environmentProblem(env: Readonly<Record<string, string>>): string | undefined;
 }
 
 export interface CommandJudgement {
@@ -24,6 +26,25 @@ export interface CommandJudgement {
  */
 const interpreters =
   /^(?:(?:ba|da|z|fi|k|c|tc|a)?sh|python[\d.]*|node|nodejs|deno|bun|ruby|perl|php|lua|osascript|awk|gawk|mawk|sed|find|xargs|env|nice|nohup|timeout|stdbuf|flock|busybox|toybox|npx|npm|pnpm|yarn|make|ssh|sudo|su|doas|git|vi|vim|ed|tee|dd|eval|exec|source)$/;
+
+/**
+ * What a safe program may be called with and still be safe. Flags only where none of them writes, runs or leaves
+ * the folder (`date -s` sets the clock, `ls /root` looks elsewhere); a program without a row takes no arguments.
+ */
+const safeArguments: Readonly<Record<string, RegExp>> = {
+  date: /^(?:-u|--utc|-R|--rfc-email|-I\w*|--iso-8601(?:=\w+)?|\+[^/]*)$/,
+  echo: /^[^/~]*$/,
+  ls: /^-[1aACdFghiklmnopqrRsStuUvxX]+$/,
+  pwd: /^-[LP]$/,
+  uname: /^-[asnrvmpio]+$/,
+  whoami: /^$/,
+};
+
+function isSafeCall(name: string, args: readonly string[], settings: ExecSettings): boolean {
+  if (!settings.safeBins.includes(name)) return false;
+  const allowed = Object.hasOwn(safeArguments, name) ? safeArguments[name] : undefined;
+  return args.every((word) => allowed?.test(word) === true);
+}
 
 export function classifyCommand(
   effect: Extract<Effect, { kind: "command" }>,
@@ -45,7 +66,7 @@ export function classifyCommand(
   if (Object.keys(effect.env).length > 0) {
     return { listed: false, canRemember: false, why: "It sets environment variables.", ...found };
   }
-  if (!effect.background && settings.safeBins.includes(name) && program !== undefined) {
+  if (!effect.background && program !== undefined && isSafeCall(name, parsed.argv.slice(1), settings)) {
     return { listed: true, canRemember: false, why: `${name} is a safe program.`, program };
   }
   if (rules.isAllowed(agentId, parsed.argv, effect.workdir)) {

@@ -1,5 +1,5 @@
 import type { ToolRequest } from "../agent/mod.ts";
-import { admit, InputError, refuse, schema, type Verdict } from "../kernel/mod.ts";
+import { admit, InputError, type Refusal, refuse, schema, type Verdict } from "../kernel/mod.ts";
 import type { Tool } from "../sandbox/tool.ts";
 import { hostVerdict, type SsrfSettings } from "./address.ts";
 import type { ApprovalRequest } from "./approval.ts";
@@ -74,6 +74,8 @@ export function decide(request: ToolRequest, context: PolicyContext): Decision {
     const judged = judge(effect, request, context);
     if (judged === "allow") continue;
     if ("ok" in judged) return judged;
+    // One question names one command: a call that would need two is not asked for, it is refused.
+    if (question) return refuse("policy.tool_denied", "the call asks for more than one approval");
     question = { approval: judged, request, effects };
   }
   return question ? { ok: "ask", question } : admit(Permit.of(request, effects));
@@ -100,8 +102,9 @@ function judge(effect: Effect, request: ToolRequest, context: PolicyContext) {
     case "file.read":
     case "file.write":
     case "file.delete":
-    case "process":
       return "allow" as const;
+    case "process":
+      return effect.input === undefined ? ("allow" as const) : judgeInput(effect, request, context);
     case "fetch": {
       const verdict = hostVerdict(effect.url, context.ssrf);
       return verdict.ok ? ("allow" as const) : refuse("policy.url_refused", verdict.detail);
@@ -113,6 +116,35 @@ function judge(effect: Effect, request: ToolRequest, context: PolicyContext) {
   }
 }
 
+/**
+ * Typing into a running program is as good as starting one: an approved interpreter would run whatever it is told
+ * next (attack A-122), so input is judged like a command that is on no list.
+ */
+function judgeInput(
+  effect: Extract<Effect, { kind: "process" }>,
+  request: ToolRequest,
+  context: PolicyContext,
+): "allow" | Refusal | Question["approval"] {
+  const { mode } = context.settings.exec;
+  const command = `${effect.action} into running command ${effect.processId ?? ""}: ${effect.input ?? ""}`;
+  if (mode === "full") return "allow";
+  if (mode === "deny") return refuse("policy.exec_denied", command);
+  const why = "It types into a program that is running; what that program does with it cannot be told.";
+  if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", why);
+  return {
+    command,
+    cwd: context.settings.workspaceRoot,
+    env: {},
+    agentId: request.agentId,
+    sessionKey: request.sessionKey,
+    runId: request.runId,
+    toolCallId: request.id,
+    warningText: why,
+    allowedDecisions: ["allow-once", "deny"],
+    resolvedPath: null,
+  };
+}
+
 function judgeCommand(
   effect: Extract<Effect, { kind: "command" }>,
   request: ToolRequest,
@@ -120,6 +152,8 @@ function judgeCommand(
 ) {
   const { mode } = context.settings.exec;
   if (mode === "deny") return refuse("policy.exec_denied", effect.command);
+  const problem = context.commands.environmentProblem(effect.env);
+  if (problem !== undefined) return refuse("policy.arguments_invalid", problem);
   if (mode === "full") return "allow" as const;
   const judged = classifyCommand(effect, request.agentId, context.settings.exec, context.commands);
   if (judged.listed) return "allow" as const;

@@ -18,8 +18,14 @@ export type Effect =
       readonly env: Readonly<Record<string, string>>;
       readonly background: boolean;
     }
-  /** Reading from or ending a command that this session started before. */
-  | { readonly kind: "process"; readonly action: string; readonly processId?: string }
+  /** Reading from, typing into or ending a command that this session started before. */
+  | {
+      readonly kind: "process";
+      readonly action: string;
+      readonly processId?: string;
+      /** What would be typed into it. */
+      readonly input?: string;
+    }
   | { readonly kind: "fetch"; readonly url: string };
 
 /** What the record holds of effects: where they go, never what they carry. `redact` takes secrets out of commands and URLs. */

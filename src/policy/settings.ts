@@ -17,8 +17,8 @@ export interface ExecSettings {
   readonly approvalLifetimeMs: number;
 }
 
-/** Programs that only print, whatever their arguments, and read nothing outside what they are given. */
-const defaultSafeBins = ["date", "echo", "pwd", "true", "false", "uname", "whoami"];
+/** Programs that only print; command-rules.ts holds what each may be called with. */
+const defaultSafeBins = ["date", "echo", "ls", "pwd", "true", "false", "uname", "whoami"];
 
 const groups: Readonly<Record<string, readonly string[]>> = {
   "group:fs": ["read", "write", "edit", "apply_patch"],

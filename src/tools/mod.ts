@@ -11,7 +11,7 @@
 import type { Tool } from "../sandbox/tool.ts";
 import { defaultToolSettings, type ToolSettings } from "./settings.ts";
 
-export { defaultToolSettings, type ToolSettings } from "./settings.ts";
+export { type ToolSettings, toolSettings } from "./settings.ts";
 
 const loaders = {
   read: async () => (await import("./read/tool.ts")).openRead,

@@ -1,3 +1,5 @@
+import type { OpenClawConfig } from "../config/mod.ts";
+
 /** What an operator can set about the tools (`tools.exec`, `tools.web.fetch`). */
 export interface ToolSettings {
   readonly exec: {
@@ -31,3 +33,24 @@ export const defaultToolSettings: ToolSettings = Object.freeze({
     headers: Object.freeze({}),
   }),
 });
+
+/** What the config says; where it is silent, the defaults. */
+export function toolSettings(config: OpenClawConfig): ToolSettings {
+  const { exec, webFetch } = defaultToolSettings;
+  const fetch = config.tools?.web?.fetch;
+  const headers = Object.entries(fetch?.headers ?? {}).filter(
+    (pair): pair is [string, string] => typeof pair[1] === "string",
+  );
+  return Object.freeze({
+    exec: { ...exec, timeoutSeconds: config.tools?.exec?.timeoutSeconds ?? exec.timeoutSeconds },
+    webFetch: {
+      maxChars: fetch?.maxChars ?? webFetch.maxChars,
+      maxCharsCap: fetch?.maxCharsCap ?? webFetch.maxCharsCap,
+      maxResponseBytes: fetch?.maxResponseBytes ?? webFetch.maxResponseBytes,
+      timeoutSeconds: fetch?.timeoutSeconds ?? webFetch.timeoutSeconds,
+      maxRedirects: fetch?.maxRedirects ?? webFetch.maxRedirects,
+      userAgent: fetch?.userAgent ?? webFetch.userAgent,
+      headers: Object.fromEntries(headers),
+    },
+  });
+}

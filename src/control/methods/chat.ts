@@ -232,8 +232,10 @@ function history(
     throughSeq: row.lastSeq - (params.offset ?? 0),
     limit,
   });
-  const messages = entries.flatMap((entry) => wireMessage(entry, params.maxChars));
-  const firstSeq = entries[0]?.seq ?? 1;
+  // What was said before a reset stays in the log, and out of the conversation.
+  const resetAt = entries.findLastIndex((entry) => entry.body.type === "reset");
+  const messages = entries.slice(resetAt + 1).flatMap((entry) => wireMessage(entry, params.maxChars));
+  const firstSeq = resetAt >= 0 ? 1 : (entries[0]?.seq ?? 1);
   const running = parts.runs.activeRun(key);
   return {
     sessionKey: key,

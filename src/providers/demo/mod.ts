@@ -18,7 +18,7 @@ const introduction = `I am the built-in demo model: I run without a network and 
 - write "buy milk" to notes.md
 - run \`date\`
 - fetch https://example.com/
-To talk to a real model, set up a provider: openclaw configure.`;
+To talk to a real model, set up a provider: openclaw onboard.`;
 
 export function openDemo(settings: ProviderSettings): Model {
   return {
@@ -119,11 +119,25 @@ function replyTo({ userText, results, otherWishes }: Turn): string {
 }
 
 function reportOf(result: ToolMessage): string {
-  const said = shortened(result.text.trim(), maxQuotedChars);
+  const said = quoted(shortened(unfenced(result.text).trim(), maxQuotedChars));
   if (result.isError) return `The tool ${result.toolName} did not do it: ${said}`;
   return said === ""
     ? `The tool ${result.toolName} is done.`
     : `The tool ${result.toolName} answered:\n${said}`;
+}
+
+/** What stands between the gateway's markers of untrusted text, without their banner. */
+function unfenced(text: string): string {
+  const found =
+    /^<<<EXTERNAL_UNTRUSTED_CONTENT [^\n]*\n[\s\S]*?\n---\n([\s\S]*)\n<<<END_EXTERNAL_UNTRUSTED_CONTENT/.exec(
+      text,
+    );
+  return found?.[1] ?? text;
+}
+
+/** Several lines are shown as they are, in a block. */
+function quoted(text: string): string {
+  return text.includes("\n") ? `\`\`\`\n${text}\n\`\`\`` : text;
 }
 
 function shortened(text: string, maxChars: number): string {

@@ -175,7 +175,7 @@ test("process looks after commands", async () => {
 test("tools (1): process plans name the command that they are about; a call without one is refused", async () => {
   assert.deepEqual(processes.plan({ action: "list" }), [{ kind: "process", action: "list" }]);
   assert.deepEqual(processes.plan({ action: "write", sessionId: "1", data: "x" }), [
-    { kind: "process", action: "write", processId: "1" },
+    { kind: "process", action: "write", processId: "1", input: "x" },
   ]);
   assert.throws(() => processes.plan({ action: "poll" }), InputError);
   const { value } = powers([fakeCommand("1").command]);

@@ -56,7 +56,9 @@ export function openProcess(): Tool {
     plan(args) {
       const { action, sessionId } = args as Args;
       if (isAboutAll(action)) return [{ kind: "process", action }];
-      return [{ kind: "process", action, processId: requireId(action, sessionId) }];
+      const input = typedText(args as Args);
+      const processId = requireId(action, sessionId);
+      return [{ kind: "process", action, processId, ...(input === undefined ? {} : { input }) }];
     },
     async run(args, powers) {
       const asked = args as Args;
@@ -70,6 +72,12 @@ export function openProcess(): Tool {
       return one(asked, command, powers);
     },
   };
+}
+
+/** What the call would type into a running program; undefined when it only looks or ends. */
+function typedText({ action, data, keys }: Args): string | undefined {
+  if (action === "write" || action === "paste" || action === "submit") return data ?? "";
+  return action === "send-keys" ? (keys ?? []).join(" ") : undefined;
 }
 
 function isAboutAll(action: Action): boolean {
