@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Cli, type GatewayRunOptions, runCli } from "./cli/mod.ts";
 import { statePaths } from "./compose/state-folder.ts";
-import { InputError, systemClock, systemRandom } from "./kernel/mod.ts";
+import { InputError, keepAlive, systemClock, systemRandom } from "./kernel/mod.ts";
 
 const packageFolder = packageRoot(dirname(fileURLToPath(import.meta.url)));
 
@@ -61,6 +61,8 @@ async function runGateway(options: GatewayRunOptions): Promise<number> {
     whoListens,
   });
   options.started(served);
+  // The listener goes before the rest is written: without this the process could end in between.
+  keepAlive();
   return new Promise((resolve) => {
     let signals = 0;
     const onSignal = () => {

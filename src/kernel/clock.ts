@@ -34,3 +34,9 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Keeps the process alive until it is cancelled: the clock's own timers do not. */
+export function keepAlive(): Cancel {
+  const timer = setInterval(() => {}, 60_000);
+  return () => clearInterval(timer);
+}

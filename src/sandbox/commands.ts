@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { type Clock, InputError, type Random } from "../kernel/mod.ts";
+import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
 import type { ParsedCommand } from "../policy/command-line.ts";
 import { type BaseEnvironment, buildEnvironment, searchPath } from "./environment.ts";
 import { OutputTail } from "./output-tail.ts";
@@ -171,11 +171,11 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     async closeAll() {
       closing = true;
       // Our other timers do not keep the process alive, and it must not end before what it started has.
-      const keepAlive = setInterval(() => {}, 1000);
+      const letEnd = keepAlive();
       try {
         await Promise.all([...sessions.values()].map(end));
       } finally {
-        clearInterval(keepAlive);
+        letEnd();
       }
       sessions.clear();
     },
