@@ -13,18 +13,15 @@ const turns = 40;
 
 export async function measureGrowth(bench: Bench): Promise<void> {
   if (bench.subject.name === "bare") return;
-  const site = await openSite(bench.workshop, bench.subject, bench.model.port);
-  const client = await site.connect();
+  const home: Home = { site: await openSite(bench.workshop, bench.subject, bench.model.port) };
+  const client = await home.site.connect();
   await createSessions(client, 0, few);
-  // Without this the base would be slow because it is first, and growth would hide in that.
-  await inTurn({ count: 200, ms: 10_000 }, (index) =>
-    client.turn("agent:main:growth-warm", `warm up ${index}`),
-  );
+  await warmUp(client);
   const base = await turnP50(client, "agent:main:growth-base");
   bench.say(`p50 ${base.toFixed(2)} ms at ${few} sessions`);
 
-  bench.results.set("growth.messages", await guarded(() => atManyMessages(bench, site, base)));
-  bench.results.set("growth.sessions", await guarded(() => atManySessions(bench, site, base)));
+  bench.results.set("growth.messages", await guarded(() => atManyMessages(bench, home, base)));
+  bench.results.set("growth.sessions", await guarded(() => atManySessions(bench, home, base)));
 }
 
 async function turnP50(client: Client, sessionKey: string): Promise<number> {
@@ -34,9 +31,9 @@ async function turnP50(client: Client, sessionKey: string): Promise<number> {
   );
 }
 
-async function atManyMessages(bench: Bench, site: Site, base: number): Promise<Measured> {
+async function atManyMessages(bench: Bench, home: Home, base: number): Promise<Measured> {
   const key = "agent:main:growth-long";
-  const client = await seeded(bench, site, () => seedMessages(site.place.state, key, manyMessages));
+  const client = await seeded(bench, home, (state) => seedMessages(state, key, manyMessages));
   if (!canSeedOnDisk(bench.subject)) await client.turn(key, "the first message");
   const count = canSeedOnDisk(bench.subject) ? manyMessages : await addMessages(client, key, manyMessages);
   bench.say(`${count} past messages`);
@@ -44,8 +41,8 @@ async function atManyMessages(bench: Bench, site: Site, base: number): Promise<M
   return compare(base, grown, count, manyMessages, "messages");
 }
 
-async function atManySessions(bench: Bench, site: Site, base: number): Promise<Measured> {
-  const client = await seeded(bench, site, () => seedSessions(site.place.state, manySessions));
+async function atManySessions(bench: Bench, home: Home, base: number): Promise<Measured> {
+  const client = await seeded(bench, home, (state) => seedSessions(state, manySessions));
   const count = canSeedOnDisk(bench.subject)
     ? manySessions
     : few + (await createSessions(client, few, manySessions)).count;
@@ -59,12 +56,32 @@ function compare(base: number, grown: number, count: number, wanted: number, wha
   return count < wanted * 0.9 ? { ...figure(grown / base, note), isShort: true } : figure(grown / base, note);
 }
 
+/** The gateway under measurement, which is another process after each seeding. */
+interface Home {
+  site: Site;
+}
+
 /** Seeds on disk where the subject can, with the gateway stopped meanwhile. */
-async function seeded(bench: Bench, site: Site, seed: () => Promise<number>): Promise<Client> {
-  if (!canSeedOnDisk(bench.subject)) return await site.connect();
-  await site.running.stop();
-  await seed();
-  return await (await startAt(bench.workshop, bench.subject, site.place)).connect();
+async function seeded(
+  bench: Bench,
+  home: Home,
+  seed: (stateDir: string) => Promise<number>,
+): Promise<Client> {
+  if (!canSeedOnDisk(bench.subject)) return await home.site.connect();
+  const { place } = home.site;
+  await home.site.running.stop();
+  await seed(place.state);
+  home.site = await startAt(bench.workshop, bench.subject, place);
+  const client = await home.site.connect();
+  await warmUp(client);
+  return client;
+}
+
+/** Without this the first figures would be slow because they are first, and growth would hide in that. */
+async function warmUp(client: Client): Promise<void> {
+  await inTurn({ count: 200, ms: 10_000 }, (index) =>
+    client.turn("agent:main:growth-warm", `warm up ${index}`),
+  );
 }
 
 async function guarded(work: () => Promise<Measured>): Promise<Measured> {
