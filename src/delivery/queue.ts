@@ -82,5 +82,6 @@ export interface OutboxStore {
   /** pending and sending, oldest first. */
   open(): OutboxRow[];
   byMessageId(messageId: string): OutboxRow[];
-  byState(state: OutboxState, limit: number): OutboxRow[];
+  /** Those that an operator should look at, newest first. */
+  inDoubt(state: "unknown" | "rejected", limit: number): OutboxRow[];
 }

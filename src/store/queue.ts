@@ -129,9 +129,13 @@ export function outboxStore(database: Database): OutboxStore {
       database
         .all("SELECT * FROM outbox WHERE message_id = ? ORDER BY created_at, id", messageId)
         .map(outboxRow),
-    byState: (state, limit) =>
+    inDoubt: (state, limit) =>
       database
-        .all("SELECT * FROM outbox WHERE state = ? ORDER BY created_at DESC LIMIT ?", state, limit)
+        .all(
+          "SELECT * FROM outbox WHERE state IN ('unknown', 'rejected') AND state = ? ORDER BY created_at DESC LIMIT ?",
+          state,
+          limit,
+        )
         .map(outboxRow),
   };
 }

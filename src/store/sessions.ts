@@ -75,7 +75,8 @@ export function sessionStore(database: Database): SessionStore {
         .map(entryOf),
     entryByKey: (sessionId, key) => {
       const row = database.get(
-        "SELECT * FROM entries WHERE session_id = ? AND idempotency_key = ?",
+        // Named, because the planner would walk the whole session by its primary key instead.
+        "SELECT * FROM entries INDEXED BY entries_key WHERE session_id = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL",
         sessionId,
         key,
       );

@@ -241,7 +241,7 @@ function recordMethods(parts: ControlParts): Method[] {
       params: open(object({ state: oneOf(["unknown", "rejected"]) })),
       run: (params) => ({
         deliveries: parts.outbox
-          .byState(params.state, 100)
+          .inDoubt(params.state, 100)
           .map(({ message, ...row }) => ({ ...row, conversation: message.conversation })),
       }),
     }),

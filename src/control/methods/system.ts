@@ -167,8 +167,8 @@ function status(parts: ControlParts) {
     tasks: { total: 0, active: 0, terminal: 0, failures: 0, byStatus: {}, byRuntime: {} },
     taskAudit: { total: 0, warnings: 0, errors: 0, byCode: {} },
     deliveries: {
-      unknown: parts.outbox.byState("unknown", 100).length,
-      rejected: parts.outbox.byState("rejected", 100).length,
+      unknown: parts.outbox.inDoubt("unknown", 100).length,
+      rejected: parts.outbox.inDoubt("rejected", 100).length,
     },
     eventLoop: eventLoop(parts),
   };
