@@ -155,7 +155,10 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     });
     const stopTyping = keepTyping(row);
     const settings = parts.agentSettings(row.agentId);
-    const cancelTimeout = clock.after(settings.timeoutMs, () => active.abort.abort());
+    const cancelTimeout = clock.after(settings.timeoutMs, () => {
+      active.timedOutAfterMs = settings.timeoutMs;
+      active.abort.abort();
+    });
     const unfinished: { task?: Turn } = {};
     try {
       const command = parseChatCommand(row.text);
@@ -413,6 +416,12 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   ): Promise<void> {
     // A gateway that is stopping leaves its turns open on disk; the next start takes them up.
     if (result.status === "aborted" && parts.isStopping()) return;
+    if (result.status === "aborted" && active.timedOutAfterMs !== undefined) {
+      const seconds = Math.round(active.timedOutAfterMs / 1000);
+      const message = `the run took longer than ${seconds} s and was stopped (agents.defaults.timeoutSeconds)`;
+      await fail(row, events, active, { message, kind: "timeout" }, said?.task, result.text);
+      return;
+    }
     if (result.status === "failed") {
       await fail(
         row,

@@ -144,6 +144,7 @@ export function webhookRoute(channels: Channels): Route {
   return {
     method: "POST",
     path: "/*",
+    has: (path) => channels.webhook(path) !== undefined,
     auth: "webhook",
     maxBodyBytes: 1_048_576,
     async handle(request) {

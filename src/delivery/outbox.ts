@@ -23,6 +23,7 @@ export interface SenderPorts {
 }
 
 const maxAttempts = 12;
+const maxWaitMs = 300_000;
 
 export function createOutboxSender(ports: SenderPorts): Sender {
   // One queue per conversation; a conversation that waits for a retry holds only itself up.
@@ -70,7 +71,8 @@ export function createOutboxSender(ports: SenderPorts): Sender {
 
   /** One try. Returns the row to try again, or undefined when it reached a final state. */
   async function attempt(row: OutboxRow): Promise<OutboxRow | undefined> {
-    const wait = row.notBefore - ports.clock.now();
+    // Bounded, because the wall clock may have been set back since the time was written.
+    const wait = Math.min(row.notBefore - ports.clock.now(), maxWaitMs);
     if (wait > 0) await sleep(ports.clock, wait, stopSignal.signal);
     if (stopSignal.signal.aborted) return row;
     const channel = ports.channel(row.channel, row.account);
@@ -181,5 +183,5 @@ export function createOutboxSender(ports: SenderPorts): Sender {
 
 /** 1 s, 2 s, 4 s ... at most 5 minutes. */
 function backoffMs(attempts: number): number {
-  return Math.min(300_000, 1000 * 2 ** Math.max(0, attempts - 1));
+  return Math.min(maxWaitMs, 1000 * 2 ** Math.max(0, attempts - 1));
 }

@@ -11,6 +11,8 @@ export interface Route {
   readonly method: "GET" | "POST";
   /** An exact path, or a prefix that ends in "/*". */
   readonly path: string;
+  /** For a prefix: which paths under it exist right now. Absent: all. */
+  readonly has?: (path: string) => boolean;
   /** How the caller is proved before the handler runs; "none" only for what is public by design. */
   readonly auth: "none" | "browser-session" | "webhook";
   readonly maxBodyBytes: number;
@@ -81,7 +83,9 @@ export async function listen(ports: {
   async function answer(request: IncomingMessage): Promise<HttpAnswer> {
     const path = pathOf(request);
     const verdict = arrive(request, settings);
-    const candidates = ports.routes.filter((route) => matches(route.path, path));
+    const candidates = ports.routes.filter(
+      (route) => matches(route.path, path) && route.has?.(path) !== false,
+    );
     const route = candidates.find(
       (item) => item.method === (request.method === "HEAD" ? "GET" : request.method),
     );

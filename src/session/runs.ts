@@ -9,6 +9,8 @@ export interface ActiveRun {
   readonly abort: AbortController;
   /** What was said so far. */
   text: string;
+  /** Set when the run was stopped because it took longer than this. */
+  timedOutAfterMs?: number;
 }
 
 /** How a run ended, for those who wait for it. */
