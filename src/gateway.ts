@@ -96,8 +96,15 @@ export interface Gateway {
   /** Stops one run, or all of a session (what waits there too). Gives the ids of what it stopped. */
   abort(sessionKey: string, runId?: string): readonly string[];
   wait(runId: string, timeoutMs: number): Promise<RunOutcome | undefined>;
-  /** Takes up everything that a stopped gateway left open. */
-  resume(): Promise<void>;
+  /**
+   * Puts what a stopped gateway left open into its lanes, which stand still until {@link begin}. Call it before
+   * anything new can come in: a message that was in both would run twice, or before an older one.
+   */
+  takeUp(): void;
+  /** Lets the turns run. */
+  begin(): void;
+  /** Lets the replies out; call it once the channels had their first attempt to connect. */
+  deliver(): void;
   /** Refuses new messages, waits up to `graceMs` for running turns, then leaves them to be taken up at the next start. */
   drain(graceMs: number): Promise<void>;
 }
@@ -340,10 +347,12 @@ export function createGateway(parts: GatewayParts): Gateway {
     submit,
     abort,
     wait: runs.wait,
-    async resume() {
+    takeUp() {
+      parts.lanes.pause();
       for (const row of inbox.open()) enqueue(row);
-      await parts.sender.resume();
     },
+    begin: () => parts.lanes.resume(),
+    deliver: () => parts.sender.resume(),
     async drain(graceMs) {
       draining = true;
       lanes.pause();

@@ -659,6 +659,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     }),
     webhookRoute(channels),
   ];
+  gateway.takeUp();
   const listener = await listen({ settings: network, routes, onSocket: operator.serve, clock, log }).catch(
     async (error) => {
       watcher.close();
@@ -696,15 +697,23 @@ export async function serve(options: ServeOptions): Promise<Served> {
     await saveLastGood(paths.configFile, current, random).catch((error) =>
       log("warn", "the last good config could not be kept", { error: (error as Error).message }),
     );
-    // Only a gateway that was not stopped in order can have left commands behind.
+    // Only a gateway that was not stopped in order can have left commands behind; they end before any turn begins.
     if (store.meta.get("cleanStop") !== "yes") {
-      await tools.reapOrphans();
+      await tools.reapOrphans().catch((error) =>
+        log("error", "commands that an earlier gateway left running could not be ended", {
+          error: error.message,
+        }),
+      );
       for (const row of store.sessions.list({ archived: "all", limit: 200, offset: 0 }).rows)
         transcripts.touch(row);
     }
-    await commit([store.meta.put("cleanStop", "no")]);
+    // A full disk must not keep the turns from beginning once there is room again.
+    await commit([store.meta.put("cleanStop", "no")]).catch((error) =>
+      log("error", "the start could not be noted", { error: error.message }),
+    );
+    gateway.begin();
     await channels.apply(config());
-    await gateway.resume();
+    gateway.deliver();
   }
 
   let stopping: Promise<void> | undefined;

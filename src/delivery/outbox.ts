@@ -4,10 +4,13 @@ import type { OutboxRow, OutboxState, OutboxStore } from "./queue.ts";
 
 /** Carries outbox rows to their platforms, one conversation at a time, in order. */
 export interface Sender {
-  /** Rows that were just committed as pending. */
+  /** Rows that were just committed as pending. Until {@link resume} they wait behind what a stopped gateway left. */
   offer(rows: readonly OutboxRow[]): void;
-  /** Takes up what a stopped gateway left: `sending` rows are asked about or become `unknown`, the rest is sent. */
-  resume(): Promise<void>;
+  /**
+   * Begins. First what a stopped gateway left when this sender was made: `sending` rows are asked about or become
+   * `unknown`, the rest is sent; then what was offered meanwhile.
+   */
+  resume(): void;
   /** Resolves when nothing is being sent; what waits stays pending on disk. */
   stop(): Promise<void>;
 }
@@ -23,6 +26,9 @@ export interface SenderPorts {
 }
 
 const maxAttempts = 12;
+/** So often a platform that cannot be reached is asked whether it got a message, before the doubt is shown. */
+const maxAsks = 8;
+const storeRetryMs = 5000;
 const maxWaitMs = 300_000;
 
 export function createOutboxSender(ports: SenderPorts): Sender {
@@ -30,6 +36,10 @@ export function createOutboxSender(ports: SenderPorts): Sender {
   const queues = new Map<string, OutboxRow[]>();
   const active = new Set<Promise<void>>();
   const stopSignal = new AbortController();
+  // Read before anything new can be offered: a row that is in both would be sent twice, or, being on its way, be
+  // taken for one that a crash interrupted.
+  const left = ports.store.open();
+  let held: OutboxRow[] | undefined = [];
 
   function conversationOf(row: OutboxRow): string {
     const { conversation } = row.message;
@@ -37,6 +47,11 @@ export function createOutboxSender(ports: SenderPorts): Sender {
   }
 
   function offer(rows: readonly OutboxRow[]): void {
+    if (held) held.push(...rows);
+    else begin(rows);
+  }
+
+  function begin(rows: readonly OutboxRow[]): void {
     for (const row of rows) {
       const key = conversationOf(row);
       const queue = queues.get(key);
@@ -63,7 +78,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
           id: row.id,
           error: (error as Error).message,
         });
-        await sleep(ports.clock, 5000, stopSignal.signal);
+        await sleep(ports.clock, storeRetryMs, stopSignal.signal);
       }
     }
     queues.delete(key);
@@ -76,6 +91,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     if (wait > 0) await sleep(ports.clock, wait, stopSignal.signal);
     if (stopSignal.signal.aborted) return row;
     const channel = ports.channel(row.channel, row.account);
+    if (row.state === "sending") return askAbout(row, channel);
     if (!channel) {
       return settle(row, {
         outcome: "retry",
@@ -96,7 +112,41 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     } catch (error) {
       result = { outcome: "unknown", detail: `the channel failed in mid-send: ${(error as Error).message}` };
     }
-    return settle(sending, result);
+    // What was done is done: when the store refuses to note it (disk full), it is noted later, never sent again.
+    for (;;) {
+      try {
+        return await settle(sending, result);
+      } catch (error) {
+        ports.log("error", "outbox: the outcome of a send could not be stored yet", {
+          id: row.id,
+          error: (error as Error).message,
+        });
+        await sleep(ports.clock, storeRetryMs, stopSignal.signal);
+        if (stopSignal.signal.aborted) return sending;
+      }
+    }
+  }
+
+  /** A row that was on its way when the gateway stopped. Sent again only where the platform surely lacks it. */
+  async function askAbout(row: OutboxRow, channel: Channel | undefined): Promise<OutboxRow | undefined> {
+    let seen: "sent" | "absent" | "unknown" = "unknown";
+    for (let asked = 1; channel?.wasSent && asked <= maxAsks; asked++) {
+      try {
+        seen = await channel.wasSent(row.message);
+        break;
+      } catch {
+        await sleep(ports.clock, backoffMs(asked), stopSignal.signal);
+        // Still `sending` on disk: the next start asks again.
+        if (stopSignal.signal.aborted) return row;
+      }
+    }
+    if (seen === "absent") return { ...row, state: "pending" };
+    const detail =
+      seen === "sent"
+        ? "found on the platform after a restart"
+        : "the gateway stopped while this was being sent; it may have been seen";
+    await move(row, seen, ports.clock.now(), detail);
+    return undefined;
   }
 
   async function settle(row: OutboxRow, result: SendResult): Promise<OutboxRow | undefined> {
@@ -150,29 +200,10 @@ export function createOutboxSender(ports: SenderPorts): Sender {
 
   return {
     offer,
-    async resume() {
-      const ready: OutboxRow[] = [];
-      for (const row of ports.store.open()) {
-        if (row.state === "pending") {
-          ready.push(row);
-          continue;
-        }
-        const channel = ports.channel(row.channel, row.account);
-        const seen = channel?.wasSent
-          ? await channel.wasSent(row.message).catch(() => "unknown" as const)
-          : "unknown";
-        const at = ports.clock.now();
-        if (seen === "sent") await move(row, "sent", at, "found on the platform after a restart");
-        else if (seen === "absent") ready.push({ ...row, state: "pending" });
-        else
-          await move(
-            row,
-            "unknown",
-            at,
-            "the gateway stopped while this was being sent; it may have been seen",
-          );
-      }
-      offer(ready);
+    resume() {
+      const waiting = held ?? [];
+      held = undefined;
+      begin([...left.splice(0), ...waiting]);
     },
     async stop() {
       stopSignal.abort();

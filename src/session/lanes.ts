@@ -10,6 +10,8 @@ export interface Lanes {
   add(sessionKey: string, work: () => Promise<void>): void;
   /** Stops starting work (what runs goes on). */
   pause(): void;
+  /** Starts work again. */
+  resume(): void;
   /** Resolves when nothing runs. */
   idle(): Promise<void>;
 }
@@ -82,6 +84,10 @@ export function createLanes(limits: {
     },
     pause() {
       paused = true;
+    },
+    resume() {
+      paused = false;
+      startReady();
     },
     idle: () => (running === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))),
   };
