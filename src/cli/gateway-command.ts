@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { InputError } from "../kernel/mod.ts";
+import { UsageError } from "./failure.ts";
 import type { Cli } from "./mod.ts";
 import { parseOptions } from "./options.ts";
 
 const help = `Usage: openclaw gateway [run] [options]
+       openclaw gateway status|health|probe|call
 
 Runs the gateway in this terminal until it is stopped with Ctrl-C or SIGTERM.
 Without a configuration, a first one is written: random token, loopback only, pairing, commands ask first.
@@ -13,12 +14,27 @@ Options:
   --verbose           show more on the terminal
   --grace <seconds>   how long a stop waits for running replies (default 20)
 
+Questions to a running gateway, each with its own --help:
+  status              whether it runs, where, with which config
+  health              whether it is well
+  probe               whether one answers, and what this terminal may do with it
+  call <method>       one method of its protocol
+
 Example:
   openclaw gateway run --port 18790
 `;
 
+const queries: ReadonlySet<string> = new Set(["status", "health", "probe", "call"]);
+
 export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise<number> {
   const [first, ...others] = args;
+  if (first !== undefined && queries.has(first)) {
+    const { gatewayCall, gatewayHealth, gatewayProbe, gatewayStatus } = await import("./gateway-queries.ts");
+    const query = { call: gatewayCall, health: gatewayHealth, probe: gatewayProbe, status: gatewayStatus }[
+      first
+    ];
+    if (query) return query(cli, others);
+  }
   const rest = first === "run" ? others : args;
   const options = parseOptions(rest, {
     port: "integer",
@@ -32,7 +48,7 @@ export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise
     return 0;
   }
   if (options.rest.length > 0)
-    throw new InputError(`unknown argument ${JSON.stringify(options.rest[0])}\n\n${help}`);
+    throw new UsageError(`unknown argument ${JSON.stringify(options.rest[0])}\nTry: openclaw gateway --help`);
   if (!existsSync(cli.paths.configFile)) await writeFirstConfig(cli);
   return cli.runGateway({
     port: options.port,

@@ -5,10 +5,13 @@
  * 2. Every command has --help with an example, and those that print data have --json.
  * 3. A command loads only what it needs: read-only calls answer within 120 ms.
  * 4. No command prints a secret, but for those whose purpose that is.
+ * 5. What others wrote never reaches the terminal as control characters.
+ * 6. A configured secret is sent to the configured gateway only, never to an address given on the command line.
  */
 import type { Readable, Writable } from "node:stream";
 import type { StatePaths } from "../compose/state-folder.ts";
 import type { Clock, Random } from "../kernel/mod.ts";
+import { CommandFailure, UsageError } from "./failure.ts";
 
 /** What a command may touch: the process, given by main. */
 export interface Cli {
@@ -52,10 +55,81 @@ interface Entry {
   readonly load: () => Promise<Command>;
 }
 
+/** Other names of commands, of older versions. */
+const aliases: Readonly<Record<string, string>> = { tui: "chat" };
+
 const commands: Readonly<Record<string, Entry>> = {
   gateway: {
     summary: "run the gateway in this terminal, or ask a running one",
     load: async () => (await import("./gateway-command.ts")).gatewayCommand,
+  },
+  chat: {
+    summary: "talk to an agent in this terminal",
+    load: async () => (await import("./chat-command.ts")).chatCommand,
+  },
+  agent: {
+    summary: "send one message and print the answer",
+    load: async () => (await import("./agent-command.ts")).agentCommand,
+  },
+  status: {
+    summary: "what the gateway is doing",
+    load: async () => (await import("./status-command.ts")).statusCommand,
+  },
+  health: {
+    summary: "whether the gateway is well",
+    load: async () => (await import("./health-command.ts")).healthCommand,
+  },
+  sessions: {
+    summary: "the conversations",
+    load: async () => (await import("./sessions-command.ts")).sessionsCommand,
+  },
+  approvals: {
+    summary: "commands that wait for your yes, and those that you allowed for good",
+    load: async () => (await import("./approvals-command.ts")).approvalsCommand,
+  },
+  pairing: {
+    summary: "people who ask to talk to an agent",
+    load: async () => (await import("./pairing-command.ts")).pairingCommand,
+  },
+  channels: {
+    summary: "the chat platforms",
+    load: async () => (await import("./list-commands.ts")).channelsCommand,
+  },
+  models: {
+    summary: "the models",
+    load: async () => (await import("./list-commands.ts")).modelsCommand,
+  },
+  agents: {
+    summary: "the agents",
+    load: async () => (await import("./list-commands.ts")).agentsCommand,
+  },
+  usage: {
+    summary: "turns, tokens and cost by day",
+    load: async () => (await import("./list-commands.ts")).usageCommand,
+  },
+  why: {
+    summary: "what happened to a message, step by step",
+    load: async () => (await import("./why-command.ts")).whyCommand,
+  },
+  audit: {
+    summary: "the record of decisions and effects, and its proof",
+    load: async () => (await import("./audit-command.ts")).auditCommand,
+  },
+  logs: {
+    summary: "the operations log",
+    load: async () => (await import("./logs-command.ts")).logsCommand,
+  },
+  dashboard: {
+    summary: "a sign-in link to the page",
+    load: async () => (await import("./dashboard-command.ts")).dashboardCommand,
+  },
+  onboard: {
+    summary: "set up a gateway, step by step",
+    load: async () => (await import("./onboard-command.ts")).onboardCommand,
+  },
+  doctor: {
+    summary: "make a new gateway token",
+    load: async () => (await import("./doctor-command.ts")).doctorCommand,
   },
   config: {
     summary: "read, change and check openclaw.json",
@@ -73,12 +147,25 @@ export async function runCli(cli: Cli): Promise<number> {
     cli.stdout(`${cli.version()}\n`);
     return 0;
   }
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const known = Object.hasOwn(aliases, name) ? (aliases[name] ?? name) : name;
+  const entry = Object.hasOwn(commands, known) ? commands[known] : undefined;
   if (!entry) {
     cli.stderr(`openclaw: there is no command ${JSON.stringify(name)}.\n\n${overview()}`);
     return 2;
   }
-  return (await entry.load())(cli, rest);
+  try {
+    return await (await entry.load())(cli, rest);
+  } catch (error) {
+    if (error instanceof CommandFailure) {
+      cli.stderr(`openclaw: ${error.message}\n`);
+      return error.exitCode;
+    }
+    if (error instanceof UsageError) {
+      cli.stderr(`openclaw: ${error.message}\n`);
+      return 2;
+    }
+    throw error;
+  }
 }
 
 function overview(): string {

@@ -1,17 +1,15 @@
-import { InputError } from "../kernel/mod.ts";
+import { UsageError } from "./failure.ts";
 
 type Kind = "flag" | "text" | "integer";
+export type OptionSpec = Readonly<Record<string, Kind>>;
 type Value<K extends Kind> = K extends "flag" ? true : K extends "integer" ? number : string;
-export type Options<S extends Readonly<Record<string, Kind>>> = { readonly [K in keyof S]?: Value<S[K]> } & {
+export type Options<S extends OptionSpec> = { readonly [K in keyof S]?: Value<S[K]> } & {
   /** What is no option, in order. */
   readonly rest: readonly string[];
 };
 
-/** Reads `--name value`, `--name=value` and flags. Throws an InputError for what it does not know. */
-export function parseOptions<const S extends Readonly<Record<string, Kind>>>(
-  args: readonly string[],
-  spec: S,
-): Options<S> {
+/** Reads `--name value`, `--name=value` and flags. Throws an UsageError for what it does not know. */
+export function parseOptions<const S extends OptionSpec>(args: readonly string[], spec: S): Options<S> {
   const found: Record<string, string | number | true> = {};
   const rest: string[] = [];
   for (let index = 0; index < args.length; index++) {
@@ -31,7 +29,7 @@ export function parseOptions<const S extends Readonly<Record<string, Kind>>>(
     const [name, inline] = splitOnce(word.slice(2));
     const kind = Object.hasOwn(spec, name) ? spec[name] : undefined;
     if (!kind)
-      throw new InputError(
+      throw new UsageError(
         `unknown option --${name}; known: ${Object.keys(spec)
           .map((item) => `--${item}`)
           .join(", ")}`,
@@ -41,7 +39,7 @@ export function parseOptions<const S extends Readonly<Record<string, Kind>>>(
       continue;
     }
     const value = inline ?? args[++index];
-    if (value === undefined) throw new InputError(`--${name} needs a value`);
+    if (value === undefined) throw new UsageError(`--${name} needs a value`);
     found[name] = kind === "integer" ? integerOf(name, value) : value;
   }
   // The loop above put in only what `spec` names, each as its kind says.
@@ -56,6 +54,6 @@ function splitOnce(word: string): [string, string | undefined] {
 function integerOf(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0)
-    throw new InputError(`--${name} is ${JSON.stringify(text)}; it must be a whole number`);
+    throw new UsageError(`--${name} is ${JSON.stringify(text)}; it must be a whole number`);
   return value;
 }

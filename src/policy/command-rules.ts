@@ -46,6 +46,11 @@ function isSafeCall(name: string, args: readonly string[], settings: ExecSetting
   return args.every((word) => allowed?.test(word) === true);
 }
 
+/** True for a program that no standing rule may name: it runs what its arguments, or its input, tell it. */
+export function isInterpreter(program: string): boolean {
+  return interpreters.test(program.split("/").at(-1) ?? program);
+}
+
 export function classifyCommand(
   effect: Extract<Effect, { kind: "command" }>,
   agentId: string,
@@ -75,7 +80,7 @@ export function classifyCommand(
   const base = name.split("/").at(-1) ?? name;
   return {
     listed: false,
-    canRemember: program !== undefined && !interpreters.test(base),
+    canRemember: program !== undefined && !isInterpreter(name),
     why:
       program === undefined
         ? `The program ${JSON.stringify(name)} was not found in the trusted folders.`
