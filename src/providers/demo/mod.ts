@@ -18,6 +18,7 @@ const introduction = `I am the built-in demo model: I run without a network and 
 - write "buy milk" to notes.md
 - run \`date\`
 - fetch https://example.com/
+
 To talk to a real model, set up a provider: openclaw onboard.`;
 
 export function openDemo(settings: ProviderSettings): Model {

@@ -57,8 +57,8 @@ function DemoBanner() {
     <div class="banner demo">
       <span class="badge demo">Demo model (offline)</span>
       <span>
-        Canned answers, no AI. To connect a real model, set a provider's key such as{" "}
-        <code>ANTHROPIC_API_KEY</code> where the gateway runs, then restart it.
+        Canned answers, no AI. To connect a real model, run <code>openclaw onboard</code> where the gateway
+        runs.
       </span>
     </div>
   );
