@@ -14,18 +14,31 @@ export interface Route {
   /** For a prefix: which paths under it exist right now. Absent: all. */
   readonly has?: (path: string) => boolean;
   /** How the caller is proved before the handler runs; "none" only for what is public by design. */
-  readonly auth: "none" | "browser-session" | "webhook";
+  readonly auth: "none" | "browser-session" | "webhook" | "operator" | "hook";
   readonly maxBodyBytes: number;
+  /**
+   * Asked once the headers are there and before a byte of the body is read; an answer ends the request. Routes with
+   * large bodies prove their caller here, so that a stranger cannot make us hold one.
+   */
+  readonly before?: (head: HttpHead) => Promise<HttpAnswer | undefined>;
   /** True: answered even when Host or proxy headers look wrong (liveness probes). Such a handler reveals nothing. */
   readonly anyHost?: boolean;
   handle(request: HttpRequest): Promise<HttpAnswer> | HttpAnswer;
 }
 
-export interface HttpRequest {
+/** What is known of a request before its body. */
+export interface HttpHead {
   readonly path: string;
+  /** What stands behind the "?", undecoded; "" when there is none. */
+  readonly query: string;
   readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: Buffer;
   readonly arrival: Arrival | undefined;
+}
+
+export interface HttpRequest extends HttpHead {
+  readonly body: Buffer;
+  /** Aborts when the client goes away before it has the whole answer. */
+  readonly closed: AbortSignal;
   /** Value of the session cookie, "" when there is none. */
   readonly cookie: string;
 }
@@ -34,6 +47,11 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
+  /**
+   * Instead of a body: called once the head is sent, writes the rest piece by piece; the answer ends when it resolves.
+   * `write` gives false once nobody reads any more, and cuts off a reader that lets 8 MiB pile up.
+   */
+  readonly stream?: (write: (chunk: string | Buffer) => boolean, closed: AbortSignal) => Promise<void>;
 }
 
 export interface Listener {
@@ -45,6 +63,7 @@ export interface Listener {
 
 export const sessionCookie = "openclaw_session";
 const maxUnauthenticatedPerAddress = 32;
+const maxUnreadBytes = 8 * 1024 * 1024;
 
 /**
  * HTTP and WebSocket on one port. Pre-authentication limits live here: body sizes, header time, unauthenticated
@@ -68,19 +87,24 @@ export async function listen(ports: {
   });
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    answer(request).then(
-      (result) => send(request, response, result),
+    const gone = new AbortController();
+    response.once("close", () => {
+      if (!response.writableFinished) gone.abort();
+    });
+    answer(request, gone.signal).then(
+      (result) => send(request, response, result, gone.signal),
       (error) => {
         ports.log("error", "a request handler failed", {
           path: pathOf(request),
           error: String(error?.message ?? error),
         });
-        send(request, response, problem(500, "internal", "The gateway failed on this request; see its log."));
+        const failed = problem(500, "internal", "The gateway failed on this request; see its log.");
+        send(request, response, failed, gone.signal);
       },
     );
   }
 
-  async function answer(request: IncomingMessage): Promise<HttpAnswer> {
+  async function answer(request: IncomingMessage, closed: AbortSignal): Promise<HttpAnswer> {
     const path = pathOf(request);
     const verdict = arrive(request, settings);
     const candidates = ports.routes.filter(
@@ -100,17 +124,18 @@ export async function listen(ports: {
         headers: { allow: candidates.map((item) => item.method).join(", ") },
       };
     }
+    const head: HttpHead = {
+      path,
+      query: (request.url ?? "").slice(path.length + 1),
+      headers: request.headers as Record<string, string | undefined>,
+      arrival: admitted(verdict) ? verdict.value : undefined,
+    };
+    const early = await route.before?.(head);
+    if (early) return early;
     const body = await readBody(request, route.maxBodyBytes);
     if (body === undefined)
       return problem(413, "too_large", `The body may have at most ${route.maxBodyBytes} bytes.`);
-    const headers = request.headers as Record<string, string | undefined>;
-    return route.handle({
-      path,
-      headers,
-      body,
-      arrival: admitted(verdict) ? verdict.value : undefined,
-      cookie: cookieOf(request),
-    });
+    return route.handle({ ...head, body, closed, cookie: cookieOf(request) });
   }
 
   function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
@@ -147,8 +172,14 @@ export async function listen(ports: {
     });
   }
 
-  function send(request: IncomingMessage, response: ServerResponse, result: HttpAnswer): void {
+  function send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    result: HttpAnswer,
+    closed: AbortSignal,
+  ): void {
     const body = result.body ?? "";
+    const { stream } = result;
     response.writeHead(result.status, {
       "x-content-type-options": "nosniff",
       "referrer-policy": "no-referrer",
@@ -158,9 +189,24 @@ export async function listen(ports: {
         ? { "strict-transport-security": settings.strictTransportSecurity }
         : {}),
       ...result.headers,
-      "content-length": Buffer.byteLength(body),
+      ...(stream ? {} : { "content-length": Buffer.byteLength(body) }),
     });
-    response.end(request.method === "HEAD" ? undefined : body);
+    if (!stream || request.method === "HEAD") {
+      response.end(request.method === "HEAD" ? undefined : body);
+      return;
+    }
+    stream((chunk) => {
+      if (response.destroyed) return false;
+      response.write(chunk);
+      if (response.writableLength > maxUnreadBytes) response.destroy();
+      return !response.destroyed;
+    }, closed).then(
+      () => response.end(),
+      (error) => {
+        ports.log("error", "an answer broke off", { path: pathOf(request), error: (error as Error).message });
+        response.destroy();
+      },
+    );
   }
 
   const servers: Server[] = [];
