@@ -36,7 +36,7 @@ export function approvalText(approval: ApprovalInfo, now: number, style: Style):
     ...(request.resolvedPath ? [["program", visibleLine(request.resolvedPath)] as const] : []),
     ["in", visibleLine(request.cwd)],
     ...env.map(([name, value]) => ["with", visibleLine(`${name}=${value}`)] as const),
-    ["asks since", visibleLine(request.warningText)],
+    ["because", visibleLine(request.warningText)],
     ["agent", visibleLine(`${request.agentId}, ${request.sessionKey}`)],
     ["expires", ago(approval.expiresAtMs, now)],
   ];

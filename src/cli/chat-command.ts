@@ -57,6 +57,7 @@ async function chat(
   let sessionKey = "";
   let keys: readonly string[] = [];
   let askedAtMs = 0;
+  let interruptedAtMs = Number.NEGATIVE_INFINITY;
   let leaving = false;
   let failure: Error | undefined;
   let changed = () => {};
@@ -230,7 +231,6 @@ async function chat(
     await link.request("chat.abort", { sessionKey, ...(runId === undefined ? {} : { runId }) });
   }
 
-  let interruptedAtMs = Number.NEGATIVE_INFINITY;
   function interrupt(): void {
     const now = cli.clock.monotonic();
     const again = now - interruptedAtMs < 2000;

@@ -148,7 +148,9 @@ export function chatView(ports: {
       output.live("");
       output.rows([
         `  ${mark} ${clip(tool.title, ports.columns() - 20)}  ${time}`,
-        ...(failed && error ? [clip(`    ${visibleLine(String(error))}`, ports.columns() - 1)] : []),
+        ...(failed && error
+          ? [clip(`    ${visibleLine(String(error).replaceAll(/\s+/g, " "))}`, ports.columns() - 1)]
+          : []),
       ]);
       const [running] = state.tools.values();
       if (running) output.live(clip(`  ${style.dim("…")} ${running.title}`, ports.columns() - 1));
