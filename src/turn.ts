@@ -44,6 +44,7 @@ import {
   type Reason,
   reasonText,
   type Source,
+  sleep,
   uuid,
   type Verdict,
   type Write,
@@ -140,6 +141,10 @@ interface Turn {
 type Said = Extract<Step, { type: "assistant" }>;
 
 const charsPerToken = 3.5;
+/** Two for each call of one answer: more calls than a provider lets a model make at once. */
+const maxEntriesOfAnAnswer = 1000;
+/** Pause before a turn whose end the store refused (disk full) is tried again. */
+const storeRetryMs = 1000;
 
 export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) => Promise<void> } {
   const { clock, commit, inbox, sessions, runs, histories } = parts;
@@ -159,6 +164,25 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       active.timedOutAfterMs = settings.timeoutMs;
       active.abort.abort();
     });
+    try {
+      // What is accepted stays in its lane until its end is on disk.
+      while (!(await attempt(row, active, events, settings)) && !parts.isStopping()) {
+        await sleep(clock, storeRetryMs);
+      }
+    } finally {
+      cancelTimeout();
+      stopTyping();
+      runs.end(row.runId);
+    }
+  }
+
+  /** True when the turn has ended, well or badly; false when not even its failure could be stored. */
+  async function attempt(
+    row: InboxRow,
+    active: ActiveRun,
+    events: RunEvents,
+    settings: AgentSettings,
+  ): Promise<boolean> {
     const unfinished: { task?: Turn } = {};
     try {
       const command = parseChatCommand(row.text);
@@ -166,25 +190,32 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
         await close(row, { status: "aborted", text: "" }, undefined, events, active);
       else if (command) await runCommand(row, command, events, active);
       else await converse(row, active, events, settings, unfinished);
+      return true;
     } catch (error) {
-      if (parts.isStopping()) return;
-      parts.log("error", "a turn failed", {
-        runId: row.runId,
-        session: row.sessionKey,
-        error: (error as Error).message,
-      });
-      await fail(
-        row,
-        events,
-        active,
-        { message: (error as Error).message, kind: "internal" },
-        unfinished.task,
-      );
-    } finally {
-      cancelTimeout();
-      stopTyping();
-      runs.end(row.runId);
+      if (parts.isStopping()) return true;
+      const { message } = error as Error;
+      parts.log("error", "a turn failed", { runId: row.runId, session: row.sessionKey, error: message });
+      const { task } = unfinished;
+      // What was added in memory may not be on disk: the transcript is read again.
+      if (task) histories.forget(task.session.current.sessionId);
+      try {
+        await fail(row, events, active, { message, kind: "internal" }, fresh(task));
+        return true;
+      } catch (second) {
+        if (task) histories.forget(task.session.current.sessionId);
+        parts.log("error", "a turn could not be ended; it is tried again", {
+          runId: row.runId,
+          error: (second as Error).message,
+        });
+        return false;
+      }
     }
+  }
+
+  /** The turn as the disk knows it: entries of a commit that failed were never written. */
+  function fresh(task: Turn | undefined): Turn | undefined {
+    const stored = task && sessions.get(task.session.current.key);
+    return stored && { ...task, session: { current: stored }, ends: [] };
   }
 
   // --- the model's loop ----------------------------------------------------------------------------------------
@@ -367,14 +398,16 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   ): Promise<{ readonly output: ToolOutput; readonly effects: readonly Effect[]; readonly ran: boolean }> {
     const { row, events, active } = task;
     if (active.abort.signal.aborted) return refusedCall("policy.run_stopped", request.tool);
-    if (wasStarted(task.session.current, request.id)) return refusedCall("sandbox.interrupted", request.tool);
+    const last = lastAnswer(task.session.current);
+    // Begun before a crash: what it did is not known, so it is not done again.
+    if (last.started.has(request.id)) return refusedCall("sandbox.interrupted", request.tool);
 
     const decision = decide(request, await parts.policyFor(row.agentId, request.tool));
     let verdict: Verdict<Permit>;
     if (decision.ok === "ask") {
       events.lifecycle({ phase: "waiting-approval" });
       const approval = await parts.approvals.ask(
-        approvalId(row.runId, request.id),
+        approvalId(row.runId, last.entryId, request.id),
         decision.question,
         active.abort.signal,
       );
@@ -616,13 +649,24 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     return { role: "assistant", content, timestamp: clock.now(), source, provider, model };
   }
 
-  /** True when this call was begun before a crash: what it did is not known, so it is not done again. */
-  function wasStarted(session: SessionRow, toolCallId: string): boolean {
+  /**
+   * The model's last answer, and which of its calls were begun. A call's id is the model's to choose, and some use one
+   * again and again: only together with the answer that it stands in does it name a call.
+   */
+  function lastAnswer(session: SessionRow): {
+    readonly entryId: string;
+    readonly started: ReadonlySet<string>;
+  } {
+    const started = new Set<string>();
     const recent = sessions.entries(session.sessionId, {
-      afterSeq: Math.max(0, session.lastSeq - 200),
-      limit: 200,
+      afterSeq: Math.max(0, session.lastSeq - maxEntriesOfAnAnswer),
+      limit: maxEntriesOfAnAnswer,
     });
-    return recent.some((entry) => entry.body.type === "tool_started" && entry.body.toolCallId === toolCallId);
+    for (const { id, body } of recent.reverse()) {
+      if (body.type === "tool_started") started.add(body.toolCallId);
+      if (body.type === "message" && body.message.role === "assistant") return { entryId: id, started };
+    }
+    return { entryId: "", started };
   }
 
   /** A tool's own word on trust stands; a file carries the label that it was written with. */
@@ -761,9 +805,12 @@ function userBody(row: InboxRow): EntryBody {
   };
 }
 
-/** The same call asks under the same id after a restart, so that an answer that was given still counts. */
-function approvalId(runId: string, toolCallId: string): string {
-  return hash("sha256", `${runId}\n${toolCallId}`).slice(0, 16);
+/**
+ * The same call asks under the same id after a restart, so that an answer that was given still counts; another call,
+ * though it may bear the same name, asks anew (an answer to one command must never let another one run).
+ */
+function approvalId(runId: string, answerEntryId: string, toolCallId: string): string {
+  return hash("sha256", `${runId}\n${answerEntryId}\n${toolCallId}`).slice(0, 16);
 }
 
 /** One line that says what a call is about. */

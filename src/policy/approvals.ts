@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type Clock, type Commit, InputError, type Write } from "../kernel/mod.ts";
 import type { Approval, ApprovalDecision, ApprovalStore } from "./approval.ts";
 import { approvalDecisions } from "./approval.ts";
@@ -34,6 +35,8 @@ export function createApprovals(ports: {
   readonly remember: (approval: Approval) => Promise<void>;
 }): Approvals {
   const waiting = new Map<string, Waiter>();
+  // Answers that are being written: whoever answers meanwhile comes second.
+  const finishing = new Map<string, Approval>();
 
   function watch(approval: Approval): Waiter {
     const left = Math.max(0, approval.expiresAtMs - ports.clock.now());
@@ -41,7 +44,7 @@ export function createApprovals(ports: {
       approval,
       answered: [],
       cancelExpiry: ports.clock.after(left, () => {
-        void finish(waiter, { state: "expired" }).catch(() => {});
+        if (waiting.get(approval.id) === waiter) void finish(waiter, { state: "expired" });
       }),
     };
     waiting.set(approval.id, waiter);
@@ -52,14 +55,20 @@ export function createApprovals(ports: {
     const approval: Approval = { ...waiter.approval, ...change, resolvedAtMs: ports.clock.now() };
     // Taken out first: a second answer that arrives while this one is being written must not win.
     waiting.delete(approval.id);
-    waiter.cancelExpiry();
+    finishing.set(approval.id, approval);
     try {
       if (approval.decision === "allow-always") await ports.remember(approval);
       await ports.commit([ports.store.put(approval), ports.record(approval)]);
     } catch (error) {
-      waiting.set(approval.id, waiter);
-      throw error;
+      // A yes that is not on disk is none, and the question goes on waiting; a no needs no disk to hold.
+      if (approval.state === "allowed" || approval.state === "denied") {
+        waiting.set(approval.id, waiter);
+        throw error;
+      }
+    } finally {
+      finishing.delete(approval.id);
     }
+    waiter.cancelExpiry();
     ports.changed(approval);
     for (const answer of waiter.answered) answer(approval);
     return approval;
@@ -68,6 +77,9 @@ export function createApprovals(ports: {
   return {
     async ask(id, question, signal) {
       const known = ports.store.get(id);
+      // The caller's ids must tell calls apart; if they ever did not, an answer must not pass to another command.
+      if (known && !sameCall(known.request, question.approval))
+        throw new Error(`approval ${id} was asked for another call`);
       if (known && known.state !== "pending") return known;
       let waiter = waiting.get(id);
       if (!waiter) {
@@ -87,7 +99,7 @@ export function createApprovals(ports: {
       const current = waiter;
       return new Promise<Approval>((resolve) => {
         const onAbort = () => {
-          if (waiting.get(id) === current) void finish(current, { state: "cancelled" }).catch(() => {});
+          if (waiting.get(id) === current) void finish(current, { state: "cancelled" });
         };
         current.answered.push((approval) => {
           signal.removeEventListener("abort", onAbort);
@@ -102,7 +114,7 @@ export function createApprovals(ports: {
     async resolve(id, decision, by) {
       if (!(approvalDecisions as readonly string[]).includes(decision))
         throw new InputError("invalid decision");
-      const stored = waiting.get(id)?.approval ?? ports.store.get(id);
+      const stored = finishing.get(id) ?? waiting.get(id)?.approval ?? ports.store.get(id);
       if (!stored) throw new InputError("unknown or expired approval id");
       if (stored.state !== "pending") {
         if (stored.decision === decision) return stored;
@@ -122,4 +134,8 @@ export function createApprovals(ports: {
       });
     },
   };
+}
+
+function sameCall(a: Question["approval"], b: Question["approval"]): boolean {
+  return a.command === b.command && a.cwd === b.cwd && isDeepStrictEqual({ ...a.env }, { ...b.env });
 }
