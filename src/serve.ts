@@ -15,6 +15,7 @@ import { createModels } from "./compose/models.ts";
 import { pageRoutes } from "./compose/page.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
+import { storedOutcome } from "./compose/stored-outcome.ts";
 import { createTools } from "./compose/tools.ts";
 import { contextReader } from "./compose/workspace-files.ts";
 import {
@@ -296,7 +297,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     onError: (sessionKey, error) =>
       log("error", "a lane's work threw", { sessionKey, error: (error as Error).message }),
   });
-  const runs = createRuns(clock);
+  const runs = createRuns(clock, storedOutcome(store.inbox, store.sessions));
   const histories = createHistories(store.sessions, fenceKey);
   const channelTextLimit = (channel: string, account: string) =>
     channels.get(channel, account)?.limits.textChars ?? 4000;

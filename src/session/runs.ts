@@ -46,7 +46,8 @@ export interface Runs {
 
 const maxKeptOutcomes = 1000;
 
-export function createRuns(clock: Clock): Runs {
+/** `stored` gives the outcome of a run that ended before this process began, or too long ago to be in memory. */
+export function createRuns(clock: Clock, stored: (runId: string) => RunOutcome | undefined): Runs {
   const active = new Map<string, ActiveRun>();
   const bySession = new Map<string, ActiveRun>();
   const skipped = new Set<string>();
@@ -86,7 +87,7 @@ export function createRuns(clock: Clock): Runs {
       waiters.delete(outcome.runId);
     },
     wait(runId, timeoutMs) {
-      const known = outcomes.get(runId);
+      const known = outcomes.get(runId) ?? stored(runId);
       if (known) return Promise.resolve(known);
       return new Promise((resolve) => {
         const list = waiters.get(runId) ?? new Set();
