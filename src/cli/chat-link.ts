@@ -77,7 +77,7 @@ export async function openLink(ports: LinkPorts): Promise<ChatLink> {
       if ((answer as { status?: string }).status === "ok") ports.endedMeanwhile(message);
     } catch (error) {
       // Not refused, only not answered: it stays pending, and is offered again with the next connection.
-      if (!(error instanceof GatewayRefusal)) return;
+      if (!(error instanceof GatewayRefusal) || isStopping(error)) return;
       pending.delete(runId);
       ports.refused(message, (error as Error).message);
     }
@@ -96,4 +96,9 @@ export async function openLink(ports: LinkPorts): Promise<ChatLink> {
       client.close();
     },
   };
+}
+
+/** A gateway that is being restarted takes no more messages, but its successor will. */
+function isStopping(error: GatewayRefusal): boolean {
+  return error.wire.details?.reason === "delivery.draining";
 }

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { reasons } from "../kernel/mod.ts";
+import { styleOf } from "./style.ts";
+import { type Why, whyText } from "./why-command.ts";
+
+const refused: Why = {
+  message: {
+    messageId: "m1",
+    channel: "telegram",
+    account: "default",
+    eventId: "871204",
+    state: "refused",
+    detail: "access.sender_unpaired",
+    sessionKey: "",
+    agentId: "",
+    runId: "r1",
+    receivedAt: 1000,
+    updatedAt: 1000,
+    source: { author: "telegram:5\x1b[2J", proof: "platform", trust: "untrusted", sensitivity: "private" },
+  },
+  steps: [
+    {
+      seq: 1,
+      at: 1012,
+      previous: "",
+      hash: "",
+      stage: "access",
+      kind: "verdict",
+      action: "refuse",
+      outcome: "access.sender_unpaired",
+    },
+  ],
+  deliveries: [],
+};
+
+test("why tells each step with its time, and the reason's sentence", () => {
+  const text = whyText(refused, styleOf({ isTTY: false, env: {} }));
+  assert.match(text, /^\+ {4}12 ms {2}access {4}refuse {2}access\.sender_unpaired$/m);
+  assert.ok(text.includes(reasons["access.sender_unpaired"][1]));
+});
+
+test("cli (5): what a sender calls itself cannot write on the terminal", () => {
+  assert.ok(whyText(refused, styleOf({ isTTY: false, env: {} })).includes("telegram:5\\x1b[2J"));
+});
