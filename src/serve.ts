@@ -151,7 +151,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     consoleLevel: () => options.consoleLevel,
     toConsole: options.toConsole,
   });
-  for (const warning of loaded.warnings) log("warn", warning);
+  // Shown by `config validate` too; a first run, whose file holds some of them, should not begin with warnings.
+  for (const warning of loaded.warnings) log("info", warning);
 
   // --- store and record ------------------------------------------------------------------------------------------
   const store = openStore({ file: paths.database, chain: { genesis, hash: chainHash }, clock });
