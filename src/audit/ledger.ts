@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { canonicalJson, type Json, type Write } from "../kernel/mod.ts";
 
 /** What happened, in words that never hold a message's text, a file's content or a secret. */
-export interface LedgerEvent {
+export type LedgerEvent = {
   /** Which arrow of the map: "network", "auth", "access", "session", "agent", "policy", "sandbox", "delivery", "operator". */
   readonly stage: string;
   /** What: "verdict" for a decision, "effect.start" and "effect.end" around everything that leaves a mark outside. */
@@ -19,7 +19,7 @@ export interface LedgerEvent {
   readonly actor?: string;
   /** Further facts, already redacted. */
   readonly facts?: Json;
-}
+};
 
 export interface LedgerRow extends LedgerEvent {
   /** 1 for the first; no gaps. */
@@ -56,7 +56,7 @@ export const genesis = "0".repeat(64);
 
 /** SHA-256, in hex, over the previous hash and the canonical JSON of the event with its place and time. */
 export function chainHash(previous: string, seq: number, at: number, event: LedgerEvent): string {
-  return hash("sha256", `${previous}\n${canonicalJson({ seq, at, event: event as unknown as Json })}`);
+  return hash("sha256", `${previous}\n${canonicalJson({ seq, at, event })}`);
 }
 
 /** The event inside a row: what was hashed. */

@@ -4,7 +4,7 @@ import { telegramSettings } from "../channels/telegram/settings.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { ChannelRow } from "../control/mod.ts";
 import type { Channel, ChannelHost, ChannelStatus } from "../delivery/mod.ts";
-import { canonicalJson, type Json, type Log } from "../kernel/mod.ts";
+import type { Log } from "../kernel/mod.ts";
 import type { Route } from "../network/mod.ts";
 
 /** The channels of the current config: each account is started once, and again when its settings change. */
@@ -67,7 +67,7 @@ export function createChannels(ports: {
         groups: settings.groups,
         owners,
       },
-      fingerprint: canonicalJson([settings, settings.botToken.reveal()] as unknown as Json),
+      fingerprint: `${JSON.stringify(settings)}\n${settings.botToken.reveal()}`,
       secrets: [
         settings.botToken.reveal(),
         ...(settings.mode === "polling" ? [] : [settings.mode.secret.reveal()]),

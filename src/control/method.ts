@@ -22,17 +22,17 @@ export interface Method<P = unknown> {
   /** Undefined: any authenticated caller. */
   readonly scope: Scope | undefined;
   /** A scope that depends on the parameters; checked after their shape, in addition. */
-  readonly scopeFor?: (params: P) => Scope | undefined;
+  scopeFor?(params: NoInfer<P>): Scope | undefined;
   readonly params: Schema<P>;
   /** An administrative action: recorded, with what it changed. */
-  readonly admin?: (params: P) => {
+  admin?(params: NoInfer<P>): {
     readonly action: string;
     readonly facts?: Readonly<Record<string, string | number | boolean>>;
   };
-  readonly run: (params: P, call: Call) => unknown;
+  run(params: NoInfer<P>, call: Call): unknown;
 }
 
 /** Keeps a row's parameter type together while it is written. */
 export function method<P>(row: Method<P>): Method {
-  return row as unknown as Method;
+  return row;
 }

@@ -8,7 +8,7 @@ import { migrate } from "./migrations.ts";
 export type Change = (database: Database) => void;
 
 export function change(action: Change): Write {
-  return action as unknown as Write;
+  return action;
 }
 
 type Value = string | number | null;
@@ -81,7 +81,7 @@ export function openDatabase(file: string): Database {
   function apply(batches: readonly Waiting[]): void {
     statement("BEGIN IMMEDIATE").run();
     try {
-      for (const batch of batches) for (const write of batch.writes) (write as unknown as Change)(database);
+      for (const batch of batches) for (const write of batch.writes) (write as Change)(database);
       statement("COMMIT").run();
       commits += 1;
     } catch (error) {

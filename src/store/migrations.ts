@@ -136,6 +136,15 @@ const steps: readonly string[] = [
     expires_at INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE inbox ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE outbox ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX inbox_open;
+  DROP INDEX outbox_open;
+  CREATE INDEX inbox_open ON inbox (place) WHERE state IN ('accepted', 'running');
+  CREATE INDEX outbox_open ON outbox (place) WHERE state IN ('pending', 'sending');
+  CREATE INDEX outbox_platform ON outbox (channel, account, platform_id) WHERE platform_id IS NOT NULL;
+  `,
 ];
 
 export const schemaVersion = steps.length;

@@ -8,6 +8,11 @@ import type {
 } from "../delivery/mod.ts";
 import { change, type Database } from "./database.ts";
 
+/** Behind all that is open: the order of arrival, which times do not tell (they repeat, and the clock may jump). */
+function nextPlace(table: string, open: string): string {
+  return `(SELECT coalesce(max(place), 0) + 1 FROM ${table} WHERE state IN (${open}))`;
+}
+
 type Row = Record<string, string | number | null>;
 
 export function inboxStore(database: Database): InboxStore {
@@ -27,7 +32,7 @@ export function inboxStore(database: Database): InboxStore {
     insert: (row) =>
       change((db) =>
         db.run(
-          "INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")})`,
           row.messageId,
           row.channel,
           row.account,
@@ -57,9 +62,7 @@ export function inboxStore(database: Database): InboxStore {
         );
       }),
     open: () =>
-      database
-        .all("SELECT * FROM inbox WHERE state IN ('accepted', 'running') ORDER BY received_at")
-        .map(inboxRow),
+      database.all("SELECT * FROM inbox WHERE state IN ('accepted', 'running') ORDER BY place").map(inboxRow),
   };
 }
 
@@ -92,7 +95,7 @@ export function outboxStore(database: Database): OutboxStore {
     insert: (row) =>
       change((db) =>
         db.run(
-          "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          `INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("outbox", "'pending', 'sending'")})`,
           row.id,
           row.messageId,
           row.runId,
@@ -123,12 +126,21 @@ export function outboxStore(database: Database): OutboxStore {
       ),
     open: () =>
       database
-        .all("SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY created_at, id")
+        .all("SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY place")
         .map(outboxRow),
     byMessageId: (messageId) =>
       database
         .all("SELECT * FROM outbox WHERE message_id = ? ORDER BY created_at, id", messageId)
         .map(outboxRow),
+    hasPlatformId: ({ channel, account, message }, platformId) =>
+      database
+        .all(
+          "SELECT message FROM outbox WHERE channel = ? AND account = ? AND platform_id = ?",
+          channel,
+          account,
+          platformId,
+        )
+        .some((row) => JSON.parse(String(row.message)).conversation.id === message.conversation.id),
     inDoubt: (state, limit) =>
       database
         .all(
