@@ -12,6 +12,11 @@ export interface InboundMessage {
   readonly text: string;
   /** The platform's id of the message itself (to reply to it). */
   readonly messageId: string;
+  /**
+   * Where the platform numbers a chat's messages upwards: the newest number that this event tells of. What is sent in
+   * answer gets a later one. Undefined where it tells none (a click on an old message).
+   */
+  readonly newestMessageId?: string;
   /** Unix ms by the platform's clock; undefined when it does not say. */
   readonly sentAtMs?: number;
   /** True when the platform marks a mention of our own account (never by searching the text). */
@@ -68,6 +73,8 @@ export interface OutboundMessage {
   readonly conversation: Conversation;
   readonly text: string;
   readonly replyToMessageId?: string;
+  /** It was written after this message of the platform's: where {@link Channel.wasSent} begins to look. */
+  readonly afterMessageId?: string;
   /** Offer these choices as buttons where the platform has them. */
   readonly choices?: readonly { readonly label: string; readonly command: string }[];
 }
@@ -93,9 +100,13 @@ export interface Channel {
   send(message: OutboundMessage): Promise<SendResult>;
   /**
    * After a crash in mid-send: did the platform get this message? Asked only where the platform can tell without
-   * a visible trace; absent where it cannot.
+   * a visible trace; absent where it cannot. `isKnown` is true for a platform id that belongs to another message of
+   * ours in this conversation. Rejects when the platform cannot be asked now. Only "absent" lets it be sent again.
    */
-  wasSent?(message: OutboundMessage): Promise<"sent" | "absent" | "unknown">;
+  wasSent?(
+    message: OutboundMessage,
+    isKnown: (platformId: string) => boolean,
+  ): Promise<"sent" | "absent" | "unknown">;
   /** Shows that work goes on, where the platform can; errors are swallowed. */
   typing(conversation: Conversation): void;
   /** HTTP requests under the channel's webhook path; undefined when the channel takes none. */

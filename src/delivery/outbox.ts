@@ -132,7 +132,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     let seen: "sent" | "absent" | "unknown" = "unknown";
     for (let asked = 1; channel?.wasSent && asked <= maxAsks; asked++) {
       try {
-        seen = await channel.wasSent(row.message);
+        seen = await channel.wasSent(row.message, (id) => ports.store.hasPlatformId(row, id));
         break;
       } catch {
         await sleep(ports.clock, backoffMs(asked), stopSignal.signal);

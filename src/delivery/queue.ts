@@ -33,6 +33,7 @@ export interface InboxRow {
 export interface ReplyTo {
   readonly conversation: Conversation;
   readonly messageId?: string;
+  readonly afterMessageId?: string;
 }
 
 export interface InboxStore {
@@ -82,6 +83,8 @@ export interface OutboxStore {
   /** pending and sending, oldest first. */
   open(): OutboxRow[];
   byMessageId(messageId: string): OutboxRow[];
+  /** True when a message with this platform id was sent to this conversation. */
+  hasPlatformId(row: Pick<OutboxRow, "channel" | "account" | "message">, platformId: string): boolean;
   /** Those that an operator should look at, newest first. */
   inDoubt(state: "unknown" | "rejected", limit: number): OutboxRow[];
 }

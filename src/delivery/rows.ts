@@ -37,7 +37,11 @@ export function inboxRowOf(
     text: input.text,
     digest: digestOf(message.conversation.id, message.text),
     source: input.source,
-    reply: { conversation: message.conversation, messageId: message.messageId },
+    reply: {
+      conversation: message.conversation,
+      messageId: message.messageId,
+      ...(message.newestMessageId === undefined ? {} : { afterMessageId: message.newestMessageId }),
+    },
   };
 }
 
@@ -66,6 +70,7 @@ export function replyRows(
         conversation,
         text: piece,
         ...(answers === undefined ? {} : { replyToMessageId: answers }),
+        ...(reply.afterMessageId === undefined ? {} : { afterMessageId: reply.afterMessageId }),
       },
       state: "pending",
       attempts: 0,

@@ -18,6 +18,7 @@ import { sendMessage } from "./outbound.ts";
 import { poll, startPosition } from "./polling.ts";
 import type { TelegramAccount } from "./settings.ts";
 import { TypingNotes } from "./typing.ts";
+import { wasSent } from "./was-sent.ts";
 import { keepWebhook, removeWebhook, TelegramReceiver } from "./webhook.ts";
 
 const callDeadlineMs = 15_000;
@@ -47,6 +48,8 @@ class TelegramChannel implements Channel {
   #failures = 0;
   #state: ChannelStatus["state"] = "stopped";
   #reportedAtMs = 0;
+  /** The highest message number seen in private chats, which share one counter, and in each group. */
+  readonly #newest = new Map<string, number>();
 
   constructor(account: string, settings: TelegramAccount, deps: ChannelDeps) {
     this.account = account;
@@ -79,6 +82,11 @@ class TelegramChannel implements Channel {
 
   send(message: OutboundMessage): Promise<SendResult> {
     return sendMessage(this.#api, this.#settings, message);
+  }
+
+  wasSent(message: OutboundMessage, isKnown: (platformId: string) => boolean) {
+    const newest = this.#newest.get(counterOf(message.conversation)) ?? 0;
+    return wasSent(this.#api, message, isKnown, newest);
   }
 
   typing(conversation: Conversation): void {
@@ -150,6 +158,11 @@ class TelegramChannel implements Channel {
       this.#log("an update could not be read and was skipped", error, { updateId: update.update_id });
       return;
     }
+    if (message?.newestMessageId !== undefined) {
+      const counter = counterOf(message.conversation);
+      const seen = Math.max(this.#newest.get(counter) ?? 0, Number(message.newestMessageId));
+      this.#newest.set(counter, seen);
+    }
     if (message) await this.#host.accept(message);
     const query = update.callback_query;
     if (query) this.#settleButton(query.id);
@@ -186,4 +199,9 @@ class TelegramChannel implements Channel {
     const kind = error instanceof Error ? error.name : typeof error;
     this.#deps.log("error", `telegram ${this.account}: ${what}`, { ...fields, error: kind });
   }
+}
+
+/** Which counter numbers the messages of a chat: private ones share the bot's own. */
+function counterOf(conversation: Conversation): string {
+  return conversation.kind === "direct" ? "" : conversation.id;
 }

@@ -31,6 +31,7 @@ test("channels (4)(5): a message carries the platform's ids and time", () => {
     sender: { id: "42", proof: "platform", claimedName: "Ada L" },
     text: "hi",
     messageId: "5",
+    newestMessageId: "5",
     sentAtMs: 100_000,
     mentionsBot: false,
     repliesToBot: false,

@@ -36,6 +36,7 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
     // Words that somebody else wrote are never handed in as the sender's own: a forwarded "/approve" is no command.
     text: foreign === undefined ? cut(content, maxInboundTextChars) : "[forwarded message]",
     messageId: String(message.message_id),
+    newestMessageId: String(message.message_id),
     ...(message.date > 0 ? { sentAtMs: message.date * 1000 } : {}),
     mentionsBot: foreign === undefined && mentions(message, bot),
     repliesToBot: foreign === undefined && repliesTo(message, bot),

@@ -43,7 +43,6 @@ async function post(
 ): Promise<SendResult> {
   const { conversation } = message;
   const thread = threadOf(conversation.threadId);
-  const buttons = buttonsOf(message);
   const replyTo = Number(message.replyToMessageId);
   const other: Parameters<Api["sendMessage"]>[2] = {
     ...(formatted ? { parse_mode: "HTML" } : {}),
@@ -53,7 +52,7 @@ async function post(
     ...(Number.isSafeInteger(replyTo) && replyTo > 0
       ? { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }
       : {}),
-    ...(buttons.length > 0 ? { reply_markup: { inline_keyboard: buttons } } : {}),
+    ...keyboardOf(message),
   };
   const sent = await api.call("sendMessage", { deadlineMs: sendDeadlineMs }, (bot, signal) =>
     bot.sendMessage(conversation.id, text, other, signal),
@@ -71,6 +70,12 @@ type Choice = NonNullable<OutboundMessage["choices"]>[number];
 
 function fitsButton(choice: Choice): boolean {
   return Buffer.byteLength(commandPrefix + choice.command) <= maxCallbackBytes && choice.label.trim() !== "";
+}
+
+/** The keyboard as the calls take it; nothing for a message without choices. */
+export function keyboardOf(message: OutboundMessage) {
+  const buttons = buttonsOf(message);
+  return buttons.length > 0 ? { reply_markup: { inline_keyboard: buttons } } : {};
 }
 
 function buttonsOf(message: OutboundMessage): { text: string; callback_data: string }[][] {

@@ -41,6 +41,8 @@ export interface FakeTelegramOptions {
   readonly username?: string;
   /** False: each connection serves one call. Otherwise a client that is cut off may hold a dead idle connection. */
   readonly keepAlive?: boolean;
+  /** Where updates for a webhook's URL are posted to: what a proxy in front of the bot would do. */
+  readonly webhookTo?: (url: string) => string;
 }
 
 interface Call {
@@ -77,13 +79,15 @@ export class FakeTelegram {
   #nextMessageId = 1;
   #port = 0;
   #endPoll: (() => void) | undefined;
+  /** Edits that changed a message, which a person could see. */
+  edits = 0;
   /** False: every token is refused, as after a revocation. */
   tokenIsValid = true;
 
   private constructor(options: FakeTelegramOptions) {
     this.token = options.token ?? "123456:AAF-test_token_of_the_fake_server_0123";
     this.bot = { id: Number(this.token.split(":")[0]), username: options.username ?? "house_bot" };
-    this.#webhook = new WebhookCaller(this.queue, () => this.#changed());
+    this.#webhook = new WebhookCaller(this.queue, () => this.#changed(), options.webhookTo);
     this.#server = createServer((request, response) => {
       if (options.keepAlive === false) response.shouldKeepAlive = false;
       this.#serve(request, response).catch(() => response.destroy());
@@ -112,9 +116,13 @@ export class FakeTelegram {
 
   /** Somebody writes to the bot. Returns the update's id. */
   deliver(message: TextFrom | string): number {
-    return this.deliverUpdate(
-      updateOf(this.#nextUpdateId, typeof message === "string" ? { text: message } : message),
-    );
+    const update = updateOf(this.#nextUpdateId, typeof message === "string" ? { text: message } : message);
+    // One counter numbers what comes and what goes, as in all private chats of a bot.
+    if (update.message) {
+      update.message.message_id = Math.max(update.message.message_id, this.#nextMessageId);
+      this.#nextMessageId = update.message.message_id + 1;
+    }
+    return this.deliverUpdate(update);
   }
 
   /** Puts any update into the queue; without an update_id it gets the next one. */
@@ -283,6 +291,8 @@ export class FakeTelegram {
           has_custom_certificate: false,
           pending_update_count: this.queue.pending.length,
         };
+      case "editMessageReplyMarkup":
+        return this.#editKeyboard(payload);
       case "editMessageText":
       case "sendChatAction":
       case "answerCallbackQuery":
@@ -363,6 +373,24 @@ export class FakeTelegram {
       chat: { id: Number(chatId), type: "private", first_name: "Ada" },
       text: read.text,
     };
+  }
+
+  /** The answers that the real service gives; in a private chat it says "not found" for a user's own message too. */
+  #editKeyboard(payload: Readonly<Record<string, unknown>>): unknown {
+    const chatId = String(payload.chat_id ?? "");
+    if (this.blocked.has(chatId)) throw new ApiError(403, "Forbidden: bot was blocked by the user");
+    if (this.missing.has(chatId)) throw new ApiError(400, "Bad Request: chat not found");
+    const message = this.sent.find((item) => item.chatId === chatId && item.messageId === payload.message_id);
+    if (!message) throw new ApiError(400, "Bad Request: message to edit not found");
+    const same = JSON.stringify(message.payload.reply_markup) === JSON.stringify(payload.reply_markup);
+    if (same) {
+      throw new ApiError(
+        400,
+        "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message",
+      );
+    }
+    this.edits += 1;
+    return true;
   }
 
   /** For other processes: POST /control/deliver, /control/fault; GET /control/sent?since=N, /control/state. */

@@ -10,12 +10,14 @@ export class WebhookCaller {
   url = "";
   readonly #queue: UpdateQueue;
   readonly #answered: () => void;
+  readonly #to: (url: string) => string;
   #secret: string | undefined;
   #busy = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(queue: UpdateQueue, answered: () => void) {
+  constructor(queue: UpdateQueue, answered: () => void, to: (url: string) => string = (url) => url) {
+    this.#to = to;
     this.#queue = queue;
     this.#answered = answered;
   }
@@ -51,7 +53,7 @@ export class WebhookCaller {
   /** 0 when there was no answer. */
   #post(update: Update): Promise<number> {
     return new Promise((resolve) => {
-      const call = request(this.url, {
+      const call = request(this.#to(this.url), {
         method: "POST",
         agent: false,
         headers: {
