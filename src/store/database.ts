@@ -44,6 +44,8 @@ export interface Database {
  * the meantime (group commit). docs/decisions/0002 says why this is the same promise.
  */
 export function openDatabase(file: string): Database {
+  // SQLite would make it readable for others; its log and its index take over the file's mode.
+  closeSync(openSync(file, "a", 0o600));
   const sqlite = new DatabaseSync(file);
   sqlite.exec(`
     PRAGMA journal_mode = WAL;

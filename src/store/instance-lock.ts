@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 export interface InstanceLock {
@@ -21,6 +21,7 @@ export function takeInstanceLock(
   me: LockHolder,
 ): InstanceLock | { readonly heldBy: LockHolder | undefined } {
   const facts = `${folder}/gateway.lock.json`;
+  closeSync(openSync(`${folder}/gateway.lock`, "a", 0o600));
   const database = new DatabaseSync(`${folder}/gateway.lock`);
   try {
     database.exec("PRAGMA busy_timeout = 250; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
