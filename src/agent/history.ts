@@ -15,23 +15,34 @@ export const emptyHistory: History = { messages: [], chars: 0, seqs: [] };
 
 /** `history` with these entries added; what is not a message adds nothing, a reset clears. */
 export function extendHistory(history: History, entries: readonly Entry[], fenceKey: string): History {
-  let messages = [...history.messages];
-  let seqs = [...history.seqs];
-  let chars = history.chars;
-  for (const entry of entries) {
-    if (entry.body.type === "reset") {
-      messages = [];
-      seqs = [];
-      chars = 0;
-      continue;
-    }
-    const message = messageOf(entry, fenceKey);
-    if (!message) continue;
-    messages.push(message);
-    seqs.push(entry.seq);
-    chars += charsOf(message);
+  const grown: GrowingHistory = {
+    messages: [...history.messages],
+    seqs: [...history.seqs],
+    chars: history.chars,
+  };
+  for (const entry of entries) growHistory(grown, entry, fenceKey);
+  return grown;
+}
+
+/** A history that is added to in place: a long one is not copied for each entry. */
+export interface GrowingHistory extends History {
+  readonly messages: ModelMessage[];
+  readonly seqs: number[];
+  chars: number;
+}
+
+export function growHistory(history: GrowingHistory, entry: Entry, fenceKey: string): void {
+  if (entry.body.type === "reset") {
+    history.messages.length = 0;
+    history.seqs.length = 0;
+    history.chars = 0;
+    return;
   }
-  return { messages, seqs, chars };
+  const message = messageOf(entry, fenceKey);
+  if (!message) return;
+  history.messages.push(message);
+  history.seqs.push(entry.seq);
+  history.chars += charsOf(message);
 }
 
 /**

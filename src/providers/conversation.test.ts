@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { ModelMessage } from "../agent/model.ts";
 import { encodeRequest as encodeMessages } from "./anthropic-messages/request.ts";
-import { soundMessages } from "./conversation.ts";
+import { conversationWriter, soundMessages } from "./conversation.ts";
 import { quirksOf } from "./openai-completions/quirks.ts";
 import { encodeRequest as encodeCompletions } from "./openai-completions/request.ts";
 import { encodeRequest as encodeResponses } from "./openai-responses/request.ts";
@@ -254,4 +254,33 @@ test("messages: the request as Anthropic documents it, with its cache marks", ()
     temperature: 0.5,
     tools: [{ name: "exec", description: "Runs.", input_schema: { type: "object" } }],
   });
+});
+
+test("providers (4): a conversation that grew message by message is written like one that came at once", () => {
+  fc.assert(
+    fc.property(fc.array(someMessage, { maxLength: 12 }), (messages) => {
+      const growing = conversationWriter(rule, (message) => JSON.stringify(message));
+      for (let count = 1; count <= messages.length; count++) {
+        const soFar = messages.slice(0, count);
+        const atOnce = soundMessages(soFar, rule)
+          .map((message) => JSON.stringify(message))
+          .join(",");
+        assert.equal(growing(soFar), atOnce);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("providers (4): another conversation with the same first message is not taken for the one before", () => {
+  const say = (role: "user" | "assistant", text: string): ModelMessage => ({
+    role,
+    content: [{ type: "text", text }],
+  });
+  const first = say("user", "hello");
+  const write = conversationWriter(rule, (message) => JSON.stringify(message));
+  write([first, say("assistant", "one"), say("user", "more")]);
+  const other = write([first, say("assistant", "two"), say("user", "more")]);
+  assert.doesNotMatch(other, /one/);
+  assert.match(other, /two/);
 });

@@ -30,14 +30,90 @@ const missingResult = "No result was recorded for this call.";
  * are names; the first and the last word are not the assistant's.
  */
 export function soundMessages(messages: readonly ModelMessage[], rule: CallIdRule): readonly SoundMessage[] {
+  return soundConversation(soundPart(messages, 0, messages.length, rule, new Set()));
+}
+
+/** What opens and what ends a conversation has to be a user's: adds the few words that see to that. */
+function soundConversation(part: SoundMessage[]): readonly SoundMessage[] {
+  if (part[0]?.role !== "user") part.unshift(openingWords);
+  if (part.at(-1)?.role === "assistant") part.push(closingWords);
+  return part;
+}
+
+/**
+ * Writes conversations that only grow, as JSON: what was written before is kept with the conversation's first message
+ * (for as long as somebody holds that), and only what is new is encoded. Each message is written the same way
+ * however the conversation came in, so a provider's cache of it matches.
+ */
+export function conversationWriter(
+  rule: CallIdRule,
+  encode: (message: SoundMessage) => string,
+): (messages: readonly ModelMessage[]) => string {
+  const conversations = new WeakMap<ModelMessage, Written>();
+  return (messages) => {
+    const [first] = messages;
+    const known = first === undefined ? undefined : conversations.get(first);
+    const fits =
+      known !== undefined && known.count <= messages.length && messages[known.count - 1] === known.last;
+    const written = fits
+      ? known
+      : { count: 0, last: undefined, text: "", endsWithAnswer: false, usedIds: new Set<string>() };
+    // Only up to the newest answer without calls: what follows that cannot change what stands before it.
+    const end = closedUpTo(messages, written.count);
+    if (end > written.count) {
+      const part = soundPart(messages, written.count, end, rule, written.usedIds);
+      if (written.text === "" && part.length > 0 && part[0]?.role !== "user") part.unshift(openingWords);
+      written.text = joined(written.text, part.map(encode));
+      if (part.length > 0) written.endsWithAnswer = part.at(-1)?.role === "assistant";
+      written.count = end;
+      written.last = messages[end - 1];
+      if (first !== undefined) conversations.set(first, written);
+    }
+    const tail = soundPart(messages, written.count, messages.length, rule, new Set(written.usedIds));
+    if (written.text === "") return soundConversation(tail).map(encode).join(",");
+    const endsWithAnswer = tail.length === 0 ? written.endsWithAnswer : tail.at(-1)?.role === "assistant";
+    return joined(written.text, [...tail, ...(endsWithAnswer ? [closingWords] : [])].map(encode));
+  };
+}
+
+interface Written {
+  /** Messages that `text` holds, and the newest of them. */
+  count: number;
+  last: ModelMessage | undefined;
+  text: string;
+  endsWithAnswer: boolean;
+  readonly usedIds: Set<string>;
+}
+
+function joined(text: string, more: readonly string[]): string {
+  if (more.length === 0) return text;
+  return text === "" ? more.join(",") : `${text},${more.join(",")}`;
+}
+
+function closedUpTo(messages: readonly ModelMessage[], from: number): number {
+  for (let at = messages.length - 1; at >= from; at--) {
+    const message = messages[at];
+    if (message?.role === "assistant" && !message.content.some((part) => part.type === "toolCall"))
+      return at + 1;
+  }
+  return from;
+}
+
+/** The messages from `from` up to `to`, each on its own repaired; results are looked for up to `to`. */
+function soundPart(
+  messages: readonly ModelMessage[],
+  from: number,
+  to: number,
+  rule: CallIdRule,
+  usedIds: Set<string>,
+): SoundMessage[] {
   const out: SoundMessage[] = [];
-  const usedIds = new Set<string>();
-  for (let at = 0; at < messages.length; at++) {
+  for (let at = from; at < to; at++) {
     const message = messages[at];
     if (message === undefined || message.role === "tool") continue;
-    const plain = plainMessage(message);
-    if (plain !== undefined) {
-      if (plain !== null) out.push(plain);
+    if (message.role === "user") {
+      const content = message.content.filter((part) => part.type === "image" || !isBlank(part.text));
+      if (content.length > 0) out.push({ role: "user", content });
       continue;
     }
     const parts = message.content;
@@ -56,34 +132,7 @@ export function soundMessages(messages: readonly ModelMessage[], rule: CallIdRul
     });
     out.push(...resultsOf(calls, ids, messages, at + 1));
   }
-  if (out[0]?.role !== "user") out.unshift(words("(The conversation so far is not shown.)"));
-  if (out.at(-1)?.role === "assistant") out.push(words("Continue."));
   return out;
-}
-
-// What a message without calls becomes depends on nothing else, so it is worked out once per message: the same
-// object each time also lets a wire remember how it is written.
-const plainMessages = new WeakMap<ModelMessage, SoundMessage | null>();
-
-/** Null for one that has nothing to say; undefined for one with calls, which need their results. */
-function plainMessage(message: Exclude<ModelMessage, { role: "tool" }>): SoundMessage | null | undefined {
-  const known = plainMessages.get(message);
-  if (known !== undefined) return known;
-  if (message.role === "assistant" && message.content.some((part) => part.type === "toolCall"))
-    return undefined;
-  const plain = message.role === "user" ? plainUser(message.content) : plainAssistant(message.content);
-  plainMessages.set(message, plain);
-  return plain;
-}
-
-function plainUser(parts: readonly (TextPart | ImagePart)[]): SoundMessage | null {
-  const content = parts.filter((part) => part.type === "image" || !isBlank(part.text));
-  return content.length > 0 ? { role: "user", content } : null;
-}
-
-function plainAssistant(parts: readonly (TextPart | ToolCallPart)[]): SoundMessage | null {
-  const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
-  return isBlank(text) ? null : { role: "assistant", text, calls: [] };
 }
 
 /** One result per call, looked for until the next assistant message. */
@@ -133,6 +182,9 @@ function fitName(name: string): string {
 function words(text: string): SoundMessage {
   return { role: "user", content: [{ type: "text", text }] };
 }
+
+const openingWords = words("(The conversation so far is not shown.)");
+const closingWords = words("Continue.");
 
 function isBlank(text: string): boolean {
   return text.trim() === "";

@@ -1,5 +1,5 @@
 import type { ModelRequest, ToolSpec } from "../../agent/model.ts";
-import { dataUrl, parametersOf, type SoundMessage, soundMessages } from "../conversation.ts";
+import { conversationWriter, dataUrl, parametersOf, type SoundMessage } from "../conversation.ts";
 import { jsonText, rememberedBy } from "../json-text.ts";
 import type { Quirks } from "./quirks.ts";
 
@@ -8,11 +8,12 @@ import type { Quirks } from "./quirks.ts";
  * conversations are written.
  */
 export function requestWriter(quirks: Quirks): (request: ModelRequest) => string {
-  const messageJson = rememberedBy(encodeMessage);
+  const conversationJson = conversationWriter(quirks.callIds, (message) => jsonText(encodeMessage(message)));
   const toolsJson = rememberedBy(encodeTools);
   return (request) => {
-    const messages = soundMessages(request.messages, quirks.callIds).map(messageJson);
-    if (request.system.trim() !== "") messages.unshift(jsonText({ role: "system", content: request.system }));
+    const system =
+      request.system.trim() === "" ? "" : `${jsonText({ role: "system", content: request.system })},`;
+    const messages = conversationJson(request.messages);
     const head = jsonText({
       model: request.model,
       stream: true,
@@ -22,7 +23,7 @@ export function requestWriter(quirks: Quirks): (request: ModelRequest) => string
     });
     // An empty list of tools is refused.
     const tools = request.tools.length === 0 ? "" : `,"tools":${toolsJson(request.tools)}`;
-    return `${head.slice(0, -1)},"messages":[${messages.join(",")}]${tools}}`;
+    return `${head.slice(0, -1)},"messages":[${system}${messages}]${tools}}`;
   };
 }
 
