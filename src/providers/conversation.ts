@@ -63,7 +63,7 @@ export function conversationWriter(
     if (end > written.count) {
       const part = soundPart(messages, written.count, end, rule, written.usedIds);
       if (written.text === "" && part.length > 0 && part[0]?.role !== "user") part.unshift(openingWords);
-      written.text = joined(written.text, part.map(encode));
+      written.text = flat(joined(written.text, part.map(encode)));
       if (part.length > 0) written.endsWithAnswer = part.at(-1)?.role === "assistant";
       written.count = end;
       written.last = messages[end - 1];
@@ -88,6 +88,12 @@ interface Written {
 function joined(text: string, more: readonly string[]): string {
   if (more.length === 0) return text;
   return text === "" ? more.join(",") : `${text},${more.join(",")}`;
+}
+
+/** The same text in one piece: V8 keeps a text that was added to in thousands of pieces, and walks them at each use. */
+function flat(text: string): string {
+  text.charCodeAt(0);
+  return text;
 }
 
 function closedUpTo(messages: readonly ModelMessage[], from: number): number {
