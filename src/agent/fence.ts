@@ -22,23 +22,80 @@ const roleTokens =
 
 /** Text without characters and tokens that could be taken for our markers or for a model's own control tokens. */
 export function defuse(text: string): string {
-  const plain = text.replace(invisible, "");
-  return plain
-    .replace(roleTokens, (token) => `[${token.replace(/[<>|[\]]/g, " ").trim()}]`)
-    .replace(markerLike, "[marker removed]");
+  let plain = text.replace(invisible, "");
+  // What is taken out may join what stood around it into another token: again until nothing changes.
+  for (let pass = 0; pass < maxPasses; pass++) {
+    const before = plain;
+    plain = replaceFolded(plain, roleTokens, (token) => `(${token.replace(/[<>|[\]]/g, " ").trim()})`);
+    plain = replaceFolded(plain, markerLike, () => "[marker removed]");
+    if (plain === before) break;
+  }
+  return plain;
 }
 
-// Zero-width and direction characters can hide a marker from a filter and still be read by a model.
-const invisible = /[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad\u{e0000}-\u{e007f}]/gu;
+const maxPasses = 5;
 
-// Angle brackets in any script, then the marker's words with anything between the letters.
-const open = "[<\\uFF1C\\u2039\\u3008\\u27E8\\u226A\\u300A\\u00AB\\uFE64]";
-const close = "[>\\uFF1E\\u203A\\u3009\\u27E9\\u226B\\u300B\\u00BB\\uFE65]";
-const words =
-  "[^\\n]{0,8}?(?:E\\W*N\\W*D[\\W_]*)?E\\W*X\\W*T\\W*E\\W*R\\W*N\\W*A\\W*L[\\W_]*U\\W*N\\W*T\\W*R\\W*U\\W*S\\W*T\\W*E\\W*D[^\\n]{0,80}?";
+// Zero-width, filling and direction characters can hide a marker from a filter and still be read by a model.
+const invisible =
+  /\u034f|[\u17b4\u17b5]|[\ufe00-\ufe0f]|[\u00ad\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e01ef}]/gu;
+
+// Two or more angle brackets, then the marker's words with anything but letters between the letters. Every repetition
+// is bounded: without that, a page of nothing but "<" would hold the event loop for minutes.
+const gap = "[^\\p{L}\\p{N}\\n]{0,6}";
+const spaced = (word: string) => [...word].join(gap);
 const markerLike = new RegExp(
-  `(?:${open}\\s*){2,}${words}(?:${close}\\s*){2,}|(?:END_)?EXTERNAL_UNTRUSTED_CONTENT`,
+  `(?:<\\s{0,3}){2,8}[^\\n]{0,8}?(?:${spaced("END")}${gap})?${spaced("EXTERNALUNTRUSTED")}[^\\n]{0,80}?(?:>\\s{0,3}){1,7}>|(?:END_)?EXTERNAL_UNTRUSTED_CONTENT`,
   "giu",
+);
+
+/** Finds in the text as it looks, and replaces in the text as it is. */
+function replaceFolded(text: string, pattern: RegExp, replacement: (folded: string) => string): string {
+  let out = "";
+  let done = 0;
+  for (const match of fold(text).matchAll(pattern)) {
+    out += text.slice(done, match.index) + replacement(match[0]);
+    done = match.index + match[0].length;
+  }
+  return done === 0 ? text : out + text.slice(done);
+}
+
+/** The text with each lookalike as the character that it looks like; every position stays where it was. */
+function fold(text: string): string {
+  return text.replace(notAscii, (character) => {
+    const known = lookalikes.get(character);
+    const plain = known ?? character.normalize("NFKC");
+    return plain.length === 1 && plain < "\u0080" ? plain.padEnd(character.length, "\u0001") : character;
+  });
+}
+
+const notAscii = /[\u0080-\u{10ffff}]/gu;
+
+/** Letters of the markers and brackets that other scripts have too; compatibility forms are folded by Unicode itself. */
+const lookalikes: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    A: "ΑАᎪꓮ",
+    D: "ᎠꓓⅮ",
+    E: "ΕЕᎬꓰ⋿",
+    L: "ᏞꓡⳐ",
+    N: "Νꓠ",
+    R: "ᎡᏒꓣ",
+    S: "ЅᏚꓢՏ",
+    T: "ΤТᎢꓔ⊤",
+    U: "Սꓴ⋃∪",
+    X: "ΧХꓫⵝ",
+    a: "аɑα",
+    d: "ԁᏧꓒ",
+    e: "еҽ℮ε",
+    l: "ӏᛁⅼ",
+    n: "ոռη",
+    r: "гᴦⲅ",
+    s: "ѕꜱ",
+    t: "тτᴛ",
+    u: "υսᴜ",
+    x: "хχ×",
+    "<": "‹«〈《⟨≪⟪❮❰",
+    ">": "›»〉》⟩≫⟫❯❱",
+  }).flatMap(([plain, others]) => [...others].map((other) => [other, plain] as const)),
 );
 
 function oneLine(text: string): string {
