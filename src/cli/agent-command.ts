@@ -1,4 +1,4 @@
-import type { ChatEvent } from "../control/protocol.ts";
+import type { AgentEvent, ChatEvent } from "../control/protocol.ts";
 import { uuid } from "../kernel/mod.ts";
 import { GatewayRefusal } from "./client.ts";
 import { define } from "./define.ts";
@@ -46,6 +46,9 @@ export const agentCommand = define({
     let streamed = "";
     let interrupted = false;
     client.onEvent((event) => {
+      const run = event.payload as AgentEvent | undefined;
+      if (event.event === "agent" && run?.runId === runId && run.data.phase === "waiting-approval")
+        cli.stderr("the agent asks to run a command and waits for your answer: openclaw approvals pending\n");
       const chat = event.payload as ChatEvent | undefined;
       if (event.event !== "chat" || chat?.runId !== runId || options.json || !cli.isTTY) return;
       if (chat.replace) {

@@ -185,7 +185,7 @@ function workdirOf(text: string): string {
 }
 
 async function open(file: string) {
-  const { ensureFolder, readJsonFile, writeJsonFile } = await import("../store/json-file.ts");
+  const { ensureFolder, readJsonFile, writeJsonFile } = await import("../store/mod.ts");
   const { dirname } = await import("node:path");
   return {
     document: allowDocument(await readJsonFile(file), file),

@@ -65,7 +65,10 @@ export const logsCommand = define({
         // With an address the log of another machine was meant; ours would only mislead.
         if (!(error instanceof CommandFailure) || error.exitCode !== 3 || options.url !== undefined)
           throw error;
-        const file = await newestLog("/tmp/openclaw");
+        const { loadConfig } = await import("../config/mod.ts");
+        const config = await loadConfig({ file: cli.paths.configFile, env: cli.env, allowUnresolved: true });
+        const configured = config.ok ? config.config.logging?.file : undefined;
+        const file = configured ?? (await newestLog("/tmp/openclaw"));
         if (file === undefined)
           throw new CommandFailure(3, `${error.message}, and there is no log file in /tmp/openclaw`);
         cli.stderr(`no gateway answers; reading ${file}\n`);

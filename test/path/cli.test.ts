@@ -162,6 +162,25 @@ test("a question of the agent is shown with what will run, and answered in the c
   await assert.rejects(readFile(join(folder, "state", "workspace", "never")));
 });
 
+test("an agent that waits for a yes says so, and Ctrl-C stops it", async () => {
+  const child = start(["agent", "--message", "run `touch waits`", "--session-key", "waits"], {
+    OPENCLAW_GATEWAY_PORT: port,
+  });
+  let err = "";
+  const closed = new Promise<number | null>((resolve) => child.on("close", resolve));
+  await new Promise<void>((resolve) => {
+    child.stderr?.on("data", (chunk) => {
+      err += chunk;
+      if (err.includes("approvals pending")) resolve();
+    });
+    child.on("close", () => resolve());
+  });
+  child.kill("SIGINT");
+  assert.equal(await closed, 1);
+  assert.match(err, /stopping the agent/);
+  assert.equal(JSON.parse((await run(["approvals", "--json"])).out).length, 0);
+});
+
 test("nobody's yes is taken for granted: a chat whose input ends leaves the question open", async () => {
   const left = await run(["chat", "--session", "leaves"], { input: "run `touch left`\n" });
   assert.equal(left.code, 1);
