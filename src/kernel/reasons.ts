@@ -144,6 +144,11 @@ export const reasons = {
     "Use a public http or https address, or allow the host in tools.web.fetch.ssrfPolicy.",
   ],
 
+  "http.approval_needed": [
+    "The call needs an operator's approval, and a request cannot wait for one.",
+    "Ask for it in a chat, where it can be approved.",
+  ],
+
   "sandbox.path_changed": [
     "The file changed identity between the check and its use.",
     "Try again; if it repeats, something is racing the agent.",
