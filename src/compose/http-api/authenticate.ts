@@ -1,0 +1,150 @@
+import {
+  type AuthSettings,
+  checkSecret,
+  holds,
+  type Lockout,
+  operatorScopes,
+  type Scope,
+} from "../../auth/mod.ts";
+import {
+  admit,
+  admitted,
+  type Clock,
+  type Reason,
+  reasonText,
+  sleep,
+  type Verdict,
+} from "../../kernel/mod.ts";
+import type { HttpAnswer, HttpHead } from "../../network/mod.ts";
+import { apiError, missingScope } from "./answers.ts";
+
+/** Who calls over HTTP, proved by the gateway's secret. */
+export interface Caller {
+  /** As on the WebSocket: whoever holds the shared secret is the operator. */
+  readonly id: string;
+  readonly scopes: readonly string[];
+  readonly method: "token" | "password" | "none";
+  /** True when it may do all that the owner may. */
+  readonly isOwner: boolean;
+}
+
+/** What the shared secret stands for over HTTP. */
+const ownerScopes: readonly Scope[] = [
+  "operator.admin",
+  "operator.approvals",
+  "operator.pairing",
+  "operator.read",
+  "operator.talk.secrets",
+  "operator.write",
+];
+
+export interface Door {
+  /** The answer that ends the request, or undefined when the caller may go on. Asked before the body is read. */
+  check(head: HttpHead, method: "GET" | "POST", scope: Scope): Promise<HttpAnswer | undefined>;
+  /** Who it is; asked again once the body is there, so that a secret that was rotated meanwhile counts no more. */
+  callerOf(head: HttpHead): Verdict<Caller>;
+}
+
+export function createDoor(ports: {
+  readonly authSettings: () => AuthSettings;
+  readonly lockout: Lockout;
+  readonly clock: Clock;
+  readonly refused: (reason: Reason, address: string, path: string) => Promise<void>;
+}): Door {
+  function callerOf(head: HttpHead): Verdict<Caller> {
+    const proved = checkSecret(credentialOf(head.headers.authorization), ports.authSettings());
+    if (!admitted(proved)) return proved;
+    // Whoever proves the shared secret is the operator, whatever narrower scopes the request names; without a secret
+    // the request gets what it names, and nothing that the operator's own hand should do when it names none.
+    const scopes = proved.value === "none" ? namedScopes(head.headers["x-openclaw-scopes"]) : ownerScopes;
+    return admit({
+      id: "operator",
+      scopes,
+      method: proved.value,
+      isOwner: holds(scopes, "operator.admin"),
+    });
+  }
+
+  async function check(
+    head: HttpHead,
+    method: "GET" | "POST",
+    scope: Scope,
+  ): Promise<HttpAnswer | undefined> {
+    const { arrival } = head;
+    if (!arrival || foreignPage(head))
+      return apiError(403, "origin_refused", reasonText("network.origin_refused"));
+    // A page can make a browser on this machine guess; its origin is counted instead, and loopback excuses nothing.
+    const fromPage = arrival.origin !== undefined;
+    const key = fromPage && arrival.isLoopback ? `browser-origin:${arrival.origin}` : arrival.address;
+    const isLoopback = arrival.isLoopback && !fromPage;
+    const lockedForMs = ports.lockout.lockedForMs(key, isLoopback);
+    if (lockedForMs > 0) return tooMany(lockedForMs);
+    const verdict = callerOf(head);
+    if (!admitted(verdict)) {
+      if (verdict.reason === "auth.secret_mismatch") {
+        const delayMs = ports.lockout.fail(key, isLoopback);
+        await ports.refused(verdict.reason, arrival.address, head.path);
+        await sleep(ports.clock, delayMs);
+      }
+      return unauthorized(verdict.reason);
+    }
+    if (verdict.value.method !== "none") ports.lockout.succeed(key);
+    if (!holds(verdict.value.scopes, scope)) return missingScope(scope);
+    if (method === "POST" && !isJson(head.headers["content-type"])) {
+      // A form or text/plain is what a page on another site can send without asking.
+      return apiError(415, "invalid_request_error", "Send the body as application/json.");
+    }
+    return undefined;
+  }
+
+  return { check, callerOf };
+}
+
+export function unauthorized(reason: Reason): HttpAnswer {
+  const message =
+    reason === "auth.secret_missing"
+      ? "No credential was given. Send the gateway's token or password as Authorization: Bearer <secret>."
+      : "The credential is wrong. openclaw config file shows where the right one is kept.";
+  return apiError(401, "unauthorized", message, {
+    code: reason,
+    headers: { "www-authenticate": 'Bearer realm="openclaw", Basic realm="openclaw", charset="UTF-8"' },
+  });
+}
+
+export function tooMany(lockedForMs: number): HttpAnswer {
+  return apiError(429, "rate_limited", reasonText("auth.rate_limited"), {
+    code: "auth.rate_limited",
+    headers: { "retry-after": String(Math.ceil(lockedForMs / 1000)) },
+  });
+}
+
+export function isJson(contentType: string | undefined): boolean {
+  return /^application\/json\s*(?:;|$)/i.test(contentType ?? "");
+}
+
+/** `Bearer <token or password>`, or Basic with the secret as the password (RFC 7617); the user's name says nothing. */
+export function credentialOf(authorization: string | undefined): { token?: string; password?: string } {
+  const [, scheme = "", value = ""] = /^(\w+) +(\S+) *$/.exec(authorization ?? "") ?? [];
+  if (scheme.toLowerCase() === "bearer") return { token: value };
+  if (scheme.toLowerCase() !== "basic") return {};
+  const pair = Buffer.from(value, "base64").toString("utf8");
+  const colon = pair.indexOf(":");
+  return colon < 0 ? {} : { password: pair.slice(colon + 1) };
+}
+
+function namedScopes(header: string | undefined): readonly string[] {
+  if (header === undefined) return ["operator.read", "operator.write"];
+  const named = header.split(/[,\s]+/);
+  return operatorScopes.filter((scope) => named.includes(scope));
+}
+
+/** True when a browser says that a page of another site made the request. (A foreign Origin got no further than network.) */
+function foreignPage(head: HttpHead): boolean {
+  const { headers, arrival } = head;
+  const site = headers["sec-fetch-site"];
+  if (arrival?.origin !== undefined) return false;
+  if (site === "cross-site" || site === "same-site") return true;
+  const { referer } = headers;
+  if (referer === undefined) return false;
+  return !URL.canParse(referer) || new URL(referer).host !== arrival?.host;
+}

@@ -1,0 +1,36 @@
+import type { HttpAnswer, HttpRequest } from "../../network/mod.ts";
+import type { SessionSettings } from "../../session/mod.ts";
+import { apiError, json } from "./answers.ts";
+
+/** Agents under the names that clients use for models. */
+export function modelIds(settings: SessionSettings): readonly string[] {
+  return ["openclaw", "openclaw/default", ...settings.agentIds.map((id) => `openclaw/${id}`)];
+}
+
+/** GET /v1/models. */
+export function listModels(settings: SessionSettings, startedAtMs: number): HttpAnswer {
+  const data = [...new Set(modelIds(settings))].map((id) => model(id, startedAtMs));
+  return json(200, { object: "list", data });
+}
+
+/** GET /v1/models/{id}; the id may be percent-encoded once, as clients do with its slash. */
+export function oneModel(request: HttpRequest, settings: SessionSettings, startedAtMs: number): HttpAnswer {
+  const id = decoded(request.path.slice("/v1/models/".length));
+  if (id !== undefined && modelIds(settings).includes(id)) return json(200, model(id, startedAtMs));
+  return apiError(404, "invalid_request_error", "There is no such model. GET /v1/models lists them.", {
+    param: "model",
+    code: "model_not_found",
+  });
+}
+
+function model(id: string, startedAtMs: number) {
+  return { id, object: "model", created: Math.floor(startedAtMs / 1000), owned_by: "openclaw" };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

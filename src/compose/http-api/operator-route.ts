@@ -1,0 +1,46 @@
+import type { Scope } from "../../auth/mod.ts";
+import { admitted } from "../../kernel/mod.ts";
+import type { HttpAnswer, HttpRequest, Route } from "../../network/mod.ts";
+import { ApiProblem, apiError } from "./answers.ts";
+import { type Caller, type Door, unauthorized } from "./authenticate.ts";
+
+/** A row of the API: all that must be known to let a request in. */
+export interface OperatorRow {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly scope: Scope;
+  readonly isOn: () => boolean;
+  readonly maxBodyBytes: () => number;
+  readonly handle: (request: HttpRequest, caller: Caller) => Promise<HttpAnswer> | HttpAnswer;
+}
+
+/** The route of a row. The handler is called only with a caller who was proved and holds the scope. */
+export function operatorRoute(row: OperatorRow, door: Door, isReady: () => boolean): Route {
+  return {
+    method: row.method,
+    path: row.path,
+    auth: "operator",
+    has: row.isOn,
+    get maxBodyBytes() {
+      return row.maxBodyBytes();
+    },
+    before: async (head) => {
+      if (!isReady()) return unavailable("The gateway is starting or stopping; try again in a moment.");
+      return door.check(head, row.method, row.scope);
+    },
+    async handle(request) {
+      const verdict = door.callerOf(request);
+      if (!admitted(verdict)) return unauthorized(verdict.reason);
+      try {
+        return await row.handle(request, verdict.value);
+      } catch (error) {
+        if (error instanceof ApiProblem) return error.answer;
+        throw error;
+      }
+    },
+  };
+}
+
+export function unavailable(message: string): HttpAnswer {
+  return apiError(503, "service_unavailable", message, { headers: { "retry-after": "1" } });
+}
