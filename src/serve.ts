@@ -11,6 +11,7 @@ import { agentSettings, contextFiles, createHistories, systemPrompt } from "./ag
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
 import { authSettings, createBrowserSessions, createLockout, holds, type Principal } from "./auth/mod.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
+import { apiRoutes, apiSecrets, createRunTap, createToolInvoker } from "./compose/http-api/mod.ts";
 import { createModels } from "./compose/models.ts";
 import { pageRoutes } from "./compose/page.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
@@ -47,7 +48,7 @@ import { createOutboxSender } from "./delivery/mod.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { type Clock, InputError, type LogLevel, type Random, Secret, token } from "./kernel/mod.ts";
 import { createLog, createRedactor, openLogFile, tailLog } from "./log/mod.ts";
-import { listen, networkSettings, PortTaken, type Route } from "./network/mod.ts";
+import { type Listener, listen, networkSettings, PortTaken, type Route, readMachine } from "./network/mod.ts";
 import { createOperator } from "./operator.ts";
 import { createApprovals } from "./policy/mod.ts";
 import type { SendSignal } from "./sandbox/mod.ts";
@@ -114,7 +115,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
   // Without a configured secret the gateway still never runs open: one is made for this run only.
   const runSecret = new Secret(token(random));
   let auth = authSettings(config(), env, runSecret);
-  let network = networkSettings(config(), env, options.port);
+  const readNetwork = () =>
+    networkSettings(config(), env, options.port, { stateFolder: paths.root, machine: readMachine() });
+  let network = readNetwork();
 
   const taken = takeInstanceLock(join(paths.root, "state"), {
     pid: options.pid,
@@ -167,7 +170,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   // --- what may change while it runs -----------------------------------------------------------------------------
   let sessionsConfig = sessionSettings(config());
   const models = createModels({ config, env, clock, random });
-  secretSources.push(models.secrets);
+  secretSources.push(models.secrets, () => apiSecrets(config()));
   const agentOf = (agentId: string) => agentSettings(config(), agentId);
   const tools = createTools({
     config,
@@ -299,6 +302,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       log("error", "a lane's work threw", { sessionKey, error: (error as Error).message }),
   });
   const runs = createRuns(clock, storedOutcome(store.inbox, store.sessions));
+  const runTap = createRunTap();
   const histories = createHistories(store.sessions, fenceKey);
   const channelTextLimit = (channel: string, account: string) =>
     channels.get(channel, account)?.limits.textChars ?? 4000;
@@ -328,7 +332,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     toolSpecs: tools.specs,
     policyFor: tools.policyFor,
     execute: tools.execute,
-    events: (run) => createRunEvents(hub, clock, run),
+    events: (run) => runTap.tee(createRunEvents(hub, clock, run), run.runId),
     sessionChanged: tellSession,
     entryAdded(row, entry) {
       transcripts.touch(row);
@@ -407,8 +411,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const loopDelay = monitorEventLoopDelay({ resolution: 20 });
   loopDelay.enable();
   const startedAtMs = clock.now();
-  const bound = { port: network.port };
-  const baseUrl = () => `http://127.0.0.1:${bound.port}/`;
+  const bound: { port: number; listener?: Listener } = { port: network.port };
+  const scheme = network.tls ? "https" : "http";
+  const baseUrl = () => `${scheme}://127.0.0.1:${bound.port}/`;
   const controlParts = {
     clock,
     random,
@@ -597,7 +602,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     current = change.after;
     const before = auth.secret?.reveal();
     auth = authSettings(config(), env, runSecret);
-    network = networkSettings(config(), env, options.port);
+    network = readNetwork();
+    bound.listener?.apply(network);
     sessionsConfig = sessionSettings(config());
     models.reset();
     tools.reset();
@@ -659,25 +665,59 @@ export async function serve(options: ServeOptions): Promise<Served> {
       log,
       signedOut: () => operator.revoke("browser-session", 4001, "signed out"),
     }),
+    ...apiRoutes({
+      clock,
+      random,
+      log,
+      commit,
+      ledger: store.ledger,
+      config,
+      authSettings: () => auth,
+      lockout,
+      isReady: () => ready,
+      sessionSettings: () => sessionsConfig,
+      runs: controlParts.runs,
+      inbox: store.inbox,
+      sessions: store.sessions,
+      models: models.rows,
+      tap: runTap,
+      invokeTool: createToolInvoker({
+        random,
+        commit,
+        ledger: store.ledger,
+        policyFor: tools.policyFor,
+        execute: tools.execute,
+        redact,
+      }),
+      fenceKey,
+    }),
     webhookRoute(channels),
   ];
   gateway.takeUp();
-  const listener = await listen({ settings: network, routes, onSocket: operator.serve, clock, log }).catch(
-    async (error) => {
-      watcher.close();
-      store.close();
-      lock.release();
-      logFile.close();
-      if (error instanceof PortTaken) {
-        const who = await options.whoListens(error.port);
-        throw new InputError(
-          `port ${error.port} is taken${who ? ` by ${who}` : " by another program"}. Stop that program, or start with --port <other>, or set gateway.port.`,
-        );
-      }
-      throw error;
-    },
-  );
+  const listener = await listen({
+    settings: network,
+    // A secret that was made for this run only is nothing that somebody on another machine could know.
+    hasAuthentication: () => auth.mode !== "none" && auth.secret !== runSecret,
+    routes,
+    onSocket: operator.serve,
+    clock,
+    random,
+    log,
+  }).catch(async (error) => {
+    watcher.close();
+    store.close();
+    lock.release();
+    logFile.close();
+    if (error instanceof PortTaken) {
+      const who = await options.whoListens(error.port);
+      throw new InputError(
+        `port ${error.port} is taken${who ? ` by ${who}` : " by another program"}. Stop that program, or start with --port <other>, or set gateway.port.`,
+      );
+    }
+    throw error;
+  });
   bound.port = listener.port;
+  bound.listener = listener;
   ready = true;
   log("info", "ready", {
     port: listener.port,

@@ -19,6 +19,15 @@ export const reasons = {
     "The Host header does not name this gateway (possible DNS rebinding).",
     "Use the address that the gateway printed at start.",
   ],
+  "network.request_malformed": [
+    "The request is not plain HTTP/1.1: its target, headers or body can be read in more than one way.",
+    "Use an ordinary HTTP client; a proxy in front must not rewrite paths or repeat headers.",
+  ],
+  "network.too_fast": ["Too many new connections from this address.", "Wait a few seconds between attempts."],
+  "network.authentication_required": [
+    "The gateway has no authentication configured, so it answers this machine only.",
+    "Set gateway.auth.token, or connect from the machine itself.",
+  ],
   "network.frame_too_large": [
     "The frame is larger than this connection may send.",
     "Send less in one frame.",
@@ -41,7 +50,64 @@ export const reasons = {
     "This kind of client must present a device identity.",
     "Use the gateway's own page or a paired client.",
   ],
-  "auth.role_invalid": ["The role is not known.", "Connect as operator."],
+  "auth.role_invalid": ["The role is not known.", "Connect as operator or node."],
+  "auth.device_identity_required": [
+    "Neither a credential nor a device identity was given.",
+    "Send gateway.auth.token as auth.token, or connect as a device.",
+  ],
+  "auth.device_identity_mismatch": [
+    "The device id does not belong to the public key, or the key cannot be read.",
+    "The id is the lower-case hex SHA-256 of the raw Ed25519 public key.",
+  ],
+  "auth.device_nonce_missing": [
+    "The device signed no challenge.",
+    "Wait for connect.challenge and sign its nonce.",
+  ],
+  "auth.device_nonce_mismatch": [
+    "The device signed another connection's challenge.",
+    "Sign the nonce of this connection's connect.challenge.",
+  ],
+  "auth.device_signature_expired": [
+    "The device's signature is more than two minutes off.",
+    "Set the device's clock, then connect again.",
+  ],
+  "auth.device_signature_invalid": [
+    "The device's signature does not fit what it sent.",
+    "Sign the connect parameters exactly as they are sent.",
+  ],
+  "auth.device_token_mismatch": [
+    "The device token is wrong, rotated, revoked, or another device's.",
+    "Connect once with the gateway token for a new one, or ask an operator to approve the device again.",
+  ],
+  "auth.device_scope_mismatch": [
+    "The device asks for a scope that was not approved for it.",
+    "Ask for less, or request the scope: device.scopes.requestUpgrade.",
+  ],
+  "auth.device_unpaired": [
+    "The device, or what it asks for, is not approved.",
+    "Approve it: openclaw devices approve <requestId>.",
+  ],
+  "auth.pairing_full": [
+    "Too many devices wait to be paired.",
+    "Approve or reject some: openclaw devices list.",
+  ],
+  "auth.pairing_unavailable": [
+    "The paired devices cannot be read or written.",
+    "Mend or remove nodes/paired.json in the state folder; the log says what is wrong.",
+  ],
+  "auth.pairing_request_unknown": [
+    "No such request to pair waits.",
+    "See those that do: openclaw devices list.",
+  ],
+  "auth.device_unknown": ["There is no such device.", "See those that are paired: openclaw devices list."],
+  "auth.device_token_change_denied": [
+    "This device token may not be changed by this caller.",
+    "Ask as an operator who holds everything that the token stands for; the log says why.",
+  ],
+  "auth.bootstrap_invalid": [
+    "The setup code is wrong, was used already, or has expired.",
+    "Make a new one: device.pair.setupCode.",
+  ],
   "auth.scope_missing": [
     "The caller does not hold the scope that this needs.",
     "Connect with the scope named in the error.",

@@ -1,82 +1,79 @@
-import type { IncomingMessage } from "node:http";
-import { isIP } from "node:net";
-import { admit, refuse, type Verdict } from "../kernel/mod.ts";
-import type { NetworkSettings } from "./settings.ts";
+import type { IncomingHttpHeaders } from "node:http";
+import { admit, admitted, refuse, type Verdict } from "../kernel/mod.ts";
+import { isLoopback, limitKeyOf, peerAddress } from "./address.ts";
+import { attribute, type ProxyTrust } from "./attribution.ts";
+import { judgeHost, judgeOrigin, type OriginTrust } from "./origin.ts";
+import { judgeFraming, judgeTarget } from "./request-shape.ts";
 
-/** Facts about a request that the socket proves, before anybody is asked who they are. */
+/** Facts about a request that are proved before anybody is asked who they are. */
 export interface Arrival {
-  /** The peer's address, IPv4-mapped forms unwrapped. */
+  /** The client's address: the socket's peer, or what a trusted proxy says. In its only spelling. */
   readonly address: string;
+  /** The socket's peer; differs from `address` behind a proxy. */
+  readonly peer: string;
+  readonly via: "direct" | "proxy";
+  /** How the client reached us or the proxy in front. */
+  readonly scheme: "http" | "https";
+  /** Direct over a loopback socket. Never true behind a proxy, wherever that runs. */
   readonly isLoopback: boolean;
   /** Direct from this machine: a loopback socket without any sign of a proxy. */
   readonly isLocal: boolean;
+  /**
+   * What limits and lock-outs count this client as: its address, the /64 of an IPv6 address, or the page's origin when
+   * a browser on this machine connects (a page that guesses must not lock out the owner's command line, and its
+   * loopback address must not exempt it, A-242).
+   */
+  readonly limitKey: string;
   readonly origin: string | undefined;
   readonly host: string;
+  /** Without the query, in its one spelling. */
+  readonly path: string;
 }
 
-const forwardingHeaders = [
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-forwarded-port",
-  "x-real-ip",
-  "via",
-  "cf-connecting-ip",
-  "true-client-ip",
-];
+/** A request as it came, reduced to what is judged. */
+export interface ArrivingRequest {
+  readonly method: string;
+  readonly target: string | undefined;
+  readonly httpVersion: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  readonly isUpgrade: boolean;
+  /** The socket's peer as the operating system gives it; undefined once it is gone. */
+  readonly peer: string | undefined;
+  readonly isEncrypted: boolean;
+}
 
 /**
- * What the network layer knows of a request, or why it goes no further.
- *
- * A request that a proxy forwarded is refused unless the proxy is trusted: behind it, everybody would look like
- * loopback. A Host that names neither an address nor this machine is refused: a page on another site that had its
- * name rebound to us would send exactly that.
+ * What the network layer knows of a request, or why it goes no further. In order: the shape of the request, who sent
+ * it through whom, which host it was meant for, which page made it. Pure.
  */
-export function arrive(request: IncomingMessage, settings: NetworkSettings): Verdict<Arrival> {
-  const address = plainAddress(request.socket.remoteAddress ?? "");
-  const isLoopback = address === "::1" || address.startsWith("127.");
-  const forwarded = forwardingHeaders.some((name) => request.headers[name] !== undefined);
-  const fromTrustedProxy =
-    settings.trustedProxies?.check(address, address.includes(":") ? "ipv6" : "ipv4") === true;
-  if (forwarded && !fromTrustedProxy) return refuse("network.proxy_attribution_required", address);
-  const host = request.headers.host ?? "";
-  const origin = request.headers.origin;
-  if (!hostAllowed(host, settings)) return refuse("network.host_refused", host.slice(0, 100));
-  if (origin !== undefined && !originAllowed(origin, host, settings)) {
-    return refuse("network.origin_refused", origin.slice(0, 100));
-  }
-  return admit({ address, isLoopback, isLocal: isLoopback && !forwarded, origin, host });
-}
-
-/** `::ffff:10.0.0.1` is 10.0.0.1. */
-export function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
-}
-
-function hostAllowed(host: string, settings: NetworkSettings): boolean {
-  const name = hostName(host);
-  if (name === undefined) return false;
-  if (isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost")) return true;
-  return settings.allowedOrigins.some(
-    (allowed) => URL.canParse(allowed) && new URL(allowed).hostname === name,
-  );
-}
-
-/** The name in a Host header, lower case, without port and brackets. */
-function hostName(host: string): string | undefined {
-  if (host === "" || /[^A-Za-z0-9.:[\]_-]/.test(host) || !URL.canParse(`http://${host}`)) return undefined;
-  return new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, "").toLowerCase();
-}
-
-function originAllowed(origin: string, host: string, settings: NetworkSettings): boolean {
-  if (settings.allowedOrigins.includes(origin)) return true;
-  if (!URL.canParse(origin)) return false;
-  const url = new URL(origin);
-  if (url.protocol !== "http:" && url.protocol !== "https:") return false;
-  // The same origin that serves the page: host and port must both agree.
-  return (
-    url.host === new URL(`http://${host}`).host ||
-    (url.protocol === "https:" && url.host === new URL(`https://${host}`).host)
-  );
+export function arrive(request: ArrivingRequest, trust: ProxyTrust & OriginTrust): Verdict<Arrival> {
+  const framing = judgeFraming(request);
+  if (!admitted(framing)) return framing;
+  const target = judgeTarget(request.target);
+  if (!admitted(target)) return target;
+  const peer = peerAddress(request.peer);
+  if (!peer) return refuse("network.request_malformed", "the socket has no peer");
+  const attribution = attribute(peer, request.headers, request.httpVersion, trust);
+  if (!admitted(attribution)) return attribution;
+  const { client, via, claimedScheme } = attribution.value;
+  const host = judgeHost(request.headers.host ?? "", trust);
+  if (!admitted(host)) return host;
+  const scheme = claimedScheme ?? (request.isEncrypted ? "https" : undefined);
+  const origin = judgeOrigin(request, host.value, scheme, trust);
+  if (!admitted(origin)) return origin;
+  const onLoopback = via === "direct" && isLoopback(peer);
+  const page = origin.value?.text;
+  return admit({
+    address: client.text,
+    peer: peer.text,
+    via,
+    scheme: scheme ?? "http",
+    isLoopback: onLoopback,
+    isLocal: onLoopback,
+    limitKey: onLoopback && page !== undefined ? `browser-origin:${page}` : limitKeyOf(client),
+    origin: page,
+    host: request.headers.host as string,
+    path: target.value,
+  });
 }

@@ -1,265 +1,238 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
-import { admitted, type Clock, InputError, type Log, reasons } from "../kernel/mod.ts";
-import { type Arrival, arrive, plainAddress } from "./arrival.ts";
+import { createServer as createPlainServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { Socket as Connection } from "node:net";
+import { type Clock, InputError, type Log, type Random, refuse } from "../kernel/mod.ts";
+import { inRanges, isLoopback, limitKeyOf, peerAddress } from "./address.ts";
+import { endWith } from "./answer.ts";
+import type { Arrival } from "./arrival.ts";
+import { opensBeyondLoopback } from "./binding.ts";
+import { type CertificateFiles, openCertificateFiles, type TlsMaterial } from "./certificate-files.ts";
+import { createDoor } from "./door.ts";
+import { createExchange } from "./exchange.ts";
+import { createJudge } from "./judge.ts";
+import { defaultLimits, type NetworkLimits } from "./limits.ts";
+import { createPacer } from "./pacer.ts";
+import { createRefusalLog } from "./refusal-log.ts";
+import type { Route } from "./route.ts";
 import type { NetworkSettings } from "./settings.ts";
-import { type Socket, wrapSocket } from "./socket.ts";
-
-/** One HTTP route: everything that may be reached without a WebSocket has a row. */
-export interface Route {
-  readonly method: "GET" | "POST";
-  /** An exact path, or a prefix that ends in "/*". */
-  readonly path: string;
-  /** For a prefix: which paths under it exist right now. Absent: all. */
-  readonly has?: (path: string) => boolean;
-  /** How the caller is proved before the handler runs; "none" only for what is public by design. */
-  readonly auth: "none" | "browser-session" | "webhook" | "operator" | "hook";
-  readonly maxBodyBytes: number;
-  /**
-   * Asked once the headers are there and before a byte of the body is read; an answer ends the request. Routes with
-   * large bodies prove their caller here, so that a stranger cannot make us hold one.
-   */
-  readonly before?: (head: HttpHead) => Promise<HttpAnswer | undefined>;
-  /** True: answered even when Host or proxy headers look wrong (liveness probes). Such a handler reveals nothing. */
-  readonly anyHost?: boolean;
-  handle(request: HttpRequest): Promise<HttpAnswer> | HttpAnswer;
-}
-
-/** What is known of a request before its body. */
-export interface HttpHead {
-  readonly path: string;
-  /** What stands behind the "?", undecoded; "" when there is none. */
-  readonly query: string;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly arrival: Arrival | undefined;
-}
-
-export interface HttpRequest extends HttpHead {
-  readonly body: Buffer;
-  /** Aborts when the client goes away before it has the whole answer. */
-  readonly closed: AbortSignal;
-  /** Value of the session cookie, "" when there is none. */
-  readonly cookie: string;
-}
-
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Buffer;
-  /**
-   * Instead of a body: called once the head is sent, writes the rest piece by piece; the answer ends when it resolves.
-   * `write` gives false once nobody reads any more, and cuts off a reader that lets 8 MiB pile up.
-   */
-  readonly stream?: (write: (chunk: string | Buffer) => boolean, closed: AbortSignal) => Promise<void>;
-}
+import type { Socket } from "./socket.ts";
+import { createUpgrades } from "./upgrade.ts";
 
 export interface Listener {
   readonly port: number;
   readonly urls: readonly string[];
+  /** SHA-256 of the certificate in use, as clients pin it; undefined without TLS. */
+  readonly certificateFingerprint: string | undefined;
+  /**
+   * Takes over what may change while running: who is trusted, and headers. Sockets that would not be let in any more
+   * are closed. Addresses, port and TLS stay as they are until the next start.
+   */
+  apply(settings: NetworkSettings): void;
+  /** Connections that have proved nothing, and WebSockets before `connect`. */
+  readonly standing: { readonly connections: number; readonly sockets: number };
+  /** Looks at the certificate's files now. */
+  checkCertificate(): Promise<void>;
   /** Stops taking connections and ends idle ones. */
   close(): Promise<void>;
 }
 
-export const sessionCookie = "openclaw_session";
-const maxUnauthenticatedPerAddress = 32;
-const maxUnreadBytes = 8 * 1024 * 1024;
-
-/**
- * HTTP and WebSocket on one port. Pre-authentication limits live here: body sizes, header time, unauthenticated
- * sockets per address.
- */
-export async function listen(ports: {
+export interface ListenPorts {
   readonly settings: NetworkSettings;
+  /** False: whoever connects would be the owner. Then only this machine is answered, and nothing else listened on. */
+  readonly hasAuthentication: () => boolean;
   readonly routes: readonly Route[];
   readonly onSocket: (socket: Socket, arrival: Arrival, cookie: string) => void;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
-}): Promise<Listener> {
-  const { settings } = ports;
-  const unauthenticated = new Map<string, number>();
-  // Compression is never negotiated: it costs memory per socket, and leaks lengths of secrets beside chosen text.
-  const sockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    clientTracking: false,
-    maxPayload: 65_536,
+  readonly limits?: NetworkLimits;
+}
+
+type AnyServer = Server | TlsServer;
+
+/**
+ * HTTP and WebSocket on one port. Throws an InputError for settings that cannot be acted on, and for a listener that
+ * strangers could reach without authentication; {@link PortTaken} when another program has the port.
+ */
+export async function listen(ports: ListenPorts): Promise<Listener> {
+  const { clock, log, limits = defaultLimits } = ports;
+  let { settings } = ports;
+  checkStart(settings, ports.hasAuthentication());
+  for (const warning of settings.warnings) log("warn", warning);
+  const door = createDoor(limits, createPacer(clock, limits));
+  const logRefusal = createRefusalLog(clock, log);
+  const judge = createJudge(() => settings, ports.hasAuthentication);
+  const isEncrypted = settings.tls !== undefined;
+  const exchange = createExchange({
+    routes: ports.routes,
+    judge,
+    isEncrypted,
+    strictTransportSecurity: () => settings.strictTransportSecurity,
+    stalledResponseMs: limits.stalledResponseMs,
+    clock,
+    log,
+    logRefusal,
+    busy: (request, isBusy) => door.busy(connectionKey(request.socket), isBusy),
+  });
+  const upgrades = createUpgrades({
+    judge,
+    isEncrypted,
+    door,
+    connectionKey: (request: IncomingMessage) => connectionKey(request.socket),
+    logRefusal,
+    onSocket: ports.onSocket,
   });
 
-  function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const gone = new AbortController();
-    response.once("close", () => {
-      if (!response.writableFinished) gone.abort();
-    });
-    answer(request, gone.signal).then(
-      (result) => send(request, response, result, gone.signal),
-      (error) => {
-        ports.log("error", "a request handler failed", {
-          path: pathOf(request),
-          error: String(error?.message ?? error),
-        });
-        const failed = problem(500, "internal", "The gateway failed on this request; see its log.");
-        send(request, response, failed, gone.signal);
-      },
-    );
-  }
-
-  async function answer(request: IncomingMessage, closed: AbortSignal): Promise<HttpAnswer> {
-    const path = pathOf(request);
-    const verdict = arrive(request, settings);
-    const candidates = ports.routes.filter(
-      (route) => matches(route.path, path) && route.has?.(path) !== false,
-    );
-    const route = candidates.find(
-      (item) => item.method === (request.method === "HEAD" ? "GET" : request.method),
-    );
-    if (!admitted(verdict) && route?.anyHost !== true) {
-      const type = verdict.reason.split(".")[1] as string;
-      return problem(403, type, reasons[verdict.reason].join(" "));
-    }
-    if (!route) {
-      if (candidates.length === 0) return problem(404, "not_found", "There is nothing at this path.");
-      return {
-        ...problem(405, "method_not_allowed", "Use another method."),
-        headers: { allow: candidates.map((item) => item.method).join(", ") },
-      };
-    }
-    const head: HttpHead = {
-      path,
-      query: (request.url ?? "").slice(path.length + 1),
-      headers: request.headers as Record<string, string | undefined>,
-      arrival: admitted(verdict) ? verdict.value : undefined,
-    };
-    const early = await route.before?.(head);
-    if (early) return early;
-    const body = await readBody(request, route.maxBodyBytes);
-    if (body === undefined)
-      return problem(413, "too_large", `The body may have at most ${route.maxBodyBytes} bytes.`);
-    return route.handle({ ...head, body, closed, cookie: cookieOf(request) });
-  }
-
-  function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    stream.on("error", () => stream.destroy());
-    const verdict = arrive(request, settings);
-    if (!admitted(verdict)) {
-      const type = verdict.reason.split(".")[1] as string;
-      refuseUpgrade(
-        stream,
-        403,
-        "application/json",
-        JSON.stringify({ error: { message: reasons[verdict.reason].join(" "), type } }),
-      );
+  function onConnection(connection: Connection): void {
+    const peer = peerAddress(connection.remoteAddress);
+    if (!peer) {
+      connection.destroy();
       return;
     }
-    const { address } = verdict.value;
-    const open = unauthenticated.get(address) ?? 0;
-    if (open >= maxUnauthenticatedPerAddress) {
-      refuseUpgrade(stream, 503, "text/plain", "Too many unauthenticated sockets");
+    const key = connectionKey(connection);
+    const isKnownPath = isLoopback(peer) || inRanges(peer, settings.trustedProxies);
+    const reason = door.enter(key, { limitKey: limitKeyOf(peer), isKnownPath }, () => connection.destroy());
+    if (reason) {
+      // No answer: a stranger who floods is not worth the bytes, and with TLS there is nothing to answer in yet.
+      connection.destroy();
+      logRefusal(refuse(reason, peer.text), peer.text);
       return;
     }
-    unauthenticated.set(address, open + 1);
-    let counted = true;
-    const release = () => {
-      if (!counted) return;
-      counted = false;
-      const left = (unauthenticated.get(address) ?? 1) - 1;
-      if (left <= 0) unauthenticated.delete(address);
-      else unauthenticated.set(address, left);
-    };
-    stream.once("close", release);
-    sockets.handleUpgrade(request, stream, head, (socket) => {
-      ports.onSocket(wrapSocket(socket, stream, release), verdict.value, cookieOf(request));
-    });
+    connection.once("close", () => door.left(key));
   }
 
-  function send(
-    request: IncomingMessage,
-    response: ServerResponse,
-    result: HttpAnswer,
-    closed: AbortSignal,
-  ): void {
-    const body = result.body ?? "";
-    const { stream } = result;
-    response.writeHead(result.status, {
-      "x-content-type-options": "nosniff",
-      "referrer-policy": "no-referrer",
-      "cache-control": "no-store",
-      "x-frame-options": "DENY",
-      ...(settings.strictTransportSecurity
-        ? { "strict-transport-security": settings.strictTransportSecurity }
-        : {}),
-      ...result.headers,
-      ...(stream ? {} : { "content-length": Buffer.byteLength(body) }),
-    });
-    if (!stream || request.method === "HEAD") {
-      response.end(request.method === "HEAD" ? undefined : body);
-      return;
-    }
-    stream((chunk) => {
-      if (response.destroyed) return false;
-      response.write(chunk);
-      if (response.writableLength > maxUnreadBytes) response.destroy();
-      return !response.destroyed;
-    }, closed).then(
-      () => response.end(),
-      (error) => {
-        ports.log("error", "an answer broke off", { path: pathOf(request), error: (error as Error).message });
-        response.destroy();
+  const servers: AnyServer[] = [];
+  const certificates: CertificateFiles | undefined =
+    settings.tls &&
+    (await openCertificateFiles({
+      settings: settings.tls,
+      names: settings.certificateNames,
+      clock,
+      random: ports.random,
+      log,
+      // Connections that are open keep what they agreed on; new ones get the new certificate.
+      onChange: (material) => {
+        for (const server of servers) (server as TlsServer).setSecureContext(contextOf(material));
       },
-    );
+    }));
+
+  function makeServer(): AnyServer {
+    const server = bareServer(limits, certificates?.current());
+    server.on("connection", onConnection);
+    server.on("request", (request, response) => void exchange(request, response));
+    server.on("upgrade", upgrades.take);
+    return server;
   }
 
-  const servers: Server[] = [];
-  for (const host of settings.hosts) {
-    const server = createServer(
-      {
-        requestTimeout: 30_000,
-        headersTimeout: 15_000,
-        keepAliveTimeout: 5000,
-        maxHeaderSize: 16_384,
-        noDelay: true,
-      },
-      onRequest,
-    );
-    server.on("upgrade", onUpgrade);
-    server.on("clientError", (_error, stream) => {
-      if (stream.writable) stream.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
-    });
-    const first = servers[0]?.address();
-    const port = settings.port === 0 && first && typeof first === "object" ? first.port : settings.port;
-    try {
-      await bind(server, host, port);
-    } catch (error) {
-      for (const other of servers) other.close();
-      throw error;
+  let port = settings.port;
+  try {
+    for (const host of settings.hosts) {
+      const server = makeServer();
+      // Where the system chose the port of the first address, the others take the same.
+      port = await bind(server, host, port);
+      servers.push(server);
     }
-    servers.push(server);
+  } catch (error) {
+    for (const server of servers) server.close();
+    certificates?.close();
+    throw error;
   }
-  const bound = servers[0]?.address();
-  const port = bound && typeof bound === "object" ? bound.port : settings.port;
+
+  const scheme = certificates ? "https" : "http";
   return {
     port,
-    urls: settings.hosts.map((host) => `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}/`),
-    close: () =>
-      Promise.all(
-        servers.map(
-          (server) =>
-            new Promise<void>((resolve) => {
-              server.close(() => resolve());
-              server.closeIdleConnections();
-            }),
-        ),
-      ).then(() => {}),
+    urls: settings.hosts.map((host) => `${scheme}://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}/`),
+    get certificateFingerprint() {
+      return certificates?.current().fingerprint;
+    },
+    get standing() {
+      return { connections: door.connections, sockets: door.sockets };
+    },
+    apply(changed) {
+      settings = changed;
+      for (const text of [...changed.problems, ...changed.warnings]) log("warn", text);
+      upgrades.judgeAgain();
+    },
+    checkCertificate: async () => certificates?.check(),
+    async close() {
+      upgrades.stop();
+      certificates?.close();
+      const closed = servers.map(
+        (server) => new Promise<void>((resolve) => void server.close(() => resolve())),
+      );
+      for (const server of servers) server.closeIdleConnections();
+      door.clear();
+      await Promise.all(closed);
+    },
   };
 }
 
-function bind(server: Server, host: string, port: number): Promise<void> {
+function checkStart(settings: NetworkSettings, hasAuthentication: boolean): void {
+  if (settings.problems.length > 0) throw new InputError(settings.problems.join("\n"));
+  if (hasAuthentication || !opensBeyondLoopback(settings.hosts)) return;
+  throw new InputError(
+    `the gateway would listen on ${settings.hosts[0]}, where other machines can connect, and no authentication is configured. Set gateway.auth.token (openclaw doctor --generate-gateway-token makes one), or set gateway.bind to "loopback".`,
+  );
+}
+
+/** A server with every limit that the platform can hold, and nothing that answers yet. */
+function bareServer(limits: NetworkLimits, material: TlsMaterial | undefined): AnyServer {
+  const options = {
+    requestTimeout: limits.requestMs,
+    headersTimeout: limits.headersMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: limits.checkEveryMs,
+    maxHeaderSize: limits.headerBytes,
+    noDelay: true,
+    // Not left to NODE_OPTIONS: the lenient parser takes what smuggling is made of.
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+  };
+  const server: AnyServer = material
+    ? createTlsServer({
+        ...options,
+        ...contextOf(material),
+        handshakeTimeout: limits.tlsHandshakeMs,
+        ALPNProtocols: ["http/1.1"],
+      })
+    : createPlainServer(options);
+  server.on("clientError", (error: NodeJS.ErrnoException, stream) => {
+    const status = clientErrorStatus(error.code);
+    if (status === undefined || !stream.writable) stream.destroy();
+    else endWith(stream, { status });
+  });
+  return server;
+}
+
+function contextOf(material: TlsMaterial) {
+  return {
+    cert: material.cert,
+    key: material.key,
+    ...(material.ca === undefined ? {} : { ca: material.ca }),
+    minVersion: "TLSv1.3" as const,
+  };
+}
+
+/** The same for a connection and for the encrypted stream that runs through it. */
+function connectionKey(connection: Connection): string {
+  return `${connection.remoteAddress} ${connection.remotePort} ${connection.localAddress}`;
+}
+
+/** Undefined: not HTTP at all (a failed TLS handshake, a reset); there is nobody to answer. */
+function clientErrorStatus(code: string | undefined): number | undefined {
+  if (code === "HPE_HEADER_OVERFLOW") return 431;
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return 408;
+  return code?.startsWith("HPE_") ? 400 : undefined;
+}
+
+/** Resolves with the port. */
+function bind(server: AnyServer, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EADDRINUSE") reject(new PortTaken(host, port));
       else reject(new InputError(`cannot listen on ${host}:${port}: ${error.message}`));
     });
-    server.listen({ host, port, backlog: 1024 }, resolve);
+    server.listen({ host, port, backlog: 1024 }, () => resolve((server.address() as { port: number }).port));
   });
 }
 
@@ -274,56 +247,3 @@ export class PortTaken extends InputError {
     this.port = port;
   }
 }
-
-function matches(pattern: string, path: string): boolean {
-  return pattern.endsWith("/*") ? path.startsWith(pattern.slice(0, -1)) : pattern === path;
-}
-
-/** The path as it is routed: no query, no decoding. Encoded variants of a path match no route. */
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? "/").split("?", 1)[0] as string;
-}
-
-/** Undefined when the body is larger than allowed; the rest is not read. */
-function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  if (request.method === "GET" || request.method === "HEAD") return Promise.resolve(Buffer.alloc(0));
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBytes) {
-        request.pause();
-        resolve(undefined);
-      } else chunks.push(chunk);
-    });
-    request.on("end", () => resolve(Buffer.concat(chunks)));
-    request.on("error", reject);
-  });
-}
-
-function cookieOf(request: IncomingMessage): string {
-  for (const part of (request.headers.cookie ?? "").split(";")) {
-    const [name, value] = part.trim().split("=", 2);
-    if (name === sessionCookie) return value ?? "";
-  }
-  return "";
-}
-
-/** A JSON error: `{error: {code, message}}`. */
-export function problem(status: number, type: string, message: string): HttpAnswer {
-  return {
-    status,
-    headers: { "content-type": "application/json; charset=utf-8" },
-    body: JSON.stringify({ error: { type, code: type, message } }),
-  };
-}
-
-function refuseUpgrade(stream: Duplex, status: number, type: string, body: string): void {
-  const text = status === 403 ? "Forbidden" : "Service Unavailable";
-  stream.end(
-    `HTTP/1.1 ${status} ${text}\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
-}
-
-export { plainAddress };

@@ -1,33 +1,91 @@
-import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { isAbsolute, join } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
 import { InputError } from "../kernel/mod.ts";
+import { type AddressRange, parseRange } from "./address.ts";
+import type { ProxyTrust } from "./attribution.ts";
+import { parseAuthority, parseConfiguredOrigin } from "./authority.ts";
+import { hostsOf, type Machine } from "./binding.ts";
+import type { OriginTrust } from "./origin.ts";
 
-export interface NetworkSettings {
+export interface NetworkSettings extends ProxyTrust, OriginTrust {
   readonly port: number;
   /** Addresses to listen on. */
   readonly hosts: readonly string[];
-  readonly allowedOrigins: readonly string[];
-  readonly trustedProxies: BlockList | undefined;
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsSettings | undefined;
+  /** What a certificate that is made here is for. */
+  readonly certificateNames: readonly string[];
   readonly handshakeTimeoutMs: number;
   readonly strictTransportSecurity: string | undefined;
+  /** What in the config cannot be acted on; a start refuses, a reload says so and leaves it out. */
+  readonly problems: readonly string[];
+  /** What acts as written, and should not be so. */
+  readonly warnings: readonly string[];
+}
+
+export interface TlsSettings {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string | undefined;
+  /** Make a certificate when neither file is there. */
+  readonly autoGenerate: boolean;
+  /** Take changed files over while running (gateway.reload.mode is not "off"). */
+  readonly renews: boolean;
+}
+
+/** What the settings need to know beside the config. */
+export interface Place {
+  readonly stateFolder: string;
+  readonly machine: Machine;
 }
 
 export const defaultPort = 18789;
 
-/** Throws an InputError for a bind mode that this machine cannot give. `port` overrides what the config says. */
+/**
+ * `port` overrides what the config says. Never throws for what a running gateway may read from a changed config; that
+ * is in `problems`, and what is wrong trusts nobody. Throws an InputError for a port in the environment that is none.
+ */
 export function networkSettings(
   config: OpenClawConfig,
   env: Readonly<Record<string, string | undefined>>,
   port: number | undefined,
+  place: Place,
 ): NetworkSettings {
   const gateway = config.gateway ?? {};
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  const hosts = hostsOf(gateway.bind ?? "loopback", gateway.customBindHost, place.machine);
+  if (!hosts) {
+    problems.push("gateway.bind is custom, but gateway.customBindHost is not an IPv4 address; set it");
+  }
+  const origins = originsOf(gateway.controlUi?.allowedOrigins ?? [], problems);
+  const publicOrigin = parseConfiguredOrigin(gateway.publicOrigin ?? "");
+  if (origins.includes("*")) {
+    warnings.push('gateway.controlUi.allowedOrigins has "*": every web page may talk to this gateway');
+  }
+  const hostHeaderFallback = gateway.controlUi?.dangerouslyAllowHostHeaderOriginFallback === true;
+  if (hostHeaderFallback) {
+    warnings.push(
+      "gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback is on: a rebound name (DNS rebinding) passes for this gateway's own",
+    );
+  }
+  const ownNames = [...origins.flatMap((text) => parseConfiguredOrigin(text) ?? []), publicOrigin]
+    .filter((origin) => origin !== undefined)
+    .map((origin) => origin.authority.name);
   return Object.freeze({
     port: port ?? portFrom(env.OPENCLAW_GATEWAY_PORT) ?? gateway.port ?? defaultPort,
-    hosts: hostsOf(gateway.bind ?? "loopback", gateway.customBindHost),
-    allowedOrigins: gateway.controlUi?.allowedOrigins ?? [],
-    trustedProxies: proxies(gateway.trustedProxies ?? []),
+    hosts: hosts ?? ["127.0.0.1"],
+    tls: tlsOf(config, env, place),
+    allowedOrigins: publicOrigin ? [...origins, publicOrigin.text] : origins,
+    ownNames,
+    certificateNames: certificateNames(ownNames, hosts ?? [], place.machine),
+    hostHeaderFallback,
+    trustedProxies: proxiesOf(gateway.trustedProxies ?? [], problems, warnings),
+    allowRealIpFallback: gateway.allowRealIpFallback === true,
     handshakeTimeoutMs: Math.max(15_000, Number(env.OPENCLAW_HANDSHAKE_TIMEOUT_MS) || 0),
     strictTransportSecurity: gateway.http?.securityHeaders?.strictTransportSecurity || undefined,
+    problems,
+    warnings,
   });
 }
 
@@ -42,34 +100,62 @@ function portFrom(text: string | undefined): number | undefined {
   return port;
 }
 
-function hostsOf(bind: string, custom: string | undefined): string[] {
-  if (bind === "loopback" || bind === "auto") return ["127.0.0.1"];
-  if (bind === "lan") return ["0.0.0.0"];
-  if (bind === "custom") {
-    if (custom === undefined || !isIPv4(custom)) {
-      throw new InputError(
-        "gateway.bind is custom, but gateway.customBindHost is not an IPv4 address; set it",
-      );
-    }
-    return custom === "127.0.0.1" || custom === "0.0.0.0" ? [custom] : [custom, "127.0.0.1"];
-  }
-  throw new InputError(
-    `gateway.bind ${JSON.stringify(bind)} is not available yet; use loopback, lan or custom`,
-  );
+function originsOf(entries: readonly string[], problems: string[]): string[] {
+  return entries.flatMap((entry) => {
+    if (entry === "*") return [entry];
+    const origin = parseConfiguredOrigin(entry);
+    if (origin) return [origin.text];
+    problems.push(
+      `gateway.controlUi.allowedOrigins: ${JSON.stringify(entry)} is not an origin; write https://name, without a path`,
+    );
+    return [];
+  });
 }
 
-function proxies(entries: readonly string[]): BlockList | undefined {
-  if (entries.length === 0) return undefined;
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address = "", bits] = entry.split("/");
-    const family = isIPv4(address) ? "ipv4" : isIPv6(address) ? "ipv6" : undefined;
-    if (!family)
-      throw new InputError(
-        `gateway.trustedProxies: ${JSON.stringify(entry)} is not an IP address or CIDR range`,
+function proxiesOf(entries: readonly string[], problems: string[], warnings: string[]): AddressRange[] {
+  return entries.flatMap((entry) => {
+    const range = parseRange(entry);
+    if (!range) {
+      problems.push(`gateway.trustedProxies: ${JSON.stringify(entry)} is not an IP address or CIDR range`);
+      return [];
+    }
+    if (range.first === 0n) {
+      warnings.push(
+        `gateway.trustedProxies: ${JSON.stringify(entry)} trusts everybody to say who they are; name the proxy's own address`,
       );
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
+    }
+    return [range];
+  });
+}
+
+/** Everything that somebody may type to reach this gateway, each once. */
+function certificateNames(ownNames: readonly string[], hosts: readonly string[], machine: Machine): string[] {
+  const bound = hosts.includes("0.0.0.0") ? machine.addresses : hosts;
+  const candidates = ["localhost", "127.0.0.1", "::1", machine.hostName, ...ownNames, ...bound];
+  const names = candidates.flatMap((name) => {
+    const authority = parseAuthority(name.includes(":") ? `[${name}]` : name);
+    return authority && authority.port === undefined ? [authority.name] : [];
+  });
+  return [...new Set(names)];
+}
+
+function tlsOf(
+  config: OpenClawConfig,
+  env: Readonly<Record<string, string | undefined>>,
+  place: Place,
+): TlsSettings | undefined {
+  const tls = config.gateway?.tls;
+  if (tls?.enabled !== true) return undefined;
+  const folder = join(place.stateFolder, "gateway", "tls");
+  const path = (given: string) => {
+    if (given.startsWith("~/") && env.HOME) return join(env.HOME, given.slice(2));
+    return isAbsolute(given) ? given : join(place.stateFolder, given);
+  };
+  return {
+    certFile: path(tls.certPath ?? join(folder, "gateway-cert.pem")),
+    keyFile: path(tls.keyPath ?? join(folder, "gateway-key.pem")),
+    caFile: tls.caPath === undefined ? undefined : path(tls.caPath),
+    autoGenerate: tls.autoGenerate !== false,
+    renews: config.gateway?.reload?.mode !== "off",
+  };
 }

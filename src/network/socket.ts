@@ -18,6 +18,9 @@ export interface Socket {
 
 export const maxPayloadBytes = 26_214_400;
 export const maxBufferedBytes = 52_428_800;
+/** One frame, and everything together, before `connect` has succeeded. */
+export const maxPayloadBytesBeforeConnect = 65_536;
+export const maxBytesBeforeConnect = 131_072;
 
 /** `release` is called once the peer is no longer unauthenticated. */
 export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => void): Socket {
@@ -33,6 +36,7 @@ export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => voi
     });
   };
   socket.on("error", () => socket.terminate());
+  const endBudget = limitBytes(socket, stream);
   return {
     onMessage(action) {
       socket.on("message", (data: RawData) => action(data as Buffer));
@@ -54,6 +58,7 @@ export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => voi
     },
     authenticated() {
       release();
+      endBudget();
       raiseLimit(socket);
     },
     ping: () => socket.ping(),
@@ -63,6 +68,24 @@ export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => voi
       return socket.bufferedAmount;
     },
   };
+}
+
+/**
+ * Counts what comes before `connect`. Frames have a limit each, but a stranger may send any number of them, and of
+ * pings and one-byte fragments (A-183). Returns what ends the counting.
+ */
+function limitBytes(socket: WebSocket, stream: Duplex): () => void {
+  let left = maxBytesBeforeConnect;
+  const count = (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left >= 0) return;
+    stream.off("data", count);
+    // The frame's own limit may have closed it already, with the same code; its closing handshake is not waited for.
+    if (socket.readyState === socket.OPEN) socket.close(1009, "");
+    stream.end(() => socket.terminate());
+  };
+  stream.on("data", count);
+  return () => void stream.off("data", count);
 }
 
 /**
