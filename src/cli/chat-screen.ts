@@ -68,18 +68,16 @@ function terminalScreen(cli: Cli, rl: Interface): Surface {
   const write = (text: string) => void cli.output.write(text);
   const columns = () => cli.output.columns ?? 80;
 
-  /** Takes away the live row and the prompt; gives how many rows down in the prompt the cursor was. */
-  function takeAway(): number {
-    const { rows: down } = rl.getCursorPos();
-    const up = down + (live === "" ? 0 : 1);
+  /** Takes away the live row and the prompt. */
+  function takeAway(): void {
+    const up = rl.getCursorPos().rows + (live === "" ? 0 : 1);
     write(`\r${up > 0 ? `\x1b[${up}A` : ""}\x1b[J`);
-    return down;
+    // Readline redraws from as many rows further up as it last saw its cursor, and pasted text it did not see.
+    Object.assign(rl, { prevRows: 0 });
   }
 
-  function putBack(down: number): void {
+  function putBack(): void {
     if (live !== "") write(`${live}\n`);
-    // The prompt is redrawn from as many rows further up as its cursor was last seen.
-    write("\n".repeat(down));
     rl.prompt(true);
   }
 
@@ -87,15 +85,15 @@ function terminalScreen(cli: Cli, rl: Interface): Surface {
     columns,
     rows(rows) {
       if (rows.length === 0) return;
-      const down = takeAway();
+      takeAway();
       write(rows.map((row) => `${row}\n`).join(""));
-      putBack(down);
+      putBack();
     },
     live(row) {
       if (row === live) return;
-      const down = takeAway();
+      takeAway();
       live = row;
-      putBack(down);
+      putBack();
     },
     prompt(text, options = {}) {
       if (options.fresh && rl.line !== "") {
@@ -104,9 +102,9 @@ function terminalScreen(cli: Cli, rl: Interface): Surface {
         rl.write(null, { ctrl: true, name: "e" });
         rl.write(null, { ctrl: true, name: "u" });
       }
-      const down = takeAway();
+      takeAway();
       rl.setPrompt(text);
-      putBack(down);
+      putBack();
       if (!options.fresh && putAside !== "") {
         const back = putAside;
         putAside = "";
@@ -122,7 +120,7 @@ function terminalScreen(cli: Cli, rl: Interface): Surface {
       if (live !== "") write(`${live}\n`);
       rl.prompt();
     },
-    leave: () => void takeAway(),
+    leave: takeAway,
   };
 }
 
