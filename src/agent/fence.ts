@@ -37,7 +37,7 @@ const maxPasses = 5;
 
 // Zero-width, filling and direction characters can hide a marker from a filter and still be read by a model.
 const invisible =
-  /\u034f|[\u17b4\u17b5]|[\ufe00-\ufe0f]|[\u00ad\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e01ef}]/gu;
+  /\u034f|[\u17b4\u17b5]|[\u180b-\u180d\u180f]|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]|[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 // Two or more angle brackets, then the marker's words with anything but letters between the letters. Every repetition
 // is bounded: without that, a page of nothing but "<" would hold the event loop for minutes.

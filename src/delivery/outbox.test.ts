@@ -1,0 +1,294 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
+import { silentLog, type Write } from "../kernel/mod.ts";
+import type { Channel, SendResult } from "./channel.ts";
+import { createOutboxSender } from "./outbox.ts";
+import type { OutboxRow, OutboxState, OutboxStore } from "./queue.ts";
+
+/** A write is an action here; a commit runs it, unless the disk is full. */
+type Action = () => void;
+
+function row(n: number, more: Partial<OutboxRow> = {}): OutboxRow {
+  const id = `row-${n}`;
+  return {
+    id,
+    messageId: `message-${n}`,
+    runId: `run-${n}`,
+    channel: "chat",
+    account: "default",
+    message: { id, conversation: { kind: "direct", id: "ada" }, text: `text ${n}` },
+    state: "pending",
+    attempts: 0,
+    notBefore: 0,
+    createdAt: 0,
+    updatedAt: 0,
+    ...more,
+  };
+}
+
+function bench(input: {
+  readonly left?: readonly OutboxRow[];
+  readonly send?: (text: string, n: number) => SendResult | Promise<SendResult>;
+  readonly wasSent?: (n: number) => "sent" | "absent" | "unknown";
+  readonly configured?: boolean;
+}) {
+  const clock = new ManualClock();
+  const rows = new Map((input.left ?? []).map((item) => [item.id, item]));
+  const steps: string[] = [];
+  const said: string[] = [];
+  let diskFull = false;
+  let sends = 0;
+  let asks = 0;
+  const store: OutboxStore = {
+    insert: () => assert.fail("the sender inserts nothing"),
+    move: (id, change) =>
+      (() => {
+        const before = rows.get(id) ?? row(0, { id });
+        const { at, ...rest } = change;
+        rows.set(id, { ...before, ...rest, updatedAt: at });
+      }) as unknown as Write,
+    open: () => [...rows.values()].filter((item) => item.state === "pending" || item.state === "sending"),
+    byMessageId: () => [],
+    hasPlatformId: () => false,
+    inDoubt: () => [],
+  };
+  const { send, wasSent } = input;
+  const channel: Channel = {
+    id: "chat",
+    account: "default",
+    limits: { textChars: 100 },
+    start: async () => {},
+    stop: async () => {},
+    typing: () => {},
+    async send(message) {
+      said.push(message.text);
+      return (await send?.(message.text, ++sends)) ?? { outcome: "sent", platformId: `p${said.length}` };
+    },
+    ...(wasSent ? { wasSent: async () => wasSent(++asks) } : {}),
+  };
+  const sender = createOutboxSender({
+    store,
+    clock,
+    log: silentLog,
+    commit: async (writes) => {
+      if (diskFull) throw new Error("disk full");
+      for (const write of writes) (write as unknown as Action)();
+    },
+    channel: () => (input.configured === false ? undefined : channel),
+    record: (item, step) => (() => void steps.push(`${item.id} ${step}`)) as unknown as Write,
+  });
+  return {
+    clock,
+    sender,
+    steps,
+    said,
+    state: (n: number): OutboxState | undefined => rows.get(`row-${n}`)?.state,
+    detail: (n: number) => rows.get(`row-${n}`)?.detail,
+    platformId: (n: number) => rows.get(`row-${n}`)?.platformId,
+    fill: (full: boolean) => {
+      diskFull = full;
+    },
+    offer: (...items: OutboxRow[]) => {
+      for (const item of items) rows.set(item.id, item);
+      sender.offer(items);
+    },
+    get asks() {
+      return asks;
+    },
+  };
+}
+
+/** Lets everything run that waits for nothing but other promises. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("delivery (3): `sending` is recorded before a message leaves, and its end after it", async () => {
+  const order: string[] = [];
+  const at = bench({
+    send: () => {
+      order.push(at.state(1) ?? "", ...at.steps);
+      return { outcome: "sent", platformId: "42" };
+    },
+  });
+  at.sender.resume();
+  at.offer(row(1));
+  await settled();
+  assert.deepEqual(order, ["sending", "row-1 start"]);
+  assert.deepEqual(at.steps, ["row-1 start", "row-1 sent"]);
+  assert.equal(at.platformId(1), "42");
+});
+
+test("delivery (4): one conversation's messages leave in order, whatever each takes; another is not held up", async () => {
+  const held = Promise.withResolvers<SendResult>();
+  const at = bench({
+    send: (text) => (text === "text 1" ? held.promise : { outcome: "sent", platformId: "x" }),
+  });
+  at.sender.resume();
+  at.offer(row(1), row(2), row(3));
+  at.offer(row(4, { message: { id: "row-4", conversation: { kind: "direct", id: "ben" }, text: "text 4" } }));
+  await settled();
+  assert.deepEqual(at.said, ["text 1", "text 4"]);
+  held.resolve({ outcome: "sent", platformId: "1" });
+  await settled();
+  assert.deepEqual(at.said, ["text 1", "text 4", "text 2", "text 3"]);
+});
+
+test("what is offered before the start waits behind what was left, and nothing is sent twice", async () => {
+  const at = bench({ left: [row(1), row(2)] });
+  at.offer(row(3));
+  await settled();
+  assert.deepEqual(at.said, []);
+  at.sender.resume();
+  await settled();
+  assert.deepEqual(at.said, ["text 1", "text 2", "text 3"]);
+});
+
+test("a retry waits as long as the platform asks, grows by itself, and gives up visibly", async () => {
+  const at = bench({ send: () => ({ outcome: "retry", retryAfterMs: 7000, detail: "slow down" }) });
+  at.sender.resume();
+  at.offer(row(1));
+  await settled();
+  assert.equal(at.state(1), "pending");
+  assert.deepEqual(at.clock.waiting, [7000]);
+  for (let n = 0; n < 11; n++) {
+    at.clock.advance(300_000);
+    await settled();
+  }
+  assert.equal(at.said.length, 12);
+  assert.equal(at.state(1), "rejected");
+  assert.equal(at.detail(1), "slow down");
+});
+
+test("rejected and unknown are final and visible; a channel that throws in mid-send is unknown", async () => {
+  const at = bench({
+    send: (text) => {
+      if (text === "text 1") return { outcome: "rejected", detail: "blocked" };
+      if (text === "text 2") return { outcome: "unknown", detail: "no answer" };
+      throw new Error("oops");
+    },
+  });
+  at.sender.resume();
+  at.offer(row(1), row(2), row(3));
+  await settled();
+  assert.deepEqual([at.state(1), at.state(2), at.state(3)], ["rejected", "unknown", "unknown"]);
+  assert.equal(at.said.length, 3);
+});
+
+test("a store that refuses: nothing leaves before its step is on disk", async () => {
+  const at = bench({});
+  at.sender.resume();
+  at.fill(true);
+  at.offer(row(1));
+  await settled();
+  assert.deepEqual(at.said, []);
+  at.fill(false);
+  at.clock.advance(5000);
+  await settled();
+  assert.deepEqual(at.said, ["text 1"]);
+});
+
+test("a store that refuses to note what was sent: it is noted later, and never sent again", async () => {
+  const at = bench({
+    send: () => {
+      at.fill(true);
+      return { outcome: "sent", platformId: "42" };
+    },
+  });
+  at.sender.resume();
+  at.offer(row(1));
+  await settled();
+  assert.equal(at.state(1), "sending");
+  at.clock.advance(5000);
+  await settled();
+  at.fill(false);
+  at.clock.advance(5000);
+  await settled();
+  assert.equal(at.state(1), "sent");
+  assert.equal(at.said.length, 1);
+});
+
+const doubts = [
+  { platform: "sent", state: "sent", said: 0 },
+  { platform: "absent", state: "sent", said: 1 },
+  { platform: "unknown", state: "unknown", said: 0 },
+] as const;
+
+for (const { platform, state, said } of doubts) {
+  test(`delivery (3): what a crash left in mid-send and the platform calls ${platform} ends ${state}`, async () => {
+    const at = bench({ left: [row(1, { state: "sending", attempts: 1 })], wasSent: () => platform });
+    at.sender.resume();
+    await settled();
+    assert.equal(at.state(1), state);
+    assert.equal(at.said.length, said);
+  });
+}
+
+test("delivery (3): where nobody can tell, a message in doubt is unknown, and what comes behind it is sent", async () => {
+  for (const configured of [true, false]) {
+    const at = bench({ left: [row(1, { state: "sending" })], configured });
+    at.sender.resume();
+    await settled();
+    assert.equal(at.state(1), "unknown");
+    assert.equal(at.said.length, 0);
+  }
+});
+
+test("a platform that cannot be asked now is asked again, and in the end the doubt is shown", async () => {
+  const at = bench({
+    left: [row(1, { state: "sending" })],
+    wasSent: (n) => {
+      if (n < 3) throw new Error("not reached");
+      return "sent";
+    },
+  });
+  at.sender.resume();
+  for (let n = 0; n < 3; n++) {
+    await settled();
+    at.clock.advance(60_000);
+  }
+  await settled();
+  assert.equal(at.state(1), "sent");
+  assert.equal(at.asks, 3);
+  const never = bench({
+    left: [row(1, { state: "sending" })],
+    wasSent: () => {
+      throw new Error("not reached");
+    },
+  });
+  never.sender.resume();
+  for (let n = 0; n < 9; n++) {
+    await settled();
+    never.clock.advance(300_000);
+  }
+  await settled();
+  assert.equal(never.state(1), "unknown");
+});
+
+test("a channel that is not running holds its messages back, without counting attempts", async () => {
+  const at = bench({ configured: false });
+  at.sender.resume();
+  at.offer(row(1));
+  for (let n = 0; n < 20; n++) {
+    await settled();
+    at.clock.advance(30_000);
+  }
+  assert.equal(at.state(1), "pending");
+});
+
+test("stop ends waits, keeps what waits on disk, and resolves when nothing is in flight", async () => {
+  const held = Promise.withResolvers<SendResult>();
+  const at = bench({ send: () => held.promise });
+  at.sender.resume();
+  at.offer(row(1), row(2));
+  await settled();
+  let stopped = false;
+  const stop = at.sender.stop().then(() => {
+    stopped = true;
+  });
+  await settled();
+  assert.equal(stopped, false);
+  held.resolve({ outcome: "sent", platformId: "1" });
+  await stop;
+  assert.deepEqual([at.state(1), at.state(2)], ["sent", "pending"]);
+  assert.deepEqual(at.said, ["text 1"]);
+});

@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
+import type { Write } from "../kernel/mod.ts";
+import type { Approval } from "./approval.ts";
+import { createApprovals } from "./approvals.ts";
+import type { Question } from "./decide.ts";
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+const running = new AbortController().signal;
+
+function question(command: string, more: Partial<Question["approval"]> = {}): Question {
+  return {
+    approval: {
+      command,
+      cwd: "/w",
+      env: {},
+      agentId: "main",
+      sessionKey: "agent:main:main",
+      runId: "r",
+      toolCallId: "c",
+      warningText: "why",
+      allowedDecisions: ["allow-once", "allow-always", "deny"],
+      resolvedPath: null,
+      ...more,
+    },
+    request: {
+      id: "c",
+      tool: "exec",
+      arguments: {},
+      agentId: "main",
+      sessionKey: "agent:main:main",
+      runId: "r",
+    },
+    effects: [],
+  };
+}
+
+function bench(stored = new Map<string, Approval>()) {
+  const clock = new ManualClock();
+  const remembered: string[] = [];
+  const changes: string[] = [];
+  let gate: Promise<void> | undefined;
+  let fails = false;
+  const approvals = createApprovals({
+    store: {
+      get: (id) => stored.get(id),
+      pending: () => [...stored.values()].filter((item) => item.state === "pending"),
+      put: (approval) => (() => void stored.set(approval.id, approval)) as unknown as Write,
+    },
+    commit: async (writes) => {
+      await gate;
+      if (fails) throw new Error("disk full");
+      for (const write of writes) (write as unknown as () => void)();
+    },
+    clock,
+    lifetimeMs: 1000,
+    changed: (approval) => void changes.push(approval.state),
+    record: () => (() => {}) as unknown as Write,
+    remember: async (approval) => void remembered.push(approval.request.command),
+  });
+  return {
+    clock,
+    approvals,
+    stored,
+    remembered,
+    changes,
+    hold: () => {
+      const held = Promise.withResolvers<void>();
+      gate = held.promise;
+      return held.resolve;
+    },
+    fail: (on: boolean) => {
+      fails = on;
+    },
+  };
+}
+
+for (const { decision, state, remembered } of [
+  { decision: "allow-once", state: "allowed", remembered: [] },
+  { decision: "allow-always", state: "allowed", remembered: ["ls"] },
+  { decision: "deny", state: "denied", remembered: [] },
+]) {
+  test(`${decision} ends the question as ${state}`, async () => {
+    const at = bench();
+    const asked = at.approvals.ask("1", question("ls"), running);
+    await settled();
+    assert.equal(at.approvals.pending().length, 1);
+    await at.approvals.resolve("1", decision, "operator");
+    const approval = await asked;
+    assert.equal(approval.state, state);
+    assert.equal(approval.decision, decision);
+    assert.equal(approval.resolvedBy, "operator");
+    assert.deepEqual(at.remembered, remembered);
+    assert.deepEqual(at.changes, ["pending", state]);
+    assert.equal(at.approvals.pending().length, 0);
+  });
+}
+
+test("policy (3): a question that nobody answers expires, and can no longer be answered", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("ls"), running);
+  await settled();
+  at.clock.advance(1000);
+  const approval = await asked;
+  assert.equal(approval.state, "expired");
+  assert.equal(approval.decision, undefined);
+  await assert.rejects(at.approvals.resolve("1", "allow-once", "operator"), /already resolved/);
+});
+
+test("a clock that jumps forward over the expiry: the answer comes too late, though the timer has not fired", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("ls"), running);
+  await settled();
+  const now = at.clock.now();
+  at.clock.now = () => now + 5000;
+  assert.equal(at.approvals.pending().length, 0);
+  await assert.rejects(at.approvals.resolve("1", "allow-once", "operator"), /unknown or expired/);
+  at.clock.advance(1000);
+  assert.equal((await asked).state, "expired");
+});
+
+test("the end of its run cancels a question, also one that ended before it was asked", async () => {
+  const at = bench();
+  const run = new AbortController();
+  const asked = at.approvals.ask("1", question("ls"), run.signal);
+  await settled();
+  run.abort();
+  assert.equal((await asked).state, "cancelled");
+  assert.equal((await at.approvals.ask("2", question("ls"), run.signal)).state, "cancelled");
+});
+
+test("the first of two answers wins, even while it is being written", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("ls"), running);
+  await settled();
+  const release = at.hold();
+  const first = at.approvals.resolve("1", "deny", "ada");
+  await assert.rejects(at.approvals.resolve("1", "allow-once", "ben"), /already resolved/);
+  const same = await at.approvals.resolve("1", "deny", "ben");
+  assert.equal(same.resolvedBy, "ada");
+  release();
+  await first;
+  assert.equal((await asked).decision, "deny");
+  assert.equal(at.stored.get("1")?.resolvedBy, "ada");
+});
+
+test("a yes that could not be written is none: the question goes on waiting", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("ls"), running);
+  await settled();
+  at.fail(true);
+  await assert.rejects(at.approvals.resolve("1", "allow-once", "operator"), /disk full/);
+  assert.equal(at.stored.get("1")?.state, "pending");
+  at.fail(false);
+  await at.approvals.resolve("1", "allow-once", "operator");
+  assert.equal((await asked).state, "allowed");
+});
+
+test("an expiry that could not be written still ends the wait, as a no", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("ls"), running);
+  await settled();
+  at.fail(true);
+  at.clock.advance(1000);
+  assert.equal((await asked).state, "expired");
+});
+
+test("asked again after a restart: the same question waits on, an answer that was given counts", async () => {
+  const before = bench();
+  void before.approvals.ask("1", question("ls"), running);
+  await settled();
+  const after = bench(before.stored);
+  const asked = after.approvals.ask("1", question("ls"), running);
+  await settled();
+  await after.approvals.resolve("1", "allow-once", "operator");
+  assert.equal((await asked).state, "allowed");
+  const later = bench(after.stored);
+  assert.equal((await later.approvals.ask("1", question("ls"), running)).decision, "allow-once");
+});
+
+test("a question that nobody asks for any more can be answered after a restart", async () => {
+  const before = bench();
+  void before.approvals.ask("1", question("ls"), running);
+  await settled();
+  const after = bench(before.stored);
+  assert.equal((await after.approvals.resolve("1", "deny", "operator")).state, "denied");
+  assert.equal(after.approvals.get("1")?.state, "denied");
+});
+
+test("policy (2): an id never carries an answer to another command, folder or environment", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("ls"), running);
+  await settled();
+  await at.approvals.resolve("1", "allow-once", "operator");
+  await asked;
+  for (const other of [
+    question("rm -rf /"),
+    question("ls", { cwd: "/etc" }),
+    question("ls", { env: { PATH: "/x" } }),
+  ])
+    await assert.rejects(at.approvals.ask("1", other, running), /asked for another call/);
+});
+
+test("decisions that are unknown or not offered are refused", async () => {
+  const at = bench();
+  void at.approvals.ask("1", question("ls | sh", { allowedDecisions: ["allow-once", "deny"] }), running);
+  await settled();
+  await assert.rejects(at.approvals.resolve("1", "yes", "operator"), /invalid decision/);
+  await assert.rejects(at.approvals.resolve("1", "allow-always", "operator"), /offers allow-once, deny/);
+  await assert.rejects(at.approvals.resolve("none", "deny", "operator"), /unknown or expired/);
+});
