@@ -21,12 +21,13 @@ const sources = ["src", "package.json", "scripts/build.ts"].map((name) => join(r
 const built = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 if (process.argv.includes("--if-needed") && built > Math.max(...sources.map(newest))) process.exit(0);
 
-// Old chunks would stay beside new ones, and their compiled code with them.
-mkdirSync(join(root, "dist"), { recursive: true });
-for (const name of readdirSync(join(root, "dist"), { withFileTypes: true }).filter(
-  (item) => item.name !== "ui",
-)) {
-  rmSync(join(root, "dist", name.name), { recursive: true, force: true });
+// A gateway that runs may still ask for chunks of the build before: names carry a hash of the content, so old and new
+// ones stand side by side, and only what is older than two days goes.
+const chunks = join(root, "dist", "chunks");
+mkdirSync(chunks, { recursive: true });
+for (const name of readdirSync(chunks)) {
+  const file = join(chunks, name);
+  if (statSync(file).mtimeMs < Date.now() - 2 * 86_400_000) rmSync(file);
 }
 
 await build({

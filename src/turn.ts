@@ -412,6 +412,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
         active.abort.signal,
       );
       events.approval({ phase: "resolved", kind: "exec", status: approval.state, approvalId: approval.id });
+      // A run that was stopped while it waited was not refused by anybody.
+      if (approval.state === "cancelled") return refusedCall("policy.run_stopped", request.tool);
       verdict = settle(decision.question, approval.decision);
     } else verdict = decision;
 

@@ -89,7 +89,12 @@ export function createModels(ports: {
           })),
       );
       for (const [provider, known] of Object.entries(knownProviders)) {
-        if (known.defaultModel === undefined || rows.some((row) => row.provider === provider)) continue;
+        if (
+          provider === "demo" ||
+          known.defaultModel === undefined ||
+          rows.some((row) => row.provider === provider)
+        )
+          continue;
         rows.push({
           id: known.defaultModel,
           name: known.defaultModel,

