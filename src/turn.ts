@@ -37,9 +37,11 @@ import {
   admitted,
   type Clock,
   type Commit,
+  InputError,
   type Json,
   joinSources,
   type Log,
+  ModelFault,
   type Random,
   type Reason,
   reasonText,
@@ -199,7 +201,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       // What was added in memory may not be on disk: the transcript is read again.
       if (task) histories.forget(task.session.current.sessionId);
       try {
-        await fail(row, events, active, { message, kind: "internal" }, fresh(task));
+        await fail(row, events, active, failureOf(error, row.runId), fresh(task));
         return true;
       } catch (second) {
         if (task) histories.forget(task.session.current.sessionId);
@@ -787,6 +789,13 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   }
 
   return { run: turn };
+}
+
+/** What people are told. Only errors that were written for them are shown; others may name what is none of theirs. */
+function failureOf(error: unknown, runId: string): { readonly message: string; readonly kind: string } {
+  if (error instanceof ModelFault) return { message: error.message, kind: error.kind };
+  if (error instanceof InputError) return { message: error.message, kind: "input" };
+  return { message: `the gateway failed inside; its log tells why (run ${runId})`, kind: "internal" };
 }
 
 function refusedCall(reason: Reason, detail: string) {
