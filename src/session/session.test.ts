@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { InboundMessage } from "../delivery/mod.ts";
+import { admitted } from "../kernel/mod.ts";
+import {
+  parseChatCommand,
+  parseSessionKey,
+  resolveSessionKey,
+  route,
+  type SessionSettings,
+  sessionSettings,
+  titleOf,
+} from "./mod.ts";
+
+const settings: SessionSettings = {
+  agentIds: ["main"],
+  defaultAgentId: "main",
+  dmScope: "per-channel-peer",
+  bindings: [],
+  perSessionWaiting: 1,
+  totalWaiting: 1,
+  concurrentSessions: 1,
+};
+
+function message(more: Partial<InboundMessage> = {}): InboundMessage {
+  return {
+    channel: "telegram",
+    account: "default",
+    eventId: "1",
+    conversation: { kind: "direct", id: "42" },
+    sender: { id: "42", proof: "platform" },
+    text: "",
+    messageId: "1",
+    mentionsBot: false,
+    repliesToBot: false,
+    isBot: false,
+    ...more,
+  };
+}
+
+function keyOf(more: Partial<InboundMessage>, change: Partial<SessionSettings> = {}): string {
+  const verdict = route(message(more), { ...settings, ...change });
+  return admitted(verdict) ? verdict.value.sessionKey : verdict.reason;
+}
+
+test("session keys of conversations", () => {
+  const scopes: readonly (readonly [DmScope, string])[] = [
+    ["main", "agent:main:main"],
+    ["per-peer", "agent:main:direct:42"],
+    ["per-channel-peer", "agent:main:telegram:direct:42"],
+    ["per-account-channel-peer", "agent:main:telegram:default:direct:42"],
+  ];
+  for (const [dmScope, key] of scopes) assert.equal(keyOf({}, { dmScope }), key);
+  const group = { kind: "group", id: "-100" } as const;
+  for (const [dmScope] of scopes)
+    assert.equal(keyOf({ conversation: group }, { dmScope }), "agent:main:telegram:group:-100");
+  assert.equal(
+    keyOf({ conversation: { ...group, threadId: "7" } }),
+    "agent:main:telegram:group:-100:topic:7",
+  );
+  assert.equal(
+    keyOf({ channel: "slack", conversation: { kind: "channel", id: "C1", threadId: "9.1" } }),
+    "agent:main:slack:channel:C1:thread:9.1",
+  );
+});
+
+test("no id of a platform makes its way into another conversation's key", () => {
+  const id = fc.oneof(
+    fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" }),
+    fc.constantFrom("a:b", "42:topic:7", "%3A", "main", "../x"),
+  );
+  const place = fc.record({ id, thread: fc.option(id, { nil: undefined }) }, { noNullPrototype: true });
+  fc.assert(
+    fc.property(place, place, (a, b) => {
+      const of = ({ id, thread }: typeof a) =>
+        keyOf({ conversation: { kind: "group", id, ...(thread === undefined ? {} : { threadId: thread }) } });
+      assert.equal(of(a) === of(b), a.id === b.id && a.thread === b.thread);
+      assert.ok(parseSessionKey(of(a)), of(a));
+    }),
+  );
+});
+
+const bindings: readonly Binding[] = [
+  { agentId: "channel", channel: "telegram" },
+  { agentId: "account", channel: "telegram", account: "work" },
+  { agentId: "anyGroup", channel: "telegram", peer: { kind: "group", id: "*" } },
+  { agentId: "ada", channel: "telegram", peer: { kind: "direct", id: "42" } },
+  { agentId: "gone", channel: "slack" },
+];
+
+test("the most special binding wins; without one only a single agent is meant", () => {
+  const several = { agentIds: ["channel", "account", "anyGroup", "ada"], bindings };
+  const agent = (more: Partial<InboundMessage>) => keyOf(more, several).split(":")[1];
+  assert.equal(agent({}), "ada");
+  assert.equal(agent({ sender: { id: "7", proof: "platform" } }), "channel");
+  assert.equal(agent({ account: "work", sender: { id: "7", proof: "platform" } }), "account");
+  assert.equal(agent({ account: "work", conversation: { kind: "group", id: "-1" } }), "anyGroup");
+  assert.equal(keyOf({ channel: "discord" }, several), "session.no_agent");
+  assert.equal(keyOf({ channel: "slack" }, several), "session.no_agent", "an agent that is not there");
+});
+
+test("settings: the default agent, and bindings that say nothing match nothing", () => {
+  const read = (config: unknown) => sessionSettings(config as never);
+  assert.deepEqual(read({}).agentIds, ["main"]);
+  assert.equal(read({}).dmScope, "main");
+  assert.equal(read({ session: { dmScope: "default" } }).dmScope, "main");
+  assert.equal(read({ agents: { list: [{ id: "a" }, { id: "b", default: true }] } }).defaultAgentId, "b");
+  assert.equal(read({ agents: { entries: { a: {}, main: {} } } }).defaultAgentId, "main");
+  assert.equal(read({ agents: { entries: { a: {}, c: {} } } }).defaultAgentId, "a");
+  const bound = read({
+    bindings: [
+      { agentId: "a", match: {} },
+      { agentId: "a" },
+      { agentId: "a", match: { channel: "telegram", peer: {} } },
+      { agentId: "a", type: "acp", match: { channel: "telegram" } },
+      { agentId: "a", match: { channel: "telegram", accountId: "work", peer: { kind: "dm", id: "42" } } },
+    ],
+  }).bindings;
+  assert.deepEqual(bound, [
+    { agentId: "a", channel: "telegram", account: "work", peer: { kind: "direct", id: "42" } },
+  ]);
+});
+
+test("names of sessions that callers give", () => {
+  const cases: readonly (readonly [string | undefined, string | undefined])[] = [
+    [undefined, "agent:main:main"],
+    ["", "agent:main:main"],
+    ["main", "agent:main:main"],
+    ["notes", "agent:main:notes"],
+    ["agent:other:x", "agent:other:x"],
+    ["agent:other:", undefined],
+    ["agent::x", undefined],
+    ["agent:../x:y", undefined],
+    ["two\nlines", undefined],
+    ["x".repeat(401), undefined],
+  ];
+  for (const [named, key] of cases) assert.equal(resolveSessionKey(named, "main"), key, String(named));
+});
+
+test("chat commands are whole messages", () => {
+  const cases: readonly (readonly [string, string | undefined, readonly string[]])[] = [
+    ["/new", "new", []],
+    [" /STOP ", "stop", []],
+    ["/approve@house_bot abc  allow-once", "approve", ["abc", "allow-once"]],
+    ["/reset\nstart again", "reset", ["start", "again"]],
+    ["/unknown", undefined, []],
+    ["please /stop", undefined, []],
+    ["/stopper", undefined, []],
+    ["/usr/bin/ls", undefined, []],
+    ["", undefined, []],
+  ];
+  for (const [text, name, args] of cases) {
+    const command = parseChatCommand(text);
+    assert.equal(command?.name, name, text);
+    assert.deepEqual(command?.args ?? [], args, text);
+  }
+});
+
+test("titles are one line, of whole characters, without anything that turns the line around", () => {
+  assert.equal(titleOf("a\nb\t\u202ec"), "a b c");
+  assert.equal(titleOf("😀".repeat(100), 10), `${"😀".repeat(9)}…`);
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => {
+      const title = titleOf(text, 20);
+      assert.ok([...title].length <= 20);
+      assert.doesNotMatch(title, /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+    }),
+  );
+});
