@@ -11,13 +11,25 @@ import {
   type AuthSettings,
   authenticateConnect,
   type BrowserSessions,
+  type Credential,
+  type CredentialClass,
+  type DeviceAsk,
+  type Devices,
+  guessedAt,
   holds,
   type Lockout,
+  type Presented,
   type Principal,
+  type ProvedDevice,
+  principalWithoutDevice,
+  type Role,
+  type SetupCodes,
+  verifyDevice,
 } from "./auth/mod.ts";
 import {
   type Call,
   type ConnectParams,
+  connectError,
   events,
   type Hub,
   invalid,
@@ -25,10 +37,12 @@ import {
   MethodError,
   maxBufferedBytes,
   maxPayloadBytes,
+  pairingRequired,
   parseConnect,
   parseFrame,
   protocolVersion,
   type RequestFrame,
+  rateLimited,
   type Subscriber,
   tickIntervalMs,
   unavailable,
@@ -42,6 +56,7 @@ import {
   type Log,
   type Random,
   type Reason,
+  reasonText,
   schema,
   sleep,
   uuid,
@@ -57,6 +72,8 @@ export interface OperatorParts {
   readonly hub: Hub;
   readonly lockout: Lockout;
   readonly browserSessions: BrowserSessions;
+  readonly devices: Devices;
+  readonly setupCodes: SetupCodes;
   readonly authSettings: () => AuthSettings;
   readonly methods: ReadonlyMap<string, Method>;
   readonly handshakeTimeoutMs: number;
@@ -73,11 +90,14 @@ export interface Operator {
   closeAll(code: number, reason: string): void;
   /** Ends every connection that was proved by this method. */
   revoke(method: string, code: number, reason: string): void;
+  /** Ends every connection of this device. What it asks from this moment on is not done. */
+  endDevice(deviceId: string, reason: string): void;
 }
 
 export function createOperator(parts: OperatorParts): Operator {
   const { clock, hub } = parts;
   const waiting = new Set<Socket>();
+  const ended = new WeakSet<Subscriber>();
 
   // --- connection: challenge -> connect -> requests ----------------------------------------------------------
 
@@ -110,7 +130,7 @@ export function createOperator(parts: OperatorParts): Operator {
       // One `connect` at a time: frames that a client sends ahead of its answer are not looked at.
       if (connecting) return;
       connecting = true;
-      void connect(parsed.frame, socket, arrival, cookie).then((principal) => {
+      void connect(parsed.frame, socket, arrival, cookie, nonce).then((principal) => {
         if (!principal) return;
         cancelDeadline();
         waiting.delete(socket);
@@ -127,6 +147,7 @@ export function createOperator(parts: OperatorParts): Operator {
     socket: Socket,
     arrival: Arrival,
     cookie: string,
+    nonce: string,
   ): Promise<Subscriber | undefined> {
     const fail = (error: WireError, code = 1008, reason = error.message) => {
       answerError(socket, frame.id, error);
@@ -137,6 +158,10 @@ export function createOperator(parts: OperatorParts): Operator {
     const parsed = parseConnect(frame.params);
     if (!parsed.ok) return fail(parsed.error);
     const { params } = parsed;
+    const refuse = async (reason: Reason) => {
+      await recordRefusal(reason, params, arrival);
+      return fail(connectError(reason, params));
+    };
     const mismatch = protocolMismatch(params);
     if (mismatch) return fail(mismatch, 1002, "protocol mismatch");
     if (!parts.isReady()) {
@@ -147,24 +172,58 @@ export function createOperator(parts: OperatorParts): Operator {
       );
     }
 
-    const lockedForMs = parts.lockout.lockedForMs(arrival.address, arrival.isLoopback);
-    if (lockedForMs > 0) return fail(lockedError(lockedForMs));
-    const verdict = authenticateConnect(
-      presentedOf(params, cookie, parts.browserSessions),
-      arrival,
-      parts.authSettings(),
-    );
+    const { role = "operator" } = params;
+    if (!isRole(role)) return refuse("auth.role_invalid");
+    // --- which device is it? ---------------------------------------------------------------------------------
+    const device = params.device
+      ? verifyDevice(params.device, signedFacts(params, role), { nonce, nowMs: clock.now() })
+      : undefined;
+    if (device && !admitted(device)) return refuse(device.reason);
+    const deviceId = device?.value.deviceId;
+
+    // --- may it sign in? -------------------------------------------------------------------------------------
+    const presented = presentedOf(params, role, deviceId, cookie, parts.browserSessions);
+    const lockKey = (kind: CredentialClass) =>
+      kind === "shared" ? arrival.limitKey : `${kind}:${arrival.limitKey}`;
+    // A page is not the owner, though it comes from the owner's machine: its guesses are counted.
+    const isExempt = arrival.isLoopback && arrival.origin === undefined;
+    const lockedForMs = (kind: CredentialClass) => parts.lockout.lockedForMs(lockKey(kind), isExempt);
+    const verdict = authenticateConnect(presented, parts.authSettings(), {
+      deviceToken: parts.devices.checkToken,
+      setupCode: parts.setupCodes.find,
+      isLocked: (kind) => lockedForMs(kind) > 0,
+    });
     if (!admitted(verdict)) {
-      if (verdict.reason === "auth.secret_mismatch") {
-        const delayMs = parts.lockout.fail(arrival.address, arrival.isLoopback);
-        await sleep(clock, delayMs);
+      if (verdict.reason === "auth.rate_limited") {
+        const longest = Math.max(lockedForMs("shared"), lockedForMs("device"), lockedForMs("bootstrap"));
+        return fail(rateLimited(longest));
       }
-      await recordRefusal(verdict.reason, params, arrival);
-      return fail(authError(verdict.reason, params));
+      const guessed = guessedAt(verdict);
+      if (guessed) await sleep(clock, parts.lockout.fail(lockKey(guessed), isExempt));
+      return refuse(verdict.reason);
     }
-    const principal = verdict.value;
-    if (principal.method === "token" || principal.method === "password")
-      parts.lockout.succeed(arrival.address);
+    const credential = verdict.value;
+    if (credential.method === "token" || credential.method === "password")
+      parts.lockout.succeed(lockKey("shared"));
+    if (credential.kind === "device-token") parts.lockout.succeed(lockKey("device"));
+
+    // --- is the device approved for what it asks? ------------------------------------------------------------
+    let principal: Principal;
+    if (device) {
+      const ask = askOf(params, role, device.value, credential, arrival);
+      const problem = await pair(ask, credential);
+      if (problem) {
+        await recordRefusal("auth.device_unpaired", params, arrival);
+        return fail(problem.error, 1008, problem.closing);
+      }
+      // In one step with letting it in: a device that was removed while it waited is not let in.
+      const entered = parts.devices.enter(ask, credential.method);
+      if (!entered) return refuse("auth.device_token_mismatch");
+      principal = entered;
+    } else if (credential.kind === "shared" || credential.kind === "browser-session")
+      principal = principalWithoutDevice(presented, arrival, credential);
+    else return refuse("auth.device_identity_required");
+
     const subscriber: Subscriber = {
       id: uuid(parts.random),
       socket,
@@ -181,15 +240,60 @@ export function createOperator(parts: OperatorParts): Operator {
     return subscriber;
   }
 
+  /** What keeps the device out; undefined when nothing does. */
+  async function pair(
+    ask: DeviceAsk,
+    credential: Credential,
+  ): Promise<{ readonly error: WireError; readonly closing: string } | undefined> {
+    const plain = (error: WireError) => ({ error, closing: error.message });
+    try {
+      const setup = credential.kind === "setup-code" ? credential.code : undefined;
+      const admission = await parts.devices.admit(ask, setup);
+      switch (admission.state) {
+        case "paired":
+          return undefined;
+        case "waiting":
+          return pairingRequired({
+            need: admission.need,
+            requestId: admission.request.requestId,
+            deviceId: ask.deviceId,
+            role: ask.role,
+            scopes: ask.scopes,
+            approved: admission.device,
+          });
+        case "full":
+          return plain(unavailable(reasonText("auth.pairing_full"), undefined, 60_000));
+        default:
+          return plain(
+            invalid(reasonText("auth.bootstrap_invalid"), { code: "AUTH_BOOTSTRAP_TOKEN_INVALID" }),
+          );
+      }
+    } catch (error) {
+      parts.log("error", "a device could not be paired", { error: (error as Error).message });
+      return plain(unavailable(reasonText("auth.pairing_unavailable")));
+    }
+  }
+
   function hello(subscriber: Subscriber): unknown {
     const { principal } = subscriber;
+    const { deviceId, role } = principal;
+    const [own, ...others] = deviceId === undefined ? [] : parts.devices.tokens(deviceId, role);
     return {
       type: "hello-ok",
       protocol: protocolVersion,
       server: { version: parts.version, connId: subscriber.id },
       features: { methods: [...parts.methods.keys()], events, capabilities: ["published-model-catalog"] },
       snapshot: parts.snapshot(principal),
-      auth: { role: principal.role, scopes: principal.scopes, method: principal.method },
+      auth: {
+        role,
+        scopes: principal.scopes,
+        method: principal.method,
+        ...(own ? { deviceToken: own.token.reveal(), issuedAtMs: own.issuedAtMs } : {}),
+        // A setup code may have paired it as an operator too, with a token of its own for that.
+        ...(principal.method === "bootstrap-token" && others.length > 0
+          ? { deviceTokens: others.map(({ token, ...other }) => ({ deviceToken: token.reveal(), ...other })) }
+          : {}),
+      },
       policy: { maxPayload: maxPayloadBytes, maxBufferedBytes, tickIntervalMs },
     };
   }
@@ -220,6 +324,10 @@ export function createOperator(parts: OperatorParts): Operator {
       answerError(socket, frame.id, invalid("connect is only valid as the first request"));
       return;
     }
+    // A socket takes a while to close: what still comes on one that was revoked is not done (CVE-2026-42421).
+    if (ended.has(connection)) return;
+    if (principal.role === "node" && frame.method !== "health")
+      return answerError(socket, frame.id, invalid("unauthorized role: node"));
     const row = parts.methods.get(frame.method);
     // Scope comes before existence, so that a caller without rights cannot learn which methods there are.
     const needed = row ? row.scope : "operator.admin";
@@ -307,29 +415,93 @@ export function createOperator(parts: OperatorParts): Operator {
       for (const socket of waiting) socket.close(code, reason);
       for (const subscriber of hub.all()) subscriber.socket.close(code, reason);
     },
-    revoke(method, code, reason) {
-      for (const subscriber of hub.all()) {
-        if (subscriber.principal.method === method) subscriber.socket.close(code, reason);
-      }
-    },
+    revoke: (method, code, reason) => end((principal) => principal.method === method, code, reason),
+    endDevice: (deviceId, reason) => end((principal) => principal.deviceId === deviceId, 4001, reason),
+  };
+
+  function end(fits: (principal: Principal) => boolean, code: number, reason: string): void {
+    for (const subscriber of [...hub.all()]) {
+      if (!fits(subscriber.principal)) continue;
+      ended.add(subscriber);
+      // No event either; the answer to the very request that did this still goes out.
+      hub.remove(subscriber);
+      clock.after(0, () => subscriber.socket.close(code, reason));
+    }
+  }
+}
+
+function isRole(text: string): text is Role {
+  return text === "operator" || text === "node";
+}
+
+function signedFacts(params: ConnectParams, role: Role) {
+  const { auth, client } = params;
+  return {
+    clientId: client.id,
+    clientMode: client.mode,
+    role,
+    scopes: params.scopes ?? [],
+    token: auth?.token ?? auth?.deviceToken ?? auth?.bootstrapToken ?? "",
+    platform: client.platform,
+    deviceFamily: client.deviceFamily,
   };
 }
 
-function presentedOf(params: ConnectParams, cookie: string, sessions: BrowserSessions) {
+function askOf(
+  params: ConnectParams,
+  role: Role,
+  device: ProvedDevice,
+  credential: Credential,
+  arrival: Arrival,
+): DeviceAsk {
+  const { client } = params;
+  const isPage = ["webchat", "webchat-ui", "openclaw-control-ui", "openclaw-browser-copilot"].includes(
+    client.id,
+  );
+  return {
+    ...device,
+    role,
+    scopes: params.scopes ?? [],
+    ...(client.displayName === undefined ? {} : { displayName: client.displayName }),
+    platform: client.platform,
+    ...(client.deviceFamily === undefined ? {} : { deviceFamily: client.deviceFamily }),
+    clientId: client.id,
+    clientMode: client.mode,
+    credential: credential.kind === "browser-session" ? "device-token" : credential.kind,
+    address: arrival.address,
+    isLoopback: arrival.isLoopback,
+    isLocal: arrival.isLocal,
+    isProxied: arrival.via === "proxy",
+    fromBrowser: arrival.origin !== undefined || client.mode === "webchat" || isPage,
+  };
+}
+
+function presentedOf(
+  params: ConnectParams,
+  role: Role,
+  deviceId: string | undefined,
+  cookie: string,
+  sessions: BrowserSessions,
+): Presented {
   const browserSession = cookie === "" ? undefined : sessions.check(cookie);
+  const { token, password, deviceToken, bootstrapToken } = params.auth ?? {};
   return {
     clientId: params.client.id,
     clientMode: params.client.mode,
-    role: params.role ?? "operator",
+    role,
     scopes: params.scopes ?? [],
-    ...(params.auth?.token === undefined ? {} : { token: params.auth.token }),
-    ...(params.auth?.password === undefined ? {} : { password: params.auth.password }),
+    ...(token === undefined ? {} : { token }),
+    ...(password === undefined ? {} : { password }),
+    ...(deviceToken === undefined ? {} : { deviceToken }),
+    ...(bootstrapToken === undefined ? {} : { bootstrapToken }),
     ...(browserSession === undefined ? {} : { browserSession }),
+    ...(deviceId === undefined ? {} : { deviceId }),
   };
 }
 
 function protocolMismatch(params: ConnectParams): WireError | undefined {
-  const oldest = params.client.mode === "probe" ? 3 : protocolVersion;
+  const isNode = params.role === "node" && params.client.mode === "node";
+  const oldest = params.client.mode === "probe" || isNode ? 3 : protocolVersion;
   if (params.minProtocol <= protocolVersion && params.maxProtocol >= oldest) return undefined;
   return invalid("protocol mismatch", {
     code: "PROTOCOL_MISMATCH",
@@ -346,46 +518,4 @@ export function missingScope(scope: string): WireError {
     message: `missing scope: ${scope}`,
     details: { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] },
   };
-}
-
-function lockedError(lockedForMs: number): WireError {
-  return {
-    ...invalid("unauthorized: too many failed authentication attempts (retry later)", {
-      code: "AUTH_RATE_LIMITED",
-      authReason: "rate_limited",
-      canRetryWithDeviceToken: false,
-      recommendedNextStep: "wait_then_retry",
-    }),
-    retryable: true,
-    retryAfterMs: Math.ceil(lockedForMs),
-  };
-}
-
-function authError(reason: Reason, params: ConnectParams): WireError {
-  const isCli = params.client.id === "cli";
-  switch (reason) {
-    case "auth.secret_missing":
-      // Without a secret and without a device there is nothing to check: the wire calls that a missing identity.
-      return {
-        code: "NOT_PAIRED",
-        message: "device identity required",
-        details: { code: "DEVICE_IDENTITY_REQUIRED" },
-      };
-    case "auth.secret_mismatch":
-      return invalid(
-        `unauthorized: gateway token mismatch (${isCli ? "use this gateway's gateway.auth.token or pair the device" : "provide gateway auth token"})`,
-        {
-          code: "AUTH_TOKEN_MISMATCH",
-          authReason: "token_mismatch",
-          canRetryWithDeviceToken: false,
-          recommendedNextStep: "update_auth_credentials",
-        },
-      );
-    case "auth.device_required":
-      return invalid("control ui requires device identity (use HTTPS or localhost secure context)", {
-        code: "CONTROL_UI_DEVICE_IDENTITY_REQUIRED",
-      });
-    default:
-      return invalid("invalid role");
-  }
 }

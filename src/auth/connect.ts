@@ -1,44 +1,90 @@
-import { admit, refuse, type Verdict } from "../kernel/mod.ts";
+import { admit, type Refusal, refuse, type Verdict } from "../kernel/mod.ts";
 import type { Arrival } from "../network/mod.ts";
-import { makePrincipal, type Principal } from "./principal.ts";
-import { operatorScopes } from "./scopes.ts";
+import type { DeviceToken } from "./device-records.ts";
+import { makePrincipal, type Principal, type Role } from "./principal.ts";
+import { firstMissing, knownScopes } from "./scopes.ts";
 import type { AuthSettings } from "./settings.ts";
+import type { SetupCode } from "./setup-codes.ts";
 
 /** What a WebSocket client presents in `connect`, after its shape was checked. */
 export interface Presented {
   readonly clientId: string;
   readonly clientMode: string;
-  readonly role: string;
+  readonly role: Role;
   readonly scopes: readonly string[];
   readonly token?: string;
   readonly password?: string;
+  readonly deviceToken?: string;
+  readonly bootstrapToken?: string;
   /** The id of the browser session whose valid cookie came with the upgrade. */
   readonly browserSession?: string;
+  /** The device whose signature over all of this was checked. */
+  readonly deviceId?: string;
+}
+
+/** How a client proved that it may sign in. */
+export type Credential =
+  | { readonly kind: "browser-session"; readonly method: "browser-session"; readonly session: string }
+  | { readonly kind: "shared"; readonly method: "token" | "password" | "none" }
+  | { readonly kind: "device-token"; readonly method: "device-token" }
+  | { readonly kind: "setup-code"; readonly method: "bootstrap-token"; readonly code: SetupCode };
+
+/** Failures are counted for each kind by itself: guesses at one must not lock out the other. */
+export type CredentialClass = "shared" | "device" | "bootstrap";
+
+export interface KnownCredentials {
+  /** The device's valid token in this role when the candidate is it. */
+  readonly deviceToken: (deviceId: string, role: Role, candidate: string) => DeviceToken | undefined;
+  readonly setupCode: (candidate: string) => SetupCode | undefined;
+  /** True while too many failures of this kind came from the client's address: then nothing is compared. */
+  readonly isLocked: (kind: CredentialClass) => boolean;
 }
 
 /**
- * Decides who a WebSocket client is.
- *
- * A browser session stands for the operator who opened it, and gets what it asks for of the known scopes. The
- * shared secret stands for the operator too, but a client that shows no device keeps its claimed scopes only as
- * one of the two command-line kinds on direct loopback; everybody else gets none (advisory GHSA-rqpp-rjj8-7wv8:
- * scopes that a client merely declares).
+ * Decides whether a WebSocket client may sign in, and how it proved it: the page's cookie, the shared secret, a
+ * device's own token (with its signature only), or a setup code (a new node only).
  */
 export function authenticateConnect(
   presented: Presented,
-  arrival: Arrival,
   settings: AuthSettings,
-): Verdict<Principal> {
-  if (presented.role !== "operator") return refuse("auth.role_invalid", presented.role);
-  const known = presented.scopes.filter((scope) => (operatorScopes as readonly string[]).includes(scope));
-  if (presented.browserSession !== undefined) {
-    return admit(makePrincipal(`browser:${presented.browserSession}`, known, "browser-session"));
+  known: KnownCredentials,
+): Verdict<Credential> {
+  const { browserSession, deviceId } = presented;
+  if (browserSession !== undefined && presented.role === "operator" && deviceId === undefined)
+    return admit({ kind: "browser-session", method: "browser-session", session: browserSession });
+  if (deviceId === undefined) {
+    if (presented.role !== "operator") return refuse("auth.device_identity_required", presented.role);
+    if (isPage(presented)) return refuse("auth.device_required", presented.clientId);
+    const shared = sharedSecret(presented, settings, known);
+    // Without a secret and without a device there is nothing to check: what is missing is an identity.
+    return !shared.ok && shared.reason === "auth.secret_missing"
+      ? refuse("auth.device_identity_required")
+      : shared;
   }
-  if (isPage(presented)) return refuse("auth.device_required", presented.clientId);
-  const proved = checkSecret(presented, settings);
-  if (!proved.ok) return proved;
-  return admit(
-    makePrincipal("operator", keepsScopes(presented, arrival) ? presented.scopes : [], proved.value),
+  const shared = sharedSecret(presented, settings, known);
+  if (shared.ok) return shared;
+  const own = deviceToken(presented, deviceId, known);
+  if (own) return own.ok || own.reason !== "auth.secret_mismatch" ? own : shared;
+  return setupCode(presented, known) ?? shared;
+}
+
+/**
+ * The principal of a client without a device. A browser session stands for the operator who opened it, and gets what
+ * it asks for of the known scopes. The shared secret stands for the operator too, but keeps the claimed scopes only
+ * for one of the two command-line kinds on direct loopback; everybody else gets none (advisory GHSA-rqpp-rjj8-7wv8:
+ * scopes that a client merely declares).
+ */
+export function principalWithoutDevice(
+  presented: Presented,
+  arrival: Arrival,
+  credential: Credential & { readonly kind: "browser-session" | "shared" },
+): Principal {
+  if (credential.kind === "browser-session")
+    return makePrincipal(`browser:${credential.session}`, knownScopes(presented.scopes), credential.method);
+  return makePrincipal(
+    "operator",
+    keepsScopes(presented, arrival) ? presented.scopes : [],
+    credential.method,
   );
 }
 
@@ -54,6 +100,62 @@ export function checkSecret(
     mode === "password" ? (presented.password ?? presented.token) : (presented.token ?? presented.password);
   if (secret === undefined || given === undefined || given === "") return refuse("auth.secret_missing");
   return secret.equals(given) ? admit(mode) : refuse("auth.secret_mismatch");
+}
+
+/** The kind of credential that a refusal was about, when it was a wrong one. */
+export function guessedAt(refusal: Refusal): CredentialClass | undefined {
+  switch (refusal.reason) {
+    case "auth.secret_mismatch":
+      return "shared";
+    case "auth.device_token_mismatch":
+      return "device";
+    case "auth.bootstrap_invalid":
+      return "bootstrap";
+    default:
+      return undefined;
+  }
+}
+
+function sharedSecret(
+  presented: Presented,
+  settings: AuthSettings,
+  known: KnownCredentials,
+): Verdict<Credential & { readonly kind: "shared" }> {
+  const isGiven = Boolean(presented.token || presented.password);
+  if (settings.mode !== "none" && isGiven && known.isLocked("shared")) return refuse("auth.rate_limited");
+  const proved = checkSecret(presented, settings);
+  return proved.ok ? admit({ kind: "shared", method: proved.value }) : proved;
+}
+
+/** Undefined when no device token was given. */
+function deviceToken(
+  presented: Presented,
+  deviceId: string,
+  known: KnownCredentials,
+): Verdict<Credential> | undefined {
+  const { token, deviceToken: own, role } = presented;
+  const candidate = own || token;
+  if (!candidate) return undefined;
+  // The signature covers `token` when there is one: then it says nothing about a token beside it.
+  if (own && token && own !== token) return refuse("auth.device_token_mismatch");
+  if (known.isLocked("device")) return refuse("auth.rate_limited");
+  const found = known.deviceToken(deviceId, role, candidate);
+  if (!found) return own ? refuse("auth.device_token_mismatch") : refuse("auth.secret_mismatch");
+  const beyond = firstMissing(found.scopes, role === "operator" ? presented.scopes : []);
+  if (beyond !== undefined) return refuse("auth.device_scope_mismatch", beyond);
+  return admit({ kind: "device-token", method: "device-token" });
+}
+
+/** Undefined when no setup code was given, or something better. */
+function setupCode(presented: Presented, known: KnownCredentials): Verdict<Credential> | undefined {
+  const { bootstrapToken } = presented;
+  if (!bootstrapToken || presented.token || presented.password || presented.deviceToken) return undefined;
+  if (known.isLocked("bootstrap")) return refuse("auth.rate_limited");
+  const code = known.setupCode(bootstrapToken);
+  // A code is for a new node; whoever asks for more with it asks for what nobody promised.
+  if (!code || presented.role !== "node" || presented.scopes.length > 0)
+    return refuse("auth.bootstrap_invalid");
+  return admit({ kind: "setup-code", method: "bootstrap-token", code });
 }
 
 function isPage(presented: Presented): boolean {

@@ -6,10 +6,29 @@
  * 3. Scopes come from the kind of credential and client, never from the claim alone.
  * 4. A sign-in ticket works once and expires.
  * 5. Ten wrong secrets in 60 s from one address lock it out; missing ones do not count; loopback is slowed, not locked.
+ *    Shared secrets, device tokens and setup codes are counted apart.
+ * 6. A device is whoever signs this connection's challenge with the key behind its id, within two minutes.
+ * 7. A device gets what was approved for it, and nothing by asking: without a question only a program on this
+ *    machine with the shared secret, a fresh node from a trusted range, or the holder of a setup code comes in.
+ * 8. A device token is worth something only with its device's signature, and exactly its grant. It is not stored.
+ * 9. What was revoked or removed ends at once, stays so until a person approves again, and leaves nothing behind.
+ * 10. Nobody approves, rotates or revokes more than he holds; a device without admin manages only itself.
+ * 11. paired.json that cannot be read pairs nobody.
+ * 12. A setup code works once, for ten minutes, for a node.
  */
 export * from "./browser.ts";
 export * from "./connect.ts";
+export { type ClaimedDevice, type ProvedDevice, type SignedFacts, verifyDevice } from "./device.ts";
+export type * from "./device-administration.ts";
+export type { DeviceAdmission, IssuedToken } from "./device-door.ts";
+export type { DeviceAsk, PairingNeed, PairingSettings } from "./device-pairing.ts";
+export type { DeviceToken, PairedDevice, PendingPairing } from "./device-records.ts";
+export type { DeviceEvent, DeviceFiles } from "./device-registry.ts";
+export type { DevicesPorts } from "./device-waiting.ts";
+export { type Devices, openDevices } from "./devices.ts";
+export { gatewayIdentity } from "./gateway-identity.ts";
 export * from "./lockout.ts";
-export type { Principal, Scope } from "./principal.ts";
+export type { Principal, Role, Scope } from "./principal.ts";
 export { holds, operatorScopes } from "./scopes.ts";
-export { type AuthSettings, authSettings } from "./settings.ts";
+export { type AuthSettings, authSettings, pairingSettings } from "./settings.ts";
+export { createSetupCodes, type SetupAccess, type SetupCodes, type SetupCompletion } from "./setup-codes.ts";

@@ -1,5 +1,7 @@
 import type { OpenClawConfig } from "../config/mod.ts";
 import { Secret } from "../kernel/mod.ts";
+import type { PairingSettings } from "./device-pairing.ts";
+import { trustedRanges } from "./trusted-ranges.ts";
 
 export interface AuthSettings {
   readonly mode: "token" | "password" | "none";
@@ -29,6 +31,15 @@ export function authSettings(
     windowMs: limits?.windowMs ?? 60_000,
     lockoutMs: limits?.lockoutMs ?? 300_000,
     exemptLoopback: limits?.exemptLoopback ?? true,
+  });
+}
+
+/** How devices may come in without a question. Throws an InputError for a range that is none. */
+export function pairingSettings(config: OpenClawConfig): PairingSettings {
+  const pairing = config.gateway?.nodes?.pairing;
+  return Object.freeze({
+    autoApproveLocal: pairing?.autoApproveLocal ?? true,
+    isTrustedAddress: trustedRanges(pairing?.autoApproveCidrs ?? []),
   });
 }
 

@@ -22,7 +22,9 @@ export type Audience =
   | { readonly kind: "listFollowers" }
   | { readonly kind: "followers"; readonly sessionKey: string }
   | { readonly kind: "approvers" }
-  | { readonly kind: "pairing" };
+  | { readonly kind: "pairing" }
+  /** Like `pairing`, but for a device that signed in with its own token and is no admin only when it is this one. */
+  | { readonly kind: "devicePairing"; readonly deviceId: string };
 
 /** Hands events to the connections that may see them. */
 export interface Hub {
@@ -64,6 +66,13 @@ export function createHub(
         );
       case "pairing":
         return holds(scopes, "operator.pairing");
+      case "devicePairing":
+        return (
+          holds(scopes, "operator.pairing") &&
+          (subscriber.principal.method !== "device-token" ||
+            subscriber.principal.deviceId === audience.deviceId ||
+            holds(scopes, "operator.admin"))
+        );
       default:
         return false;
     }

@@ -7,10 +7,12 @@
  * 4. An event goes only to connections whose scopes cover it; numbers have no gaps.
  * 5. A slow reader loses its own socket and delays nobody else.
  */
+export { connectError, pairingRequired, rateLimited } from "./connect-errors.ts";
 export * from "./frames.ts";
 export * from "./hub.ts";
 export * from "./method.ts";
 export { wireMessage } from "./methods/chat.ts";
+export { type DeviceControlParts, deviceMethods, pendingInfo } from "./methods/devices.ts";
 export { approvalInfo } from "./methods/operations.ts";
 export type { Health } from "./methods/system.ts";
 export type * from "./parts.ts";

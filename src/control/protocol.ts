@@ -81,12 +81,25 @@ export interface ConnectParams {
     readonly platform: string;
     readonly mode: (typeof clientModes)[number];
     readonly displayName?: string;
+    readonly deviceFamily?: string;
     readonly instanceId?: string;
   };
   readonly role?: string;
   readonly scopes?: readonly string[];
   readonly caps?: readonly string[];
-  readonly auth?: { readonly token?: string; readonly password?: string };
+  readonly auth?: {
+    readonly token?: string;
+    readonly password?: string;
+    readonly deviceToken?: string;
+    readonly bootstrapToken?: string;
+  };
+  readonly device?: {
+    readonly id: string;
+    readonly publicKey: string;
+    readonly signature: string;
+    readonly signedAt: number;
+    readonly nonce: string;
+  };
 }
 
 export interface HelloOk {
@@ -99,7 +112,13 @@ export interface HelloOk {
     readonly capabilities: readonly string[];
   };
   readonly snapshot: Readonly<Record<string, unknown>>;
-  readonly auth: { readonly role: string; readonly scopes: readonly string[]; readonly method?: string };
+  readonly auth: {
+    readonly role: string;
+    readonly scopes: readonly string[];
+    readonly method?: string;
+    readonly deviceToken?: string;
+    readonly issuedAtMs?: number;
+  };
   readonly policy: {
     readonly maxPayload: number;
     readonly maxBufferedBytes: number;
@@ -122,6 +141,10 @@ export const events = [
   "exec.approval.requested",
   "exec.approval.resolved",
   "channels.pairing.changed",
+  "device.pair.requested",
+  "device.pair.resolved",
+  "device.pair.changed",
+  "device.pair.setup.completed",
 ] as const;
 export type EventName = (typeof events)[number];
 

@@ -314,7 +314,8 @@ test("connect: each way to fail has its code, details and close", async (t) => {
       detail: "CONTROL_UI_DEVICE_IDENTITY_REQUIRED",
       close: 1008,
     },
-    { change: { role: "node" }, code: "INVALID_REQUEST", detail: undefined, close: 1008 },
+    { change: { role: "worker" }, code: "INVALID_REQUEST", detail: undefined, close: 1008 },
+    { change: { role: "node" }, code: "NOT_PAIRED", detail: "DEVICE_IDENTITY_REQUIRED", close: 1008 },
   ];
   for (const { change, code, detail, close } of cases) {
     const client = await gateway.socket();
