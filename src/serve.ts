@@ -3,14 +3,23 @@
  * the network, and takes it all down again in order. It decides nothing.
  */
 
+import { networkInterfaces } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import { closedAccess, createPairings, type PairingFiles } from "./access/mod.ts";
 import { agentSettings, contextFiles, createHistories, systemPrompt } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
-import { authSettings, createBrowserSessions, createLockout, holds, type Principal } from "./auth/mod.ts";
+import {
+  authSettings,
+  createBrowserSessions,
+  createLockout,
+  holds,
+  type Principal,
+  pairingSettings,
+} from "./auth/mod.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
+import { composeDevices, setupUrl } from "./compose/devices.ts";
 import { apiRoutes, apiSecrets, createRunTap, createToolInvoker } from "./compose/http-api/mod.ts";
 import { createModels } from "./compose/models.ts";
 import { pageRoutes } from "./compose/page.ts";
@@ -36,6 +45,7 @@ import {
   approvalInfo,
   createHub,
   createRunEvents,
+  deviceMethods,
   invalid,
   MethodError,
   methodTable,
@@ -48,7 +58,15 @@ import { createOutboxSender } from "./delivery/mod.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { type Clock, InputError, type LogLevel, type Random, Secret, token } from "./kernel/mod.ts";
 import { createLog, createRedactor, openLogFile, tailLog } from "./log/mod.ts";
-import { type Listener, listen, networkSettings, PortTaken, type Route, readMachine } from "./network/mod.ts";
+import {
+  type Listener,
+  listen,
+  type NetworkSettings,
+  networkSettings,
+  PortTaken,
+  type Route,
+  readMachine,
+} from "./network/mod.ts";
 import { createOperator } from "./operator.ts";
 import { createApprovals } from "./policy/mod.ts";
 import type { SendSignal } from "./sandbox/mod.ts";
@@ -115,6 +133,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   // Without a configured secret the gateway still never runs open: one is made for this run only.
   const runSecret = new Secret(token(random));
   let auth = authSettings(config(), env, runSecret);
+  let pairing = pairingSettings(config());
   const readNetwork = () =>
     networkSettings(config(), env, options.port, { stateFolder: paths.root, machine: readMachine() });
   let network = readNetwork();
@@ -484,10 +503,34 @@ export async function serve(options: ServeOptions): Promise<Served> {
     transcriptPath: transcripts.path,
     newTicketUrl: () => `${baseUrl()}#signin=${browserSessions.issueTicket().reveal()}`,
   };
-  const { methods, health } = methodTable(
+  const { devices, setupCodes, control } = await composeDevices({
+    stateFolder: paths.root,
+    meta: store.meta,
+    commit,
+    record: (row) => store.ledger.append({ stage: "auth", kind: "admin", ...row }),
+    clock,
+    random,
+    log,
+    hub,
+    settings: () => pairing,
+    authMode: () => auth.mode,
+    endConnections: (deviceId) => operator.endDevice(deviceId, "device removed"),
+    cancelRunsOf(principalId) {
+      for (const row of store.inbox.open())
+        if (row.source.author === principalId) gateway.abort(row.sessionKey, row.runId);
+    },
+    gatewayUrl: (publicUrl) =>
+      setupUrl(publicUrl, config().gateway?.publicOrigin, ownUrl(network, bound.port)),
+  });
+  const table = methodTable(
     controlParts,
     sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey }),
   );
+  const { health } = table;
+  const methods = new Map([
+    ...table.methods,
+    ...deviceMethods(control).map((row) => [row.name, row] as const),
+  ]);
   let ready = false;
   let healthVersion = 0;
   const operator = createOperator({
@@ -499,6 +542,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     hub,
     lockout,
     browserSessions,
+    devices,
+    setupCodes,
     authSettings: () => auth,
     methods,
     handshakeTimeoutMs: network.handshakeTimeoutMs,
@@ -602,6 +647,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     current = change.after;
     const before = auth.secret?.reveal();
     auth = authSettings(config(), env, runSecret);
+    pairing = pairingSettings(config());
     network = readNetwork();
     bound.listener?.apply(network);
     sessionsConfig = sessionSettings(config());
@@ -772,6 +818,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       hub.send("shutdown", { kind: "everybody" }, { reason: "gateway stopping" });
       operator.closeAll(1012, "service restart");
       await listener.close();
+      await devices.close();
       await tools.close();
       await transcripts.flush();
       await snapshot.flush();
@@ -829,6 +876,16 @@ function probeRoutes(isReady: () => boolean, uptimeMs: () => number, version: st
       return json(200, { ok: true, status: "started", ...more });
     }),
   ];
+}
+
+/** Where others in the own network reach this gateway; undefined when nothing listens beyond loopback. */
+function ownUrl(network: NetworkSettings, port: number): string | undefined {
+  const isOwn = (host: string) => !host.startsWith("127.") && host !== "::1";
+  const host = network.hosts.find((item) => isOwn(item) && item !== "0.0.0.0");
+  const machine = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const any = machine.find((address) => address.family === "IPv4" && !address.internal)?.address;
+  const address = host ?? (network.hosts.includes("0.0.0.0") ? any : undefined);
+  return address === undefined ? undefined : `${network.tls ? "wss" : "ws"}://${address}:${port}`;
 }
 
 function every(clock: Clock, ms: number, action: () => void): () => void {
