@@ -12,6 +12,7 @@ import {
   sessionSettings,
   titleOf,
 } from "./mod.ts";
+import type { Binding, DmScope } from "./settings.ts";
 
 const settings: SessionSettings = {
   agentIds: ["main"],

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { admitted, InputError, schema } from "../kernel/mod.ts";
+import {
+  classifyCommand,
+  decide,
+  type Effect,
+  type PolicyContext,
+  policySettings,
+  settle,
+  toolAllowed,
+} from "./mod.ts";
+import type { ExecSettings, PolicySettings } from "./settings.ts";
+
+const exec: ExecSettings = { mode: "ask", safeBins: ["date", "echo", "ls", "cat"], approvalLifetimeMs: 1 };
+const settings: PolicySettings = { allow: undefined, deny: [], exec, workspaceRoot: "/w" };
+
+const network: PolicyContext["ssrf"] = {
+  dangerouslyAllowPrivateNetwork: false,
+  allowedHostnames: [],
+  blockedHostnames: [],
+  allowRfc2544BenchmarkRange: false,
+  allowIpv6UniqueLocalRange: false,
+};
+
+const command = (text: string, more: Partial<Extract<Effect, { kind: "command" }>> = {}): Effect => ({
+  kind: "command",
+  command: text,
+  workdir: ".",
+  env: {},
+  background: false,
+  ...more,
+});
+
+function context(effects: readonly Effect[], change: Partial<PolicySettings> = {}): PolicyContext {
+  return {
+    settings: { ...settings, ...change },
+    tool: {
+      spec: {
+        name: "tool",
+        description: "",
+        parameters: schema.object({ x: schema.optional(schema.integer()) }),
+      },
+      plan: () => effects,
+    },
+    commands: {
+      isAllowed: (agentId, argv, workdir) =>
+        agentId === "main" && argv.join(" ") === "git pull" && workdir === ".",
+      resolve: (program) => (program.startsWith("missing") ? undefined : `/usr/bin/${program}`),
+      environmentProblem: (env) => (env.LD_PRELOAD === undefined ? undefined : "LD_PRELOAD may not be set"),
+    },
+    ssrf: network,
+  };
+}
+
+const request = (more = {}) => ({
+  id: "c",
+  tool: "tool",
+  arguments: {},
+  agentId: "main",
+  sessionKey: "agent:main:main",
+  runId: "r",
+  ...more,
+});
+
+function outcome(effects: readonly Effect[], change: Partial<PolicySettings> = {}, more = {}): string {
+  const decision = decide(request(more), context(effects, change));
+  if (decision.ok === "ask") return `ask ${decision.question.approval.allowedDecisions.join(",")}`;
+  return admitted(decision) ? "permit" : decision.reason;
+}
+
+const mode = (value: ExecSettings["mode"]) => ({ exec: { ...exec, mode: value } });
+
+const outcomes: readonly (readonly [name: string, outcome: string, expected: string])[] = [
+  ["no effect", outcome([]), "permit"],
+  [
+    "files",
+    outcome([
+      { kind: "file.read", path: "a" },
+      { kind: "file.write", path: "a" },
+      { kind: "file.delete", path: "a" },
+    ]),
+    "permit",
+  ],
+  ["looking at a running command", outcome([{ kind: "process", action: "poll" }]), "permit"],
+  ["policy (1): an effect that no rule knows", outcome([{ kind: "launch" } as never]), "policy.tool_denied"],
+  [
+    "policy (1): a known and an unknown effect",
+    outcome([{ kind: "file.read", path: "a" }, { kind: "launch" } as never]),
+    "policy.tool_denied",
+  ],
+  ["arguments of a wrong shape", outcome([], {}, { arguments: { x: "1" } }), "policy.arguments_invalid"],
+  ["arguments that are text", outcome([], {}, { arguments: "{broken" }), "policy.arguments_invalid"],
+  ["a private address", outcome([{ kind: "fetch", url: "http://127.0.0.1/" }]), "policy.url_refused"],
+  ["a public address", outcome([{ kind: "fetch", url: "https://example.com/" }]), "permit"],
+  ["exec off", outcome([command("echo hi")], mode("deny")), "policy.exec_denied"],
+  ["exec full", outcome([command("rm -rf x; reboot")], mode("full")), "permit"],
+  [
+    "exec full does not open the loader",
+    outcome([command("ls", { env: { LD_PRELOAD: "x" } })], mode("full")),
+    "policy.arguments_invalid",
+  ],
+  ["a safe program", outcome([command("echo hi")]), "permit"],
+  [
+    "a safe program with an unsafe argument",
+    outcome([command("date -s tomorrow")]),
+    "ask allow-once,allow-always,deny",
+  ],
+  ["a safe program that looks elsewhere", outcome([command("ls /root")]), "ask allow-once,allow-always,deny"],
+  [
+    "a safe program in the background",
+    outcome([command("echo hi", { background: true })]),
+    "ask allow-once,allow-always,deny",
+  ],
+  [
+    "a safe program with an environment",
+    outcome([command("echo hi", { env: { X: "1" } })]),
+    "ask allow-once,deny",
+  ],
+  ["policy (4): listed exactly", outcome([command("git pull")]), "permit"],
+  ["policy (4): listed, with one word more", outcome([command("git pull origin")]), "ask allow-once,deny"],
+  [
+    "policy (4): listed in another folder",
+    outcome([command("git pull", { workdir: "sub" })]),
+    "ask allow-once,deny",
+  ],
+  [
+    "policy (4): listed for another agent",
+    outcome([command("git pull")], {}, { agentId: "other" }),
+    "ask allow-once,deny",
+  ],
+  ["policy (4): an interpreter is never remembered", outcome([command("bash -c ls")]), "ask allow-once,deny"],
+  ["policy (4): nor by its path", outcome([command("/usr/bin/python3.12 x.py")]), "ask allow-once,deny"],
+  ["a shell's work is never remembered", outcome([command("echo hi | sh")]), "ask allow-once,deny"],
+  [
+    "a program that is not found is never remembered",
+    outcome([command("missing-tool")]),
+    "ask allow-once,deny",
+  ],
+  ["another program", outcome([command("touch x")]), "ask allow-once,allow-always,deny"],
+  [
+    "mode allowlist does not ask",
+    outcome([command("touch x")], mode("allowlist")),
+    "policy.exec_not_allowlisted",
+  ],
+  ["mode allowlist, listed", outcome([command("git pull")], mode("allowlist")), "permit"],
+  ["two commands in one call", outcome([command("touch x"), command("touch y")]), "policy.tool_denied"],
+  [
+    "a refusal behind a question",
+    outcome([command("touch x"), { kind: "fetch", url: "http://10.0.0.1/" }]),
+    "policy.url_refused",
+  ],
+  ["denied", outcome([], { deny: ["tool"] }), "policy.tool_denied"],
+  ["policy (1): deny wins over allow", outcome([], { allow: ["tool"], deny: ["t*"] }), "policy.tool_denied"],
+  ["not allowed", outcome([], { allow: ["other"] }), "policy.tool_denied"],
+];
+
+test("what may happen, what asks, and what is refused", () => {
+  for (const [name, got, expected] of outcomes) assert.equal(got, expected, name);
+});
+
+test("typing into a running program is judged like a command that is on no list", () => {
+  const typing = {
+    kind: "process",
+    action: "write",
+    processId: "1",
+    input: "rm -rf /\n",
+  } as unknown as Effect;
+  assert.equal(outcome([typing]), "ask allow-once,deny");
+  assert.equal(outcome([typing], mode("full")), "permit");
+  assert.equal(outcome([typing], mode("deny")), "policy.exec_denied");
+  assert.equal(outcome([typing], mode("allowlist")), "policy.exec_not_allowlisted");
+});
+
+test("a tool that is not there, or whose plan says no", () => {
+  const unknown = decide(request(), { ...context([]), tool: undefined });
+  assert.ok(!admitted(unknown as never));
+  const failing = (error: Error): PolicyContext => ({
+    ...context([]),
+    tool: {
+      spec: { name: "tool", description: "", parameters: schema.any() },
+      plan: () => {
+        throw error;
+      },
+    },
+  });
+  const said = decide(request(), failing(new InputError("no such path")));
+  assert.ok(
+    said.ok === false && said.reason === "policy.arguments_invalid" && said.detail === "no such path",
+  );
+  assert.throws(() => decide(request(), failing(new TypeError("a fault of ours"))), TypeError);
+});
+
+test("policy (2): a Permit names exactly what was judged, and is good for one execution", () => {
+  const effects = [{ kind: "file.read", path: "a" } as const];
+  const asked = request();
+  const decision = decide(asked, context(effects));
+  assert.ok(decision.ok === true);
+  assert.equal(decision.value.request, asked);
+  assert.equal(decision.value.effects, effects);
+  assert.equal(decision.value.spend(), true);
+  assert.equal(decision.value.spend(), false);
+});
+
+test("policy (3): only a literal allow permits", () => {
+  const decision = decide(request(), context([command("touch x", { workdir: "sub" })]));
+  assert.ok(decision.ok === "ask");
+  assert.equal(decision.question.approval.cwd, "/w/sub");
+  for (const yes of ["allow-once", "allow-always"]) assert.equal(settle(decision.question, yes).ok, true);
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.constantFrom("allow", "ALLOW-ONCE", "allow-once ", "deny", "true")),
+      (answer) => {
+        const verdict = settle(decision.question, answer);
+        assert.equal(verdict.ok, answer === "allow-once" || answer === "allow-always");
+      },
+    ),
+  );
+  const denied = settle(decision.question, "deny");
+  const expired = settle(decision.question, undefined);
+  assert.ok(denied.ok === false && denied.reason === "policy.approval_denied");
+  assert.ok(expired.ok === false && expired.reason === "policy.approval_expired");
+});
+
+test("policy (1): each layer of the config only narrows, and globs mean what they say", () => {
+  const read = (tools: unknown, agentTools: unknown = {}) =>
+    policySettings({ tools, agents: { list: [{ id: "main", tools: agentTools }] } } as never, "main", "/w");
+  const allowed = (tools: unknown, agentTools?: unknown) =>
+    ["read", "write", "edit", "apply_patch", "exec", "process", "web_fetch"].filter((name) =>
+      toolAllowed(name, read(tools, agentTools)),
+    );
+  assert.equal(allowed({}).length, 7);
+  assert.deepEqual(allowed({ profile: "minimal" }), []);
+  assert.deepEqual(allowed({ allow: ["group:fs"] }), ["read", "write", "edit", "apply_patch"]);
+  assert.deepEqual(allowed({ allow: ["read", "exec"] }, { allow: ["exec", "write"] }), ["exec"]);
+  assert.deepEqual(allowed({ allow: ["*"] }, { allow: ["w*"] }), ["write", "web_fetch"]);
+  assert.deepEqual(allowed({ allow: ["w*"] }, { allow: ["*"] }), ["write", "web_fetch"]);
+  assert.deepEqual(allowed({ deny: ["GROUP:RUNTIME"] }, { deny: ["Web_*", "group:fs"] }), []);
+  assert.deepEqual(allowed({ profile: "minimal" }, { allow: ["exec"] }), []);
+  assert.deepEqual(allowed({ allow: ["re.d", "e?it"] }), [], "only * is a glob");
+});
+
+test("exec settings: the older pair of keys, and an unset key never means anything goes", () => {
+  const read = (tools: unknown) =>
+    policySettings({ tools: { exec: tools } } as never, "main", "/w").exec.mode;
+  const cases: readonly (readonly [unknown, ExecSettings["mode"]])[] = [
+    [undefined, "ask"],
+    [{}, "ask"],
+    [{ mode: "deny" }, "deny"],
+    [{ mode: "auto" }, "ask"],
+    [{ mode: "full" }, "full"],
+    [{ security: "deny", ask: "off" }, "deny"],
+    [{ security: "full" }, "ask"],
+    [{ security: "full", ask: "off" }, "full"],
+    [{ security: "full", ask: "on-miss" }, "ask"],
+    [{ security: "allowlist", ask: "off" }, "allowlist"],
+    [{ security: "allowlist" }, "ask"],
+    [{ ask: "off" }, "ask"],
+  ];
+  for (const [given, expected] of cases) assert.equal(read(given), expected, JSON.stringify(given));
+});
+
+test("why it asks is said in words", () => {
+  const why = (text: string, more = {}) =>
+    classifyCommand(
+      command(text, more) as Extract<Effect, { kind: "command" }>,
+      "main",
+      exec,
+      context([]).commands,
+    ).why;
+  assert.match(why("a | b"), /not a plain command .*pipeline/);
+  assert.match(why("missing-tool"), /was not found in the trusted folders/);
+  assert.match(why("touch x"), /touch is not on this agent's allowlist/);
+  assert.match(why("echo x", { env: { A: "1" } }), /sets environment variables/);
+});
