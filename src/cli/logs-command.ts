@@ -1,4 +1,4 @@
-import { sleep } from "../kernel/mod.ts";
+import { InputError, sleep } from "../kernel/mod.ts";
 import type { LogTail } from "../log/mod.ts";
 import { define } from "./define.ts";
 import { CommandFailure, UsageError } from "./failure.ts";
@@ -62,16 +62,17 @@ export const logsCommand = define({
             ...(from === undefined ? {} : { cursor: from }),
           })) as LogTail;
       } catch (error) {
-        // With an address the log of another machine was meant; ours would only mislead.
-        if (!(error instanceof CommandFailure) || error.exitCode !== 3 || options.url !== undefined)
-          throw error;
+        // With an address the log of another machine was meant; ours would only mislead. A config that cannot be read
+        // is one of the things that people look into the log for.
+        const readsFile = error instanceof CommandFailure || error instanceof InputError;
+        if (!readsFile || options.url !== undefined) throw error;
         const { loadConfig } = await import("../config/mod.ts");
         const config = await loadConfig({ file: cli.paths.configFile, env: cli.env, allowUnresolved: true });
         const configured = config.ok ? config.config.logging?.file : undefined;
         const file = configured ?? (await newestLog("/tmp/openclaw"));
         if (file === undefined)
           throw new CommandFailure(3, `${error.message}, and there is no log file in /tmp/openclaw`);
-        cli.stderr(`no gateway answers; reading ${file}\n`);
+        cli.stderr(`${error.message}\nreading ${file}\n`);
         const { tailLog } = await import("../log/mod.ts");
         return (from) => tailLog(file, from, from === undefined ? limit : 5000, 1_000_000);
       }
