@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
+import { chainHash, genesis } from "../audit/mod.ts";
+import type { InboxRow, OutboxRow } from "../delivery/mod.ts";
+import { unknownSource } from "../kernel/mod.ts";
+import { ensureFolder, openStore, readJsonFile, takeInstanceLock, writeJsonFile } from "./mod.ts";
+
+function temporary(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "store-test-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function opened(t: TestContext, folder = temporary(t)) {
+  const store = openStore({
+    file: join(folder, "gateway.sqlite"),
+    chain: { genesis, hash: chainHash },
+    clock: new ManualClock(),
+  });
+  return { store, folder };
+}
+
+const inboxRow = (id: string, more: Partial<InboxRow> = {}): InboxRow => ({
+  messageId: id,
+  channel: "chat",
+  account: "default",
+  eventId: id,
+  state: "accepted",
+  sessionKey: "agent:main:main",
+  agentId: "main",
+  runId: `run-${id}`,
+  receivedAt: 1000,
+  updatedAt: 1000,
+  text: `text of ${id}`,
+  digest: "d",
+  source: unknownSource,
+  ...more,
+});
+
+const outboxRow = (id: string, more: Partial<OutboxRow> = {}): OutboxRow => ({
+  id,
+  messageId: "m",
+  runId: "r",
+  channel: "chat",
+  account: "default",
+  message: { id, conversation: { kind: "direct", id: "ada" }, text: id },
+  state: "pending",
+  attempts: 0,
+  notBefore: 0,
+  createdAt: 1000,
+  updatedAt: 1000,
+  ...more,
+});
+
+test("what is open keeps its order of arrival: within one millisecond, and when the clock jumps back", async (t) => {
+  const { store } = opened(t);
+  const ids = ["z", "a", "m", "b", "y", "c"];
+  for (const [n, id] of ids.entries()) {
+    const at = n < 3 ? 1000 : 500;
+    await store.commit([
+      store.inbox.insert(inboxRow(id, { receivedAt: at })),
+      store.outbox.insert(outboxRow(id, { createdAt: at })),
+    ]);
+  }
+  await store.commit([
+    store.inbox.move("a", "done", undefined, 1),
+    store.inbox.move("z", "running", undefined, 1),
+  ]);
+  await store.commit([store.inbox.insert(inboxRow("k", { receivedAt: 1 }))]);
+  assert.deepEqual(
+    store.inbox.open().map((row) => row.messageId),
+    ["z", "m", "b", "y", "c", "k"],
+  );
+  assert.deepEqual(
+    store.outbox.open().map((row) => row.id),
+    ids,
+  );
+  store.close();
+});
+
+test("delivery (1): the same event is inserted once, and a failed commit leaves nothing of its batch", async (t) => {
+  const { store } = opened(t);
+  const insert = (id: string, eventId: string) =>
+    store.commit([store.outbox.insert(outboxRow(`of-${id}`)), store.inbox.insert(inboxRow(id, { eventId }))]);
+  const results = await Promise.allSettled([insert("1", "e"), insert("2", "e"), insert("3", "f")]);
+  assert.deepEqual(
+    results.map((result) => result.status),
+    ["fulfilled", "rejected", "fulfilled"],
+  );
+  assert.deepEqual(
+    store.outbox.open().map((row) => row.id),
+    ["of-1", "of-3"],
+  );
+  assert.equal(store.inbox.find("chat", "default", "e")?.messageId, "1");
+  assert.equal(store.inbox.find("chat", "other", "e"), undefined);
+  store.close();
+});
+
+test("a message's text leaves the inbox when it is final: the transcript holds it", async (t) => {
+  const { store } = opened(t);
+  await store.commit([store.inbox.insert(inboxRow("1"))]);
+  for (const [state, text] of [
+    ["running", "text of 1"],
+    ["failed", ""],
+  ] as const) {
+    await store.commit([store.inbox.move("1", state, "why", 2)]);
+    assert.equal(store.inbox.byMessageId("1")?.text, text);
+  }
+  assert.equal(store.inbox.byRunId("run-1")?.detail, "why");
+  store.close();
+});
+
+test("a platform's id is known within its own conversation only", async (t) => {
+  const { store } = opened(t);
+  const row = outboxRow("1");
+  await store.commit([store.outbox.insert(row)]);
+  await store.commit([
+    store.outbox.move("1", { state: "sent", attempts: 1, notBefore: 0, at: 2, platformId: "77" }),
+  ]);
+  const elsewhere = {
+    ...row,
+    message: { ...row.message, conversation: { kind: "group", id: "-1" } as const },
+  };
+  assert.equal(store.outbox.hasPlatformId(row, "77"), true);
+  assert.equal(store.outbox.hasPlatformId(row, "78"), false);
+  assert.equal(store.outbox.hasPlatformId(elsewhere, "77"), false);
+  assert.equal(store.outbox.hasPlatformId({ ...row, account: "other" }, "77"), false);
+  store.close();
+});
+
+test("what was committed is there after the store is opened again", async (t) => {
+  const { store, folder } = opened(t);
+  await store.commit([store.inbox.insert(inboxRow("1", { text: "Größe 😀" })), store.meta.put("k", "v")]);
+  store.checkpoint();
+  store.close();
+  const again = opened(t, folder).store;
+  assert.equal(again.inbox.open()[0]?.text, "Größe 😀");
+  assert.equal(again.meta.get("k"), "v");
+  assert.equal(again.meta.get("none"), undefined);
+  assert.equal(statSync(join(folder, "gateway.sqlite")).mode & 0o777, 0o600);
+  again.close();
+});
+
+test("one gateway per folder: the lock names its holder, and is free once released", (t) => {
+  const folder = temporary(t);
+  const me = { pid: 1, port: 2, startedAt: "now" };
+  const lock = takeInstanceLock(folder, me);
+  assert.ok("release" in lock);
+  assert.deepEqual(takeInstanceLock(folder, { ...me, pid: 9 }), { heldBy: me });
+  lock.release();
+  const next = takeInstanceLock(folder, me);
+  assert.ok("release" in next);
+  next.release();
+});
+
+test("JSON files: none is undefined; whatever else is no whole file is an error, never an empty one", async (t) => {
+  const folder = temporary(t);
+  const path = join(folder, "x.json");
+  assert.equal(await readJsonFile(path), undefined);
+  await writeJsonFile(path, { a: 1 });
+  assert.deepEqual(await readJsonFile(path), { a: 1 });
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  writeFileSync(path, '{"a": 1');
+  await assert.rejects(readJsonFile(path), /not valid JSON/);
+  symlinkSync(path, join(folder, "link.json"));
+  await assert.rejects(readJsonFile(join(folder, "link.json")), /cannot be opened/);
+  mkdirSync(join(folder, "folder.json"));
+  await assert.rejects(readJsonFile(join(folder, "folder.json")), /not a regular file/);
+  await assert.rejects(writeJsonFile(join(folder, "none", "x.json"), 1));
+  assert.equal(readFileSync(path, "utf8"), '{"a": 1');
+});
+
+test("folders are made for their user only, tightened, and never taken from a link", async (t) => {
+  const folder = join(temporary(t), "made");
+  await ensureFolder(folder);
+  assert.equal(statSync(folder).mode & 0o777, 0o700);
+  chmodSync(folder, 0o755);
+  await ensureFolder(folder);
+  assert.equal(statSync(folder).mode & 0o777, 0o700);
+  symlinkSync(folder, `${folder}-link`);
+  await assert.rejects(ensureFolder(`${folder}-link`), /not a folder/);
+});
