@@ -91,6 +91,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "people who ask to talk to an agent",
     load: async () => (await import("./pairing-command.ts")).pairingCommand,
   },
+  devices: {
+    summary: "programs and machines that sign in with a key of their own",
+    load: async () => (await import("./devices-command.ts")).devicesCommand,
+  },
   channels: {
     summary: "the chat platforms",
     load: async () => (await import("./list-commands.ts")).channelsCommand,

@@ -1,5 +1,7 @@
 /** Devices on their whole way: identity, pairing, tokens, revocation; and the attacks on it (reference A-0xx). */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -13,6 +15,7 @@ import type { Payload } from "../support/gateway-client.ts";
 import { startModelServer } from "../support/model-servers/mod.ts";
 
 const auth = { token: gatewayToken };
+const mainFile = join(import.meta.dirname, "..", "..", "src", "main.ts");
 
 /** As a config's `gateway`: no device comes in without a person's yes. */
 const asking = {
@@ -515,4 +518,52 @@ test("control (1): a node needs a device, and is answered nothing but health", a
     "a node hears of no conversation (A-019)",
   );
   assert.match((await admin.rpc("gateway.identity.get")).deviceId, /^[0-9a-f]{64}$/);
+});
+
+test("cli: devices are listed, approved, renamed, revoked and removed from the terminal", async (t) => {
+  const gateway = await GatewayProcess.start(t, { config: asking });
+  const device = new TestDevice();
+  const name = "phone\u001b[2K\rAPPROVED";
+  const ask = () => device.connect(gateway, { auth, scopes: ["operator.read"], displayName: name });
+  const { requestId } = (await ask()).answer.error.details;
+  const run = async (...args: string[]) => {
+    const child = spawn(process.execPath, [mainFile, "devices", ...args], {
+      env: {
+        PATH: process.env.PATH,
+        HOME: gateway.folder,
+        OPENCLAW_STATE_DIR: gateway.stateFolder,
+        OPENCLAW_GATEWAY_PORT: String(gateway.port),
+        OPENCLAW_GATEWAY_TOKEN: gatewayToken,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let out = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text) => {
+        out += text;
+      });
+    const [code] = await once(child, "close");
+    return { code, out };
+  };
+  const listed = await run("list");
+  assert.equal(listed.code, 0, listed.out);
+  assert.ok(listed.out.includes(requestId));
+  // A-053: what the device claims never moves the cursor.
+  assert.ok(!listed.out.includes("\u001b") && !listed.out.includes("\r"));
+  const preview = await run("approve");
+  assert.equal(preview.code, 1, preview.out);
+  assert.match(preview.out, /Nothing was approved/);
+  assert.equal((await run("approve", "--latest")).code, 0);
+  assert.equal((await ask()).answer.ok, true);
+  const short = device.id.slice(0, 8);
+  assert.equal((await run("rename", "--device", short, "--name", "kitchen")).code, 0);
+  assert.match((await run()).out, /kitchen/);
+  assert.equal((await run("rotate", "--device", short)).code, 0);
+  assert.equal((await run("revoke", "--device", short)).code, 0);
+  assert.equal((await ask()).answer.error.details.reason, "role-upgrade");
+  assert.equal((await run("reject", "nothing")).code, 1);
+  assert.equal((await run("clear")).code, 2);
+  assert.equal((await run("clear", "--pending", "--yes")).code, 0);
+  assert.equal((await run("remove", short)).code, 0);
+  assert.match((await run()).out, /No device is paired/);
 });
