@@ -51,7 +51,14 @@ export async function openCertificateFiles(ports: {
       validUntil: material.validUntil,
     });
 
-  async function check(): Promise<void> {
+  // One look at a time, so that whoever asks hears of a change that another look has already seen.
+  let working: Promise<void> = Promise.resolve();
+  function check(): Promise<void> {
+    working = working.then(lookAtFiles);
+    return working;
+  }
+
+  async function lookAtFiles(): Promise<void> {
     const now = await stateOf(settings);
     if (now === state) return;
     state = now;
