@@ -141,7 +141,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       record("access", "admit", row, { trust: source.trust }),
       record("session", "route", row, { agentId: row.agentId }),
     ]);
-    if (command?.name === "stop") abort(row.sessionKey);
+    if (command?.name === "stop") abort(row.sessionKey, undefined, row.runId);
     enqueue(row);
     return admit({ messageId: row.messageId });
   }
@@ -259,7 +259,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       parts.log("error", "a message could not be stored", { error: (error as Error).message });
       return refuse("delivery.store_unavailable", (error as Error).message);
     }
-    if (parseChatCommand(text)?.name === "stop") abort(sessionKey);
+    if (parseChatCommand(text)?.name === "stop") abort(sessionKey, undefined, row.runId);
     enqueue(row);
     return admit({ runId: row.runId, status: "started" });
   }
@@ -277,7 +277,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     lanes.add(row.sessionKey, () => parts.turn(row));
   }
 
-  function abort(sessionKey: string, runId?: string): readonly string[] {
+  /** `besides` is the run of the message that asks for it: it waits in the same lane, and answers. */
+  function abort(sessionKey: string, runId?: string, besides?: string): readonly string[] {
     const stopped: string[] = [];
     const wanted = (item: { readonly sessionKey: string; readonly runId: string }) =>
       item.sessionKey === sessionKey && (runId === undefined || item.runId === runId);
@@ -288,7 +289,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
     if (lanes.depth(sessionKey) > stopped.length) {
       for (const item of inbox.open()) {
-        if (!wanted(item) || runs.get(item.runId)) continue;
+        if (!wanted(item) || item.runId === besides || runs.get(item.runId)) continue;
         runs.skip(item.runId);
         stopped.push(item.runId);
       }
@@ -345,7 +346,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   return {
     receive,
     submit,
-    abort,
+    abort: (sessionKey, runId) => abort(sessionKey, runId),
     wait: runs.wait,
     takeUp() {
       parts.lanes.pause();

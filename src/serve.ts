@@ -672,7 +672,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     if (auth.secret?.reveal() !== before) {
       // Whoever came in with the old secret must prove the new one; the page's sessions were opened with it too.
       await browserSessions.closeAll();
-      for (const method of ["token", "password", "browser-session"])
+      for (const method of ["none", "token", "password", "browser-session"])
         operator.revoke(method, 4001, "gateway auth changed");
     }
     hub.send(
