@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Secret } from "../kernel/mod.ts";
+import { authenticateConnect, checkSecret, type KnownCredentials, type Presented } from "./connect.ts";
+import type { DeviceToken } from "./device-records.ts";
+import type { AuthSettings } from "./settings.ts";
+
+const settings: AuthSettings = {
+  mode: "token",
+  secret: new Secret("right"),
+  maxAttempts: 10,
+  windowMs: 1,
+  lockoutMs: 1,
+  exemptLoopback: true,
+};
+const grant: DeviceToken = {
+  role: "operator",
+  scopes: ["operator.read"],
+  hash: "",
+  generation: "",
+  createdAtMs: 0,
+};
+const code = { setupId: "s", access: "full", expiresAtMs: 1 } as const;
+const known: KnownCredentials = {
+  deviceToken: (deviceId, role, candidate) =>
+    deviceId === "d" && role === "operator" && candidate === "own" ? grant : undefined,
+  setupCode: (candidate) => (candidate === "setup" ? code : undefined),
+  isLocked: () => false,
+};
+const base: Presented = { clientId: "cli", clientMode: "cli", role: "operator", scopes: [] };
+const outcome = (change: Partial<Presented>, more: Partial<KnownCredentials> = {}, as = settings) => {
+  const verdict = authenticateConnect({ ...base, ...change }, as, { ...known, ...more });
+  return verdict.ok ? verdict.value.method : verdict.reason;
+};
+
+test("auth (1, 2): each credential proves what it proves, and nothing else", () => {
+  const deviceId = "d";
+  const cases: readonly (readonly [string, Partial<Presented>, string])[] = [
+    ["nothing", {}, "auth.device_identity_required"],
+    ["an empty token", { token: "" }, "auth.device_identity_required"],
+    ["the secret", { token: "right" }, "token"],
+    ["the secret as a password", { password: "right" }, "token"],
+    ["a wrong secret", { token: "wrong" }, "auth.secret_mismatch"],
+    ["a page without a device", { token: "right", clientMode: "ui" }, "auth.device_required"],
+    ["a node without a device", { token: "right", role: "node" }, "auth.device_identity_required"],
+    ["a cookie", { browserSession: "b" }, "browser-session"],
+    ["a cookie is no node", { browserSession: "b", role: "node" }, "auth.device_identity_required"],
+    ["a device token without its device", { deviceToken: "own" }, "auth.device_identity_required"],
+    ["a device with nothing", { deviceId }, "auth.secret_missing"],
+    ["a device with the secret", { deviceId, token: "right", scopes: ["operator.admin"] }, "token"],
+    ["a device with a wrong secret", { deviceId, token: "wrong" }, "auth.secret_mismatch"],
+    ["its own token", { deviceId, deviceToken: "own", scopes: ["operator.read"] }, "device-token"],
+    ["its own token as token", { deviceId, token: "own" }, "device-token"],
+    ["both the same", { deviceId, token: "own", deviceToken: "own" }, "device-token"],
+    ["another beside it", { deviceId, token: "x", deviceToken: "own" }, "auth.device_token_mismatch"],
+    ["a wrong one", { deviceId, deviceToken: "x" }, "auth.device_token_mismatch"],
+    ["another role", { deviceId, deviceToken: "own", role: "node" }, "auth.device_token_mismatch"],
+    ["another device", { deviceId: "e", deviceToken: "own" }, "auth.device_token_mismatch"],
+    [
+      "beyond its grant",
+      { deviceId, deviceToken: "own", scopes: ["operator.write"] },
+      "auth.device_scope_mismatch",
+    ],
+    [
+      "beyond, as token",
+      { deviceId, token: "own", scopes: ["operator.write"] },
+      "auth.device_scope_mismatch",
+    ],
+    ["a setup code", { deviceId, bootstrapToken: "setup", role: "node" }, "bootstrap-token"],
+    ["a setup code for an operator", { deviceId, bootstrapToken: "setup" }, "auth.bootstrap_invalid"],
+    [
+      "a setup code with scopes",
+      { deviceId, bootstrapToken: "setup", role: "node", scopes: ["operator.admin"] },
+      "auth.bootstrap_invalid",
+    ],
+    ["a wrong setup code", { deviceId, bootstrapToken: "x", role: "node" }, "auth.bootstrap_invalid"],
+    [
+      "a setup code beside a token",
+      { deviceId, bootstrapToken: "setup", token: "x" },
+      "auth.secret_mismatch",
+    ],
+  ];
+  for (const [name, change, expected] of cases) assert.equal(outcome(change), expected, name);
+  assert.equal(outcome({}, {}, { ...settings, mode: "none", secret: undefined }), "none");
+  const password = { ...settings, mode: "password" } as const;
+  assert.equal(outcome({ token: "right", password: "wrong" }, {}, password), "auth.secret_mismatch");
+  assert.equal(checkSecret({ token: "right" }, { ...settings, secret: undefined }).ok, false);
+});
+
+test("auth (5): a locked kind of credential is not even compared, and locks no other", () => {
+  const locked = (kind: string) => ({ isLocked: (item: string) => item === kind });
+  assert.equal(outcome({ token: "right" }, locked("shared")), "auth.rate_limited");
+  assert.equal(outcome({ token: "right" }, locked("device")), "token");
+  const own = { deviceId: "d", deviceToken: "own" };
+  assert.equal(outcome(own, locked("device")), "auth.rate_limited");
+  assert.equal(outcome(own, locked("shared")), "device-token");
+  assert.equal(outcome({ deviceId: "d", token: "own" }, locked("shared")), "device-token");
+  assert.equal(outcome({ deviceId: "d", token: "x" }, locked("shared")), "auth.rate_limited");
+  const setup = { deviceId: "d", bootstrapToken: "setup", role: "node" } as const;
+  assert.equal(outcome(setup, locked("bootstrap")), "auth.rate_limited");
+});
