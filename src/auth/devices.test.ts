@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Clock, Secret, systemRandom } from "../kernel/mod.ts";
+import type { DeviceAsk } from "./device-pairing.ts";
+import type { DeviceEvent } from "./device-registry.ts";
+import { openDevices } from "./devices.ts";
+import { makePrincipal } from "./principal.ts";
+import { createSetupCodes } from "./setup-codes.ts";
+
+const admin = makePrincipal("operator", ["operator.admin"], "token");
+const idOf = (letter: string) => letter.repeat(64);
+
+function askOf(change: Partial<DeviceAsk> = {}): DeviceAsk {
+  return {
+    deviceId: idOf("a"),
+    publicKey: "key-a",
+    role: "operator",
+    scopes: ["operator.read"],
+    platform: "linux",
+    clientId: "cli",
+    clientMode: "cli",
+    credential: "shared",
+    address: "127.0.0.1",
+    isLoopback: true,
+    isLocal: true,
+    isProxied: false,
+    fromBrowser: false,
+    ...change,
+  };
+}
+
+const remote = { isLocal: false, isLoopback: false, address: "192.168.1.7" };
+
+/** Time that stands until the test moves it. */
+function handClock() {
+  let nowMs = 1_000_000;
+  const timers = new Set<{ readonly atMs: number; readonly action: () => void }>();
+  const clock: Clock = {
+    now: () => nowMs,
+    monotonic: () => nowMs,
+    after(delayMs, action) {
+      const timer = { atMs: nowMs + delayMs, action };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+  };
+  const forward = (ms: number) => {
+    nowMs += ms;
+    for (const timer of [...timers]) {
+      if (timer.atMs > nowMs) continue;
+      timers.delete(timer);
+      timer.action();
+    }
+  };
+  return { clock, forward };
+}
+
+async function setUp(files: { paired?: unknown; pending?: unknown } = {}) {
+  const { clock, forward } = handClock();
+  const disk = { paired: files.paired, pending: files.pending, failsToWrite: false, writes: 0 };
+  const events: DeviceEvent[] = [];
+  const ended: string[] = [];
+  const logged: string[] = [];
+  const recorded: string[] = [];
+  const connected = new Set<string>();
+  const setupCodes = createSetupCodes({ clock, random: systemRandom });
+  const read = (value: unknown) => {
+    if (value instanceof Error) throw value;
+    return value === undefined ? undefined : structuredClone(value);
+  };
+  const open = () =>
+    openDevices({
+      files: {
+        readPaired: async () => read(disk.paired),
+        async writePaired(value) {
+          if (disk.failsToWrite) throw new Error("disk full");
+          disk.paired = structuredClone(value);
+          disk.writes += 1;
+        },
+        readPending: async () => read(disk.pending),
+        async writePending(value) {
+          disk.pending = structuredClone(value);
+        },
+        watch: () => () => {},
+      },
+      clock,
+      random: systemRandom,
+      log: (_level, message) => void logged.push(message),
+      tokenKey: new Secret("installation"),
+      ended: (deviceId, cancelRuns) => void ended.push(`${deviceId[0]}${cancelRuns ? " and its runs" : ""}`),
+      changed: (event) => void events.push(event),
+      settings: () => ({ autoApproveLocal: true, isTrustedAddress: () => false }),
+      setupCodes,
+      isConnected: (deviceId) => connected.has(deviceId),
+      record: async (action) => void recorded.push(action),
+      setupCompleted: () => {},
+    });
+  const devices = await open();
+  return { devices, open, forward, disk, events, ended, logged, recorded, connected, setupCodes };
+}
+
+const kinds = (events: readonly DeviceEvent[]) =>
+  events.map((event) => (event.kind === "resolved" ? event.decision : event.kind));
+
+test("auth (7): a request lives five minutes after the last retry, and survives a restart", async () => {
+  const { devices, open, forward, events, disk, recorded } = await setUp();
+  const first = await devices.admit(askOf(remote), undefined);
+  assert.equal(first.state, "waiting");
+  assert.deepEqual(recorded, ["device.pair.ask"]);
+  forward(299_000);
+  const second = await devices.admit(askOf(remote), undefined);
+  assert.equal(
+    second.state === "waiting" && second.request.requestId,
+    first.state === "waiting" && first.request.requestId,
+  );
+  forward(299_000);
+  assert.equal(devices.list(admin).pending.length, 1);
+  await devices.close();
+  const after = await open();
+  assert.equal(after.list(admin).pending.length, 1);
+  forward(1_000);
+  await after.reload();
+  assert.deepEqual(after.list(admin).pending, []);
+  assert.deepEqual((disk.pending as { requests: unknown }).requests, []);
+  assert.deepEqual(kinds(events), ["requested", "expired"]);
+});
+
+test("auth (7): a device that waits becomes paired only by what was asked, and once", async () => {
+  const { devices } = await setUp();
+  const waiting = await devices.admit(askOf(remote), undefined);
+  assert.ok(waiting.state === "waiting");
+  assert.equal(devices.enter(askOf(remote), "token"), undefined);
+  const { requestId } = waiting.request;
+  const both = await Promise.all([devices.approve(admin, requestId), devices.approve(admin, requestId)]);
+  assert.deepEqual(
+    both.map((verdict) => verdict.ok),
+    [true, false],
+  );
+  const principal = devices.enter(askOf(remote), "token");
+  assert.deepEqual(principal?.scopes, ["operator.read"]);
+  assert.equal(principal?.id, `device:${idOf("a")}`);
+  assert.equal(devices.enter(askOf({ ...remote, scopes: ["operator.write"] }), "token"), undefined);
+});
+
+test("auth (7): no more than a hundred devices wait", async () => {
+  const { devices } = await setUp();
+  for (let index = 0; index < 100; index++) {
+    const deviceId = index.toString(16).padStart(64, "0");
+    await devices.admit(askOf({ ...remote, deviceId, publicKey: deviceId }), undefined);
+  }
+  assert.equal((await devices.admit(askOf(remote), undefined)).state, "full");
+});
+
+test("auth (9): an entry that disappears or shrinks in the file ends its device, and only that", async () => {
+  const { devices, disk, ended } = await setUp();
+  await devices.admit(askOf(), undefined);
+  await devices.admit(askOf({ deviceId: idOf("b"), publicKey: "key-b", clientId: "test" }), undefined);
+  await devices.reload();
+  assert.deepEqual(ended, [], "our own writes end nobody");
+  const file = disk.paired as { devices: { deviceId: string; scopes: string[] }[] };
+  disk.paired = { devices: file.devices.map((item) => ({ ...item, operatorLabel: "mine" })) };
+  await devices.reload();
+  assert.deepEqual(ended, [], "a name is no right");
+  disk.paired = {
+    devices: file.devices.map((item) => (item.deviceId === idOf("b") ? { ...item, scopes: [] } : item)),
+  };
+  await devices.reload();
+  assert.deepEqual(ended, ["b and its runs"]);
+  disk.paired = { devices: file.devices.filter((item) => item.deviceId === idOf("b")) };
+  await devices.reload();
+  assert.deepEqual(ended, ["b and its runs", "a and its runs", "b and its runs"]);
+  assert.equal(devices.enter(askOf(), "token"), undefined);
+  assert.deepEqual(devices.tokens(idOf("a"), "operator"), []);
+});
+
+test("auth (11): a file that cannot be read pairs nobody, is said once, and is never overwritten", async () => {
+  const { devices, disk, ended, logged } = await setUp();
+  await devices.admit(askOf(), undefined);
+  const good = disk.paired;
+  for (const broken of [
+    new Error("not JSON"),
+    [],
+    { devices: [{ deviceId: "x" }] },
+    { devices: [...(good as { devices: unknown[] }).devices, ...(good as { devices: unknown[] }).devices] },
+  ]) {
+    disk.paired = broken;
+    await devices.reload();
+    await devices.reload();
+    assert.deepEqual(devices.list(admin).paired, []);
+    await assert.rejects(devices.admit(askOf(), undefined), /paired\.json/);
+    assert.equal(disk.paired, broken);
+  }
+  assert.equal(logged.filter((line) => line.startsWith("nobody is paired")).length, 4);
+  assert.deepEqual(ended, ["a and its runs"]);
+  disk.paired = good;
+  await devices.reload();
+  assert.equal(devices.list(admin).paired.length, 1);
+});
+
+test("auth (9): a change that cannot be written does not count", async () => {
+  const { devices, disk, ended, setupCodes } = await setUp();
+  await devices.admit(askOf(), undefined);
+  const [before] = devices.tokens(idOf("a"), "operator");
+  disk.failsToWrite = true;
+  await assert.rejects(devices.remove(admin, idOf("a")), /disk full/);
+  await assert.rejects(devices.rotate(admin, idOf("a"), "operator", undefined), /disk full/);
+  assert.deepEqual(ended, []);
+  assert.equal(devices.tokens(idOf("a"), "operator")[0]?.token.reveal(), before?.token.reveal());
+  const issued = setupCodes.issue("full");
+  const node = askOf({ deviceId: idOf("b"), role: "node", scopes: [], credential: "setup-code" });
+  await assert.rejects(devices.admit(node, issued), /disk full/);
+  // Once, whatever happens: whether the device got anything is not known, so the code is spent.
+  assert.equal(setupCodes.find(issued.token.reveal()), undefined);
+  assert.equal(setupCodes.status(issued.setupId).deliveryUncertain?.deviceId, idOf("b"));
+});
+
+test("auth (12): a setup code is spent by the first device, and worth nothing after ten minutes", async () => {
+  const { devices, setupCodes, forward } = await setUp();
+  const issued = setupCodes.issue("limited");
+  const node = (letter: string) =>
+    askOf({
+      ...remote,
+      deviceId: idOf(letter),
+      publicKey: letter,
+      role: "node",
+      scopes: [],
+      credential: "setup-code",
+    });
+  const outcomes = await Promise.all([devices.admit(node("b"), issued), devices.admit(node("c"), issued)]);
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.state),
+    ["paired", "code-used"],
+  );
+  const roles = devices
+    .tokens(idOf("b"), "node")
+    .map((item) => [item.role, item.scopes.includes("operator.admin")]);
+  assert.deepEqual(roles, [
+    ["node", false],
+    ["operator", false],
+  ]);
+  assert.deepEqual(devices.tokens(idOf("c"), "node"), []);
+  const late = setupCodes.issue("node");
+  forward(600_000);
+  assert.equal(setupCodes.find(late.token.reveal()), undefined);
+  assert.equal(setupCodes.take(late), false);
+});
+
+test("auth (7): a new identity of one program retires its old one, unless that is in use", async () => {
+  const { devices, forward, connected } = await setUp();
+  await devices.admit(askOf(), undefined);
+  await devices.admit(askOf({ deviceId: idOf("b"), publicKey: "b" }), undefined);
+  assert.equal(devices.list(admin).paired.length, 2, "a minute has not passed");
+  forward(61_000);
+  connected.add(idOf("b"));
+  await devices.admit(askOf({ deviceId: idOf("c"), publicKey: "c" }), undefined);
+  assert.deepEqual(
+    devices.list(admin).paired.map((item) => item.deviceId),
+    [idOf("b"), idOf("c")],
+  );
+});
+
+test("when a device was seen is written later, and not for each connection", async () => {
+  const { devices, disk, forward } = await setUp();
+  await devices.admit(askOf(), undefined);
+  const { writes } = disk;
+  for (let index = 0; index < 100; index++) devices.enter(askOf(), "device-token");
+  assert.equal(disk.writes, writes);
+  assert.equal(devices.list(admin).paired[0]?.lastSeenAtMs, 1_000_000);
+  forward(30_000);
+  await devices.reload();
+  assert.equal(disk.writes, writes + 1);
+  const [entry] = (disk.paired as { devices: { tokens: { lastUsedAtMs: number }[] }[] }).devices;
+  assert.equal(entry?.tokens[0]?.lastUsedAtMs, 1_000_000);
+  await devices.close();
+});
+
+test("auth (8): an entry that an operator wrote by hand gets a token; one of another key is replaced", async () => {
+  const byHand = {
+    deviceId: idOf("a"),
+    publicKey: "key-a",
+    platform: "linux",
+    roles: ["operator"],
+    scopes: ["operator.read"],
+    approvedVia: "owner",
+    createdAtMs: 1,
+    approvedAtMs: 1,
+    tokens: [{ role: "operator", scopes: [], hash: "0".repeat(64), generation: "g", createdAtMs: 1 }],
+  };
+  const { devices } = await setUp({ paired: { devices: [byHand] } });
+  assert.equal((await devices.admit(askOf(remote), undefined)).state, "paired");
+  const [issued] = devices.tokens(idOf("a"), "operator");
+  const value = issued?.token.reveal() ?? "";
+  assert.deepEqual(devices.checkToken(idOf("a"), "operator", value)?.scopes, ["operator.read"]);
+  assert.equal(devices.checkToken(idOf("a"), "node", value), undefined);
+  assert.equal(devices.checkToken(idOf("b"), "operator", value), undefined);
+});
