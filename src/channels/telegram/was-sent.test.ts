@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openTestChannel, testAccount } from "../../../test/support/telegram/harness.ts";
+import { ManualClock } from "../../../test/support/telegram/manual-clock.ts";
+import { FakeTelegram } from "../../../test/support/telegram/server.ts";
+import type { OutboundMessage } from "../../delivery/channel.ts";
+
+async function bench(t: { after(action: () => unknown): void }) {
+  const fake = await FakeTelegram.start({ keepAlive: false });
+  t.after(() => fake.close());
+  const channel = await openTestChannel(testAccount(fake), new ManualClock());
+  const message = (more: Partial<OutboundMessage> = {}): OutboundMessage => ({
+    id: "o1",
+    conversation: { kind: "direct", id: "42" },
+    text: "hello",
+    afterMessageId: "10",
+    ...more,
+  });
+  const ask = (of: OutboundMessage, known: readonly string[] = []) =>
+    channel.wasSent?.(of, (id) => known.includes(id));
+  return { fake, channel, message, ask };
+}
+
+test("a message that stands in the chat after the one it answers is found; one that does not is absent", async (t) => {
+  const { fake, channel, message, ask } = await bench(t);
+  fake.deliver({ text: "hi", more: { message_id: 10 } });
+  assert.equal(await ask(message()), "absent");
+  const sent = await channel.send(message());
+  assert.ok(sent.outcome === "sent");
+  assert.equal(await ask(message()), "sent");
+  assert.equal(await ask(message(), [sent.platformId]), "absent", "that one is another message of ours");
+  assert.equal(
+    await ask(message({ conversation: { kind: "direct", id: "43" } })),
+    "absent",
+    "in another chat",
+  );
+  assert.equal(fake.edits, 0);
+});
+
+test("buttons stay where they are when a message with buttons is asked for", async (t) => {
+  const { fake, channel, message, ask } = await bench(t);
+  fake.deliver({ text: "hi", more: { message_id: 10 } });
+  const withButtons = message({ choices: [{ label: "Yes", command: "/approve 1 allow-once" }] });
+  await channel.send(withButtons);
+  assert.equal(await ask(withButtons), "sent");
+  assert.equal(fake.edits, 0);
+});
+
+test("without a message to begin at nothing is asked, and nothing is known", async (t) => {
+  const { fake, message, ask } = await bench(t);
+  for (const afterMessageId of ["", "x", "0", "-5", "1.5"])
+    assert.equal(await ask(message({ afterMessageId })), "unknown");
+  assert.equal(fake.callsOf("editMessageReplyMarkup").length, 0);
+});
+
+test("only clear answers count: a chat that is gone is absent, a limit is asked again, the rest is unknown", async (t) => {
+  const { fake, message, ask } = await bench(t);
+  const answer = (status: number, description: string) =>
+    fake.fault("editMessageReplyMarkup", { kind: "answer", status, description });
+  answer(400, "Bad Request: something else");
+  assert.equal(await ask(message()), "unknown");
+  answer(401, "Unauthorized");
+  assert.equal(await ask(message()), "unknown");
+  fake.blocked.add("42");
+  assert.equal(await ask(message()), "absent");
+  fake.blocked.clear();
+  for (const status of [429, 500, 502]) {
+    answer(status, "later");
+    await assert.rejects(ask(message()) ?? Promise.resolve());
+  }
+  fake.fault("editMessageReplyMarkup", { kind: "closeBefore" });
+  await assert.rejects(ask(message()) ?? Promise.resolve());
+});
