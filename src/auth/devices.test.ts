@@ -294,3 +294,24 @@ test("auth (8): an entry that an operator wrote by hand gets a token; one of ano
   assert.equal(devices.checkToken(idOf("a"), "node", value), undefined);
   assert.equal(devices.checkToken(idOf("b"), "operator", value), undefined);
 });
+
+test("auth (9): a revoked token is worth nothing, whatever its hash says", async () => {
+  const { devices, ended } = await setUp();
+  await devices.admit(askOf(), undefined);
+  const value = devices.tokens(idOf("a"), "operator")[0]?.token.reveal() ?? "";
+  assert.ok(devices.checkToken(idOf("a"), "operator", value));
+  assert.equal((await devices.revoke(admin, idOf("a"), "operator")).ok, true);
+  assert.equal(devices.checkToken(idOf("a"), "operator", value), undefined);
+  assert.deepEqual(devices.tokens(idOf("a"), "operator"), []);
+  assert.deepEqual(ended, ["a and its runs"]);
+  assert.equal((await devices.revoke(admin, idOf("a"), "operator")).ok, false);
+  assert.equal((await devices.admit(askOf(), undefined)).state, "waiting");
+});
+
+test("auth (3): a node holds no operator's scope, whatever it claims", async () => {
+  const { devices } = await setUp();
+  const node = askOf({ role: "node", scopes: ["operator.admin"] });
+  await devices.admit(node, undefined);
+  assert.deepEqual(devices.enter(node, "token")?.scopes, []);
+  assert.deepEqual(devices.list(admin).paired[0]?.scopes, []);
+});
