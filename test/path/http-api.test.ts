@@ -1,7 +1,7 @@
 /** The HTTP API on its whole way, over real sockets, with the published OpenAI client where it has a word for it. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -578,4 +578,35 @@ test("http-api (3): a transform module keeps the gateway from starting, and is n
     `${stderr}${stdout}`,
     /hooks\.mappings\[0\]\.transform: transform modules are not available yet/,
   );
+});
+
+test("http-api (6): an owner may name a session and a model; one setting takes the session away", async (t) => {
+  const { post, gateway } = await start(t, (body) => [{ text: String(body.model) }], {
+    agents: {
+      defaults: { model: { primary: "mock/m" } },
+      list: [{ id: "main", default: true }, { id: "other" }],
+    },
+  });
+  const chat = { model: "openclaw/other", messages: [{ role: "user", content: "hi" }] };
+  const textOf = async (answer: Response) =>
+    ((await answer.json()) as { choices: { message: { content: string } }[] }).choices[0]?.message.content;
+  const named = { "x-openclaw-session-key": "notes", "x-openclaw-model": "mock/large" };
+  assert.equal(await textOf(await post("/v1/chat/completions", chat, named)), "large");
+  assert.equal(await textOf(await post("/v1/chat/completions", chat)), "m");
+  const operator = await gateway.connect();
+  const { sessions } = await operator.rpc("sessions.list", {});
+  assert.ok(sessions.some((row: { key: string }) => row.key === "agent:other:notes"));
+
+  const config = JSON.parse(await readFile(gateway.configFile, "utf8"));
+  config.gateway.http.allowSessionKeyOverride = false;
+  config.hooks.token = "another-hook-token-0123456789abc";
+  await gateway.writeConfig(config);
+  await operator.waitFor(({ event }) => event === "config.changed");
+  assert.equal((await post("/v1/chat/completions", chat, named)).status, 403);
+  // A token that was changed counts no more at once (attack A-006).
+  assert.equal((await post("/hooks/wake", { text: "x" })).status, 401);
+  const fresh = { authorization: "Bearer another-hook-token-0123456789abc" };
+  assert.equal((await post("/hooks/wake", { text: "x" }, fresh)).status, 200);
+  await operator.waitFor(({ event, payload }) => event === "chat" && payload.state === "final");
+  assert.doesNotMatch(await gateway.readLog(), /another-hook-token|test-hook-token/);
 });
