@@ -82,6 +82,12 @@ test("http-api: the OpenAI client lists models, completes, streams, and reads re
   for await (const item of client.models.list()) ids.push(item.id);
   assert.deepEqual(ids, ["openclaw", "openclaw/default", "openclaw/main"]);
 
+  assert.equal((await client.models.retrieve("openclaw:main")).id, "openclaw:main");
+  await assert.rejects(
+    client.models.retrieve("openclaw:nobody"),
+    (error: { status: number }) => error.status === 404,
+  );
+
   const messages = [{ role: "user" as const, content: "hi" }];
   const whole = await client.chat.completions.create({ model: "openclaw", messages });
   assert.equal(whole.choices[0]?.message.content, "Hello.");

@@ -13,10 +13,15 @@ export function listModels(settings: SessionSettings, startedAtMs: number): Http
   return json(200, { object: "list", data });
 }
 
-/** GET /v1/models/{id}; the id may be percent-encoded once, as clients do with its slash. */
+/**
+ * GET /v1/models/{id}. The id may be percent-encoded once. A client that encodes a slash too is turned away by the
+ * network layer (a path has one spelling); it can ask for `openclaw:<agentId>`.
+ */
 export function oneModel(request: HttpRequest, settings: SessionSettings, startedAtMs: number): HttpAnswer {
   const id = decoded(request.path.slice("/v1/models/".length));
-  if (id !== undefined && modelIds(settings).includes(id)) return json(200, model(id, startedAtMs));
+  const plain = id?.replace(/^(?:openclaw:|agent:)/, "openclaw/");
+  if (id !== undefined && plain !== undefined && modelIds(settings).includes(plain))
+    return json(200, model(id, startedAtMs));
   return apiError(404, "invalid_request_error", "There is no such model. GET /v1/models lists them.", {
     param: "model",
     code: "model_not_found",
