@@ -315,3 +315,14 @@ test("auth (3): a node holds no operator's scope, whatever it claims", async () 
   assert.deepEqual(devices.enter(node, "token")?.scopes, []);
   assert.deepEqual(devices.list(admin).paired[0]?.scopes, []);
 });
+
+test("auth (9): a later approval of less does not bring back what was revoked", async () => {
+  const { devices } = await setUp();
+  await devices.admit(askOf({ scopes: ["operator.admin"] }), undefined);
+  await devices.revoke(admin, idOf("a"), "operator");
+  const waiting = await devices.admit(askOf(), undefined);
+  assert.ok(waiting.state === "waiting");
+  await devices.approve(admin, waiting.request.requestId);
+  assert.deepEqual(devices.list(admin).paired[0]?.scopes, ["operator.read"]);
+  assert.equal(devices.enter(askOf({ scopes: ["operator.admin"] }), "token"), undefined);
+});
