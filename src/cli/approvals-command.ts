@@ -116,7 +116,7 @@ it would allow anything. Quote the command as one word.`,
         1,
         `it is not a plain command (${visibleLine(parsed.why)}); only one program with literal arguments can be listed`,
       );
-    const [program = ""] = parsed.argv;
+    const [program] = parsed.argv;
     if (isInterpreter(program))
       throw new CommandFailure(
         1,

@@ -234,19 +234,19 @@ function visitAny(
   path: readonly (string | number)[],
   out: Problem[],
 ): void {
-  let best: Problem[] | undefined;
-  let bestDepth = -1;
+  let closest: readonly Problem[] = [];
+  let closestDepth = path.length;
   for (const schema of schemas) {
     const problems: Problem[] = [];
     visit(schema, value, path, problems);
     if (problems.length === 0) return;
     const depth = Math.max(...problems.map((problem) => problem.path.length));
-    if (depth > bestDepth) {
-      best = problems;
-      bestDepth = depth;
+    if (depth > closestDepth) {
+      closest = problems;
+      closestDepth = depth;
     }
   }
-  if (bestDepth > path.length) out.push(...(best ?? []));
+  if (closest.length > 0) out.push(...closest);
   else out.push({ path, kind: "type", message: `be ${schemas.map(describe).join(" or ")}` });
 }
 

@@ -248,3 +248,18 @@ test("addressVerdict: private answers pass only for listed hosts or an open netw
     true,
   );
 });
+
+test("policy (5): a URL whose host is only dots is refused, and an exception that names nothing allows nothing", () => {
+  const open = {
+    dangerouslyAllowPrivateNetwork: false,
+    blockedHostnames: [],
+    allowRfc2544BenchmarkRange: false,
+    allowIpv6UniqueLocalRange: false,
+  };
+  for (const url of ["http://./", "http://../", "http://.:80/"]) {
+    assert.equal(hostVerdict(url, { ...open, allowedHostnames: [] }).ok, false, url);
+  }
+  for (const entry of ["", " ", ".", "[::1", "[::1]x", "*."]) {
+    assert.equal(hostVerdict("http://localhost/", { ...open, allowedHostnames: [entry] }).ok, false, entry);
+  }
+});

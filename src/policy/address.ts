@@ -210,7 +210,7 @@ function nameMatches(entry: string, hostname: string, port: number): boolean {
   const parts = /^(\[[^\]]*\]|[^:]*|[^[\]]*:[^[\]]*:[^[\]]*?)(?::(\d+))?$/.exec(plainEntry(entry));
   if (!parts) return false;
   if (parts[2] !== undefined && Number(parts[2]) !== port) return false;
-  const name = plainName(parts[1] ?? "");
+  const name = plainName(parts[1] as string);
   if (name === "") return false;
   return name.startsWith("*.")
     ? hostname.endsWith(name.slice(1)) && hostname !== name.slice(2)
@@ -266,8 +266,10 @@ const table4: readonly Range[] = ranges4.map(([cidr, kind]) => rangeOf(cidr, kin
 const table6: readonly Range[] = ranges6.map(([cidr, kind]) => rangeOf(cidr, kind, 128));
 
 function rangeOf(cidr: string, kind: AddressKind, bits: number): Range {
-  const [ip = "", length = ""] = cidr.split("/");
-  const value = bits === 32 ? BigInt(parseIpv4(ip) ?? 0) : (parseIpv6(ip) ?? 0n);
+  const slash = cidr.indexOf("/");
+  const ip = cidr.slice(0, slash);
+  const length = cidr.slice(slash + 1);
+  const value = bits === 32 ? BigInt(parseIpv4(ip) as number) : (parseIpv6(ip) as bigint);
   const shift = BigInt(bits - Number(length));
   return { prefix: value >> shift, shift, kind };
 }

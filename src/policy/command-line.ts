@@ -1,7 +1,7 @@
 /** What a command line is, read the way a POSIX shell would read it. */
 export type ParsedCommand =
   /** One program with literal arguments: running `argv` directly does exactly what a shell would do. Never empty. */
-  | { readonly simple: true; readonly argv: readonly string[] }
+  | { readonly simple: true; readonly argv: readonly [program: string, ...words: string[]] }
   /** Anything else, with the first thing that makes it so, as a clause: "an unquoted | (a pipeline)". */
   | { readonly simple: false; readonly why: string };
 
@@ -95,13 +95,13 @@ export function parseCommand(text: string): ParsedCommand {
   }
   if (word !== undefined) argv.push(word);
 
-  const program = argv[0];
+  const [program, ...words] = argv;
   if (program === undefined) return complex("an empty command");
   if (firstHasAssignment) return complex("an assignment before the command");
   if (!/^[\x21-\x7e]+$/.test(program))
     return complex("a program name that is empty, has blanks or is not ASCII");
   if (shellWords.has(program)) return complex(`"${program}" (a word of the shell, not a program)`);
-  return { simple: true, argv };
+  return { simple: true, argv: [program, ...words] };
 }
 
 /** Reads up to the closing quote. The shell keeps a backslash here unless it stands before $ ` " \. */

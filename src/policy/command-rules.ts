@@ -46,9 +46,13 @@ function isSafeCall(name: string, args: readonly string[], settings: ExecSetting
   return args.every((word) => allowed?.test(word) === true);
 }
 
+function baseName(program: string): string {
+  return program.slice(program.lastIndexOf("/") + 1);
+}
+
 /** True for a program that no standing rule may name: it runs what its arguments, or its input, tell it. */
 export function isInterpreter(program: string): boolean {
-  return interpreters.test(program.split("/").at(-1) ?? program);
+  return interpreters.test(baseName(program));
 }
 
 export function classifyCommand(
@@ -65,7 +69,7 @@ export function classifyCommand(
       why: `It is not a plain command (${parsed.why}), so a shell would interpret it.`,
     };
   }
-  const name = parsed.argv[0] ?? "";
+  const [name] = parsed.argv;
   const program = rules.resolve(name);
   const found = program === undefined ? {} : { program };
   if (Object.keys(effect.env).length > 0) {
@@ -77,7 +81,7 @@ export function classifyCommand(
   if (rules.isAllowed(agentId, parsed.argv, effect.workdir)) {
     return { listed: true, canRemember: true, why: "You allowed exactly this command before.", ...found };
   }
-  const base = name.split("/").at(-1) ?? name;
+  const base = baseName(name);
   return {
     listed: false,
     canRemember: program !== undefined && !isInterpreter(name),

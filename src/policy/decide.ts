@@ -104,7 +104,9 @@ function judge(effect: Effect, request: ToolRequest, context: PolicyContext) {
     case "file.delete":
       return "allow" as const;
     case "process":
-      return effect.input === undefined ? ("allow" as const) : judgeInput(effect, request, context);
+      return effect.input === undefined
+        ? ("allow" as const)
+        : judgeInput(effect, effect.input, request, context);
     case "fetch": {
       const verdict = hostVerdict(effect.url, context.ssrf);
       return verdict.ok ? ("allow" as const) : refuse("policy.url_refused", verdict.detail);
@@ -122,11 +124,12 @@ function judge(effect: Effect, request: ToolRequest, context: PolicyContext) {
  */
 function judgeInput(
   effect: Extract<Effect, { kind: "process" }>,
+  input: string,
   request: ToolRequest,
   context: PolicyContext,
 ): "allow" | Refusal | Question["approval"] {
   const { mode } = context.settings.exec;
-  const command = `${effect.action} into running command ${effect.processId ?? ""}: ${effect.input ?? ""}`;
+  const command = `${effect.action} into running command ${effect.processId}: ${input}`;
   if (mode === "full") return "allow";
   if (mode === "deny") return refuse("policy.exec_denied", command);
   const why = "It types into a program that is running; what that program does with it cannot be told.";

@@ -121,7 +121,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   async function invocation(command: string, workdir: string) {
     const parsed = deps.parseCommand(command);
     if (!parsed.simple) return { file: "/bin/sh", args: ["-c", "--", command], argv0: "sh" };
-    const [program = "", ...args] = parsed.argv;
+    const [program, ...args] = parsed.argv;
     const file = await resolveProgram(program, searchPath(deps.baseEnv.PATH), workdir);
     if (file === undefined)
       throw new InputError(

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Effect, effectFacts, plainPath } from "./effect.ts";
+
+test("policy: the record of an effect says where it goes, never what it carries", () => {
+  const effects: Effect[] = [
+    { kind: "file.write", path: "notes.md" },
+    {
+      kind: "command",
+      command: "curl -H token=SECRET x",
+      workdir: ".",
+      env: { PASSWORD: "SECRET" },
+      background: false,
+    },
+    { kind: "fetch", url: "https://x/?key=SECRET" },
+    { kind: "process", action: "write", processId: "1", input: "SECRET" },
+  ];
+  const facts = effectFacts(effects, (text) => text.replace("SECRET", "[redacted]"));
+  assert.doesNotMatch(JSON.stringify(facts), /SECRET/);
+  assert.deepEqual(facts, [
+    { kind: "file.write", path: "notes.md" },
+    { kind: "command", command: "curl -H token=[redacted] x", workdir: ".", background: false },
+    { kind: "fetch", url: "https://x/?key=[redacted]" },
+    { kind: "process", action: "write" },
+  ]);
+});
+
+test("policy: one file has one name for its label", () => {
+  for (const path of ["a/b.md", "./a/b.md", "a//b.md", "a/./b.md", "a/c/../b.md"])
+    assert.equal(plainPath(path), "a/b.md");
+});
