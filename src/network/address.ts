@@ -90,7 +90,7 @@ const privateRanges: readonly AddressRange[] = rangesOf(
 );
 
 function rangesOf(...texts: string[]): AddressRange[] {
-  return texts.flatMap((text) => parseRange(text) ?? []);
+  return texts.map((text) => parseRange(text) as AddressRange);
 }
 
 function ipv4Value(text: string): bigint {

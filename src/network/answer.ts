@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Reason, reasonText } from "../kernel/mod.ts";
 
@@ -34,22 +35,9 @@ export function problem(status: number, type: string, message: string): HttpAnsw
 
 /** A refusal as an answer: `error.type` is the reason without its stage. */
 export function refusal(reason: Reason): HttpAnswer {
-  return problem(statusOf(reason), reason.slice(reason.indexOf(".") + 1), reasonText(reason));
+  const status = reason === "network.request_malformed" ? 400 : 403;
+  return problem(status, reason.slice(reason.indexOf(".") + 1), reasonText(reason));
 }
-
-function statusOf(reason: Reason): number {
-  if (reason === "network.request_malformed") return 400;
-  if (reason === "network.too_many_unauthenticated" || reason === "network.too_fast") return 503;
-  return 403;
-}
-
-const statusTexts: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  403: "Forbidden",
-  408: "Request Timeout",
-  431: "Request Header Fields Too Large",
-  503: "Service Unavailable",
-};
 
 /** An answer on a bare stream, which ends with it: before a WebSocket is one, or when there is no request at all. */
 export function endWith(stream: Duplex, answer: HttpAnswer): void {
@@ -61,5 +49,5 @@ export function endWith(stream: Duplex, answer: HttpAnswer): void {
     connection: "close",
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  stream.end(`HTTP/1.1 ${answer.status} ${statusTexts[answer.status] ?? ""}\r\n${lines.join("")}\r\n${body}`);
+  stream.end(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\n${lines.join("")}\r\n${body}`);
 }

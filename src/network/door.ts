@@ -113,7 +113,7 @@ export function createDoor(limits: NetworkLimits, pacer: Pacer): Door {
 
 /** Keys with nothing left are removed: the map is as large as what stands at the door. */
 function subtract(counts: Map<string, number>, key: string): void {
-  const left = (counts.get(key) ?? 1) - 1;
+  const left = Number(counts.get(key)) - 1;
   if (left > 0) counts.set(key, left);
   else counts.delete(key);
 }

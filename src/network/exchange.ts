@@ -1,27 +1,21 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { admitted, type Clock, type Log, type Reason, type Refusal } from "../kernel/mod.ts";
-import { baseHeaders, type HttpAnswer, problem, refusal } from "./answer.ts";
+import { admitted, type Log, type Reason, type Refusal } from "../kernel/mod.ts";
+import { type HttpAnswer, problem, refusal } from "./answer.ts";
 import { readBody } from "./body.ts";
 import { arrivingOf, type Judge } from "./judge.ts";
 import { judgeTarget } from "./request-shape.ts";
 import { cookieOf, type Route, routesFor } from "./route.ts";
-import { maxBufferedBytes } from "./socket.ts";
+import { type SendPorts, send, sendStream } from "./send.ts";
 
-export interface ExchangePorts {
+export interface ExchangePorts extends SendPorts {
   readonly routes: readonly Route[];
   readonly judge: Judge;
   readonly isEncrypted: boolean;
-  readonly strictTransportSecurity: () => string | undefined;
-  readonly stalledResponseMs: number;
-  readonly clock: Clock;
   readonly log: Log;
   readonly logRefusal: (refusal: Refusal, peer: string) => void;
   /** Called with true when a handler begins to work, and with false when the answer is out. */
   readonly busy: (request: IncomingMessage, isBusy: boolean) => void;
 }
-
-const maxDrainedBytes = 262_144;
-const drainMs = 1000;
 
 /** One HTTP request to its answer: judged, routed, read, handled, sent. */
 export function createExchange(
@@ -36,18 +30,18 @@ export function createExchange(
     try {
       const result = await answer(request, ports, closed.signal);
       if (result.stream) await sendStream(response, result, ports);
-      else send(request, response, result, ports);
+      else await send(request, response, result, ports);
     } catch (error) {
       // The caller went away in the middle of the body.
       if (request.destroyed && !request.complete) return;
       ports.log("error", "a request handler failed", {
         path: String(request.url).slice(0, 100),
-        error: String((error as Error)?.message ?? error),
+        error: String(error),
       });
       // What was half sent cannot be taken back; cut off it is at least seen to be broken.
       if (response.headersSent) request.socket.destroy();
       else
-        send(
+        await send(
           request,
           response,
           problem(500, "internal", "The gateway failed on this request; see its log."),
@@ -73,7 +67,7 @@ async function answer(
   if (!route) return noRoute(allowed);
   const head = {
     path,
-    query: (request.url ?? "").slice(path.length + 1),
+    query: String(request.url).slice(path.length + 1),
     headers: request.headers as Record<string, string | undefined>,
     arrival: admitted(verdict) ? verdict.value : undefined,
     cookie: cookieOf(request.headers.cookie),
@@ -98,78 +92,4 @@ function excuses(route: Route, reason: Reason, request: IncomingMessage): boolea
   const aboutTheWay = reason === "network.host_refused" || reason === "network.proxy_attribution_required";
   if (route.anyHost === true) return aboutTheWay || reason === "network.origin_refused";
   return route.auth === "webhook" && aboutTheWay && request.headers.origin === undefined;
-}
-
-function headersOf(result: HttpAnswer, ports: ExchangePorts): Record<string, string> {
-  const policy = ports.strictTransportSecurity();
-  return {
-    ...baseHeaders,
-    ...(policy ? { "strict-transport-security": policy } : {}),
-    ...result.headers,
-  };
-}
-
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  result: HttpAnswer,
-  ports: ExchangePorts,
-): void {
-  const body = result.body ?? "";
-  const sent = request.method === "HEAD" ? "" : body;
-  // What is left of an unread body must not become the next request.
-  const endsEarly = !request.complete;
-  response.writeHead(result.status, {
-    ...headersOf(result, ports),
-    // RFC 9110: an answer without content has no length either.
-    ...(result.status === 204 ? {} : { "content-length": String(Buffer.byteLength(body)) }),
-    ...(endsEarly ? { connection: "close" } : {}),
-  });
-  endWhenStalled(response, ports);
-  if (!endsEarly) {
-    response.end(sent);
-    return;
-  }
-  // Closing with bytes unread resets the connection, and takes the answer with it: some are read and thrown away.
-  response.write(sent);
-  let left = maxDrainedBytes;
-  const finish = () => {
-    cancel();
-    response.end();
-  };
-  const cancel = ports.clock.after(drainMs, finish);
-  request.on("data", (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) finish();
-  });
-  request.once("end", finish).once("error", finish).once("close", finish).resume();
-}
-
-async function sendStream(response: ServerResponse, result: HttpAnswer, ports: ExchangePorts): Promise<void> {
-  response.writeHead(result.status, headersOf(result, ports));
-  response.flushHeaders();
-  endWhenStalled(response, ports);
-  await result.stream?.((piece) => {
-    if (response.destroyed) return false;
-    response.write(piece);
-    // Nobody waits for a reader who is this far behind (network (6)).
-    if (response.writableLength > maxBufferedBytes) response.destroy();
-    return !response.destroyed;
-  });
-  response.end();
-}
-
-/** A reader who takes nothing for a while loses the connection: it would hold the answer in memory for good. */
-function endWhenStalled(response: ServerResponse, ports: ExchangePorts): void {
-  let taken = 0;
-  const look = () => {
-    const { socket } = response;
-    if (!socket) return;
-    const isStuck = socket.writableLength > 0 && socket.bytesWritten - socket.writableLength <= taken;
-    taken = socket.bytesWritten - socket.writableLength;
-    if (isStuck) socket.destroy();
-    else cancel = ports.clock.after(ports.stalledResponseMs, look);
-  };
-  let cancel = ports.clock.after(ports.stalledResponseMs, look);
-  response.once("close", () => cancel());
 }

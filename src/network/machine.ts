@@ -6,9 +6,9 @@ import type { Machine } from "./binding.ts";
 export function readMachine(root = "/"): Machine {
   return {
     addresses: Object.values(networkInterfaces())
-      .flatMap((addresses) => addresses ?? [])
-      .filter((item) => item.family === "IPv4")
-      .map((item) => item.address),
+      .flat()
+      .filter((item) => item?.family === "IPv4")
+      .map((item) => String(item?.address)),
     inContainer: isContainer(root),
     hostName: hostname(),
   };

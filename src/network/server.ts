@@ -1,8 +1,6 @@
 import { createServer as createPlainServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { Socket as Connection } from "node:net";
-import { type Clock, InputError, type Log, type Random, refuse } from "../kernel/mod.ts";
-import { inRanges, isLoopback, limitKeyOf, peerAddress } from "./address.ts";
+import { type Clock, InputError, type Log, type Random } from "../kernel/mod.ts";
 import { endWith } from "./answer.ts";
 import type { Arrival } from "./arrival.ts";
 import { opensBeyondLoopback } from "./binding.ts";
@@ -12,6 +10,7 @@ import { createExchange } from "./exchange.ts";
 import { createJudge } from "./judge.ts";
 import { defaultLimits, type NetworkLimits } from "./limits.ts";
 import { createPacer } from "./pacer.ts";
+import { connectionKey, createReception } from "./reception.ts";
 import { createRefusalLog } from "./refusal-log.ts";
 import type { Route } from "./route.ts";
 import type { NetworkSettings } from "./settings.ts";
@@ -83,23 +82,7 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
     onSocket: ports.onSocket,
   });
 
-  function onConnection(connection: Connection): void {
-    const peer = peerAddress(connection.remoteAddress);
-    if (!peer) {
-      connection.destroy();
-      return;
-    }
-    const key = connectionKey(connection);
-    const isKnownPath = isLoopback(peer) || inRanges(peer, settings.trustedProxies);
-    const reason = door.enter(key, { limitKey: limitKeyOf(peer), isKnownPath }, () => connection.destroy());
-    if (reason) {
-      // No answer: a stranger who floods is not worth the bytes, and with TLS there is nothing to answer in yet.
-      connection.destroy();
-      logRefusal(refuse(reason, peer.text), peer.text);
-      return;
-    }
-    connection.once("close", () => door.left(key));
-  }
+  const receive = createReception({ door, trustedProxies: () => settings.trustedProxies, logRefusal });
 
   const servers: AnyServer[] = [];
   const certificates: CertificateFiles | undefined =
@@ -118,7 +101,7 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
 
   function makeServer(): AnyServer {
     const server = bareServer(limits, certificates?.current());
-    server.on("connection", onConnection);
+    server.on("connection", receive);
     server.on("request", (request, response) => void exchange(request, response));
     server.on("upgrade", upgrades.take);
     return server;
@@ -211,11 +194,6 @@ function contextOf(material: TlsMaterial) {
     ...(material.ca === undefined ? {} : { ca: material.ca }),
     minVersion: "TLSv1.3" as const,
   };
-}
-
-/** The same for a connection and for the encrypted stream that runs through it. */
-function connectionKey(connection: Connection): string {
-  return `${connection.remoteAddress} ${connection.remotePort} ${connection.localAddress}`;
 }
 
 /** Undefined: not HTTP at all (a failed TLS handshake, a reset); there is nobody to answer. */
