@@ -4,152 +4,36 @@
  *
  *   Turn -> ToolRequest -> Permit -> Outcome -> reply
  *
- * Read `turn`, then `converse` (the model's loop), `callTool` (a request, a permit, an outcome) and `close` (the
+ * Read `turn`, then `converse` (the model's loop), tool-call.ts (a request, a permit, an outcome) and `close` (the
  * reply: transcript, outbox and inbox in one commit).
  */
-import { hash } from "node:crypto";
 import {
   type AgentSettings,
-  costOf,
-  fence,
-  type Histories,
-  type Model,
-  type ModelChoice,
   type RunResult,
   run,
   type Step,
   type ToolAnswer,
-  type ToolRequest,
-  type ToolSpec,
   unansweredCalls,
 } from "./agent/mod.ts";
-import type { LedgerStore } from "./audit/mod.ts";
-import type { RunEvents, ToolCallInfo } from "./control/mod.ts";
-import {
-  type InboxRow,
-  type InboxStore,
-  type OutboxSender,
-  type OutboxStore,
-  type ReplyTo,
-  replyRows,
-} from "./delivery/mod.ts";
-import {
-  admitted,
-  type Clock,
-  type Commit,
-  InputError,
-  type Json,
-  joinSources,
-  type Log,
-  ModelFault,
-  type Random,
-  type Reason,
-  reasonText,
-  type Source,
-  sleep,
-  uuid,
-  type Verdict,
-  type Write,
-} from "./kernel/mod.ts";
-import {
-  type Approvals,
-  decide,
-  type Effect,
-  effectFacts,
-  type Permit,
-  type PolicyContext,
-  plainPath,
-  settle,
-} from "./policy/mod.ts";
-import type { Outcome, ToolOutput } from "./sandbox/mod.ts";
-import {
-  type ActiveRun,
-  type AssistantMessage,
-  appendEntry,
-  type ChatCommand,
-  chatHelp,
-  type Entry,
-  type EntryBody,
-  type Lanes,
-  newSession,
-  parseChatCommand,
-  type Runs,
-  type SessionRow,
-  type SessionStore,
-  titleOf,
-} from "./session/mod.ts";
-import type { FileSourceStore, UsageStore } from "./store/mod.ts";
-
-/** Everything that a turn needs, made by the composer. Functions give what may change while the gateway runs. */
-export interface TurnParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly commit: Commit;
-  readonly inbox: InboxStore;
-  readonly outbox: OutboxStore;
-  readonly sessions: SessionStore;
-  readonly ledger: LedgerStore;
-  readonly usage: UsageStore;
-  readonly fileSources: FileSourceStore;
-  readonly lanes: Lanes;
-  readonly runs: Runs;
-  readonly histories: Histories;
-  readonly sender: OutboxSender;
-  readonly approvals: Approvals;
-  readonly agentSettings: (agentId: string) => AgentSettings;
-  readonly modelFor: (
-    agentId: string,
-    sessionModel: string | undefined,
-  ) => Promise<{ readonly model: Model; readonly choice: ModelChoice }>;
-  readonly promptFor: (agentId: string, toolNames: readonly string[]) => Promise<string>;
-  readonly toolSpecs: (agentId: string) => Promise<readonly ToolSpec[]>;
-  readonly policyFor: (agentId: string, tool: string) => Promise<PolicyContext>;
-  readonly execute: (
-    permit: Permit,
-    signal: AbortSignal,
-    progress: (text: string) => void,
-  ) => Promise<Outcome>;
-  readonly events: (run: {
-    readonly runId: string;
-    readonly sessionKey: string;
-    readonly agentId: string;
-    readonly startedAt: number;
-  }) => RunEvents;
-  readonly sessionChanged: (row: SessionRow, reason: string, runId?: string) => void;
-  readonly entryAdded: (row: SessionRow, entry: Entry) => void;
-  readonly typing: (channel: string, account: string, reply: ReplyTo) => void;
-  readonly channelTextLimit: (channel: string, account: string) => number;
-  readonly redact: (text: string) => string;
-  /** Of the fences around untrusted text; made once per installation. */
-  readonly fenceKey: string;
-  /** True once the gateway lets go of what runs: a turn that is cut off then stays open on disk. */
-  readonly isStopping: () => boolean;
-}
-
-/** One turn that is going on, and what it has gathered. */
-interface Turn {
-  readonly row: InboxRow;
-  readonly active: ActiveRun;
-  readonly events: RunEvents;
-  readonly session: { current: SessionRow };
-  readonly choice: ModelChoice;
-  /** The label of all that this turn has read. */
-  seen: Source;
-  /** Ends of effects, waiting for the turn's next commit. */
-  readonly ends: Write[];
-}
-
-type Said = Extract<Step, { type: "assistant" }>;
+import { createChatCommands } from "./chat-commands.ts";
+import type { RunEvents } from "./control/mod.ts";
+import { type InboxRow, type ReplyTo, replyRows } from "./delivery/mod.ts";
+import { InputError, ModelFault, sleep, type Write } from "./kernel/mod.ts";
+import { type ActiveRun, type Entry, type EntryBody, parseChatCommand } from "./session/mod.ts";
+import { createToolCalls } from "./tool-call.ts";
+import { createTurnLog } from "./turn-log.ts";
+import type { Said, Turn, TurnParts } from "./turn-parts.ts";
 
 const charsPerToken = 3.5;
-/** Two for each call of one answer: more calls than a provider lets a model make at once. */
-const maxEntriesOfAnAnswer = 1000;
 /** Pause before a turn whose end the store refused (disk full) is tried again. */
 const storeRetryMs = 1000;
 
 export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) => Promise<void> } {
   const { clock, commit, inbox, sessions, runs, histories } = parts;
+  const log = createTurnLog(parts);
+  const { add, addReply, partial, modelStart, modelEnd, recordVerdict, sessionOf } = log;
+  const callTool = createToolCalls(parts, log);
+  const runCommand = createChatCommands(parts, log);
 
   async function turn(row: InboxRow): Promise<void> {
     if (parts.isStopping()) return;
@@ -190,8 +74,10 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       const command = parseChatCommand(row.text);
       if (runs.takeSkipped(row.runId))
         await close(row, { status: "aborted", text: "" }, undefined, events, active);
-      else if (command) await runCommand(row, command, events, active);
-      else await converse(row, active, events, settings, unfinished);
+      else if (command) {
+        const text = await runCommand(row, command);
+        await close(row, { status: "done", text, stopReason: "stop" }, undefined, events, active);
+      } else await converse(row, active, events, settings, unfinished);
       return true;
     } catch (error) {
       if (parts.isStopping()) return true;
@@ -338,110 +224,6 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     }
   }
 
-  // --- ToolRequest -> Permit -> Outcome --------------------------------------------------------------------------
-
-  async function callTool(request: ToolRequest, task: Turn): Promise<ToolAnswer> {
-    const { row, events } = task;
-    const call: ToolCallInfo = {
-      toolCallId: request.id,
-      name: request.tool,
-      args: request.arguments,
-      title: callTitle(request),
-    };
-    events.toolStart(call);
-    const { output, effects, ran } = await permitAndRun(request, task, call);
-    const source = sourceOf(request, effects, output, row.agentId);
-    task.seen = joinSources(task.seen, source);
-    const writes = task.ends.splice(0);
-    const entry = add(task, writes, {
-      type: "message",
-      message: {
-        role: "toolResult",
-        toolCallId: request.id,
-        toolName: request.tool,
-        content: [{ type: "text", text: output.text }],
-        isError: output.isError,
-        timestamp: clock.now(),
-        source,
-      },
-    });
-    if (ran) {
-      writes.push(
-        recordEffect(
-          "effect.end",
-          "sandbox",
-          `tool.${request.tool}`,
-          row,
-          { toolCallId: request.id },
-          output.isError ? "error" : "ok",
-        ),
-      );
-      // Whether or not the tool finished: what it may have written carries the label of all that was read before.
-      for (const effect of effects) {
-        if (effect.kind === "file.write")
-          writes.push(parts.fileSources.put(row.agentId, plainPath(effect.path), task.seen));
-      }
-    }
-    await commit([...writes, sessions.put(task.session.current)]);
-    parts.entryAdded(task.session.current, entry);
-    events.toolEnd(call, output);
-    const modelText =
-      source.trust === "untrusted"
-        ? fence(output.text, source.author, entry.id, parts.fenceKey)
-        : output.text;
-    return { text: output.text, isError: output.isError, modelText };
-  }
-
-  /** Policy, an operator where policy asks for one, then the sandbox. What is refused never reaches a tool. */
-  async function permitAndRun(
-    request: ToolRequest,
-    task: Turn,
-    call: ToolCallInfo,
-  ): Promise<{ readonly output: ToolOutput; readonly effects: readonly Effect[]; readonly ran: boolean }> {
-    const { row, events, active } = task;
-    if (active.abort.signal.aborted) return refusedCall("policy.run_stopped", request.tool);
-    const last = lastAnswer(task.session.current);
-    // Begun before a crash: what it did is not known, so it is not done again.
-    if (last.started.has(request.id)) return refusedCall("sandbox.interrupted", request.tool);
-
-    const decision = decide(request, await parts.policyFor(row.agentId, request.tool));
-    let verdict: Verdict<Permit>;
-    if (decision.ok === "ask") {
-      events.lifecycle({ phase: "waiting-approval" });
-      const approval = await parts.approvals.ask(
-        approvalId(row.runId, last.entryId, request.id),
-        decision.question,
-        active.abort.signal,
-      );
-      events.approval({ phase: "resolved", kind: "exec", status: approval.state, approvalId: approval.id });
-      // A run that was stopped while it waited was not refused by anybody.
-      if (approval.state === "cancelled") return refusedCall("policy.run_stopped", request.tool);
-      verdict = settle(decision.question, approval.decision);
-    } else verdict = decision;
-
-    if (!admitted(verdict)) {
-      const facts = { tool: request.tool, toolCallId: request.id };
-      await commit([...task.ends.splice(0), recordVerdict("policy", "refuse", row, facts, verdict.reason)]);
-      return refusedCall(verdict.reason, verdict.detail);
-    }
-    const permit = verdict.value;
-    const writes = task.ends.splice(0);
-    add(task, writes, { type: "tool_started", toolCallId: request.id });
-    await commit([
-      ...writes,
-      sessions.put(task.session.current),
-      recordVerdict("policy", "permit", row, { tool: request.tool, toolCallId: request.id }),
-      recordEffect("effect.start", "sandbox", `tool.${request.tool}`, row, {
-        toolCallId: request.id,
-        effects: effectFacts(permit.effects, parts.redact),
-      }),
-    ]);
-    const outcome = await parts.execute(permit, active.abort.signal, (text) =>
-      events.toolProgress(call, text),
-    );
-    return { output: outcome, effects: permit.effects, ran: true };
-  }
-
   // --- the end: transcript, outbox and inbox in one commit ---------------------------------------------------------
 
   async function close(
@@ -523,177 +305,6 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     settleRun(row, active, task, { status: "error", text, errorMessage: message });
   }
 
-  async function runCommand(
-    row: InboxRow,
-    command: ChatCommand,
-    events: RunEvents,
-    active: ActiveRun,
-  ): Promise<void> {
-    let session = sessions.get(row.sessionKey) ?? sessionOf(row);
-    const writes: Write[] = [];
-    let text = chatHelp;
-    const resets = command.name === "new" || command.name === "reset";
-    if (resets) {
-      const appended = appendEntry(session, {
-        id: uuid(parts.random),
-        now: clock.now(),
-        runId: row.runId,
-        body: { type: "reset" },
-      });
-      session = appended.row;
-      writes.push(sessions.append(session.sessionId, appended.entry), sessions.put(session));
-      text = "A fresh conversation. What was said before is out of the model's sight.";
-    } else if (command.name === "stop") text = "Stopped.";
-    else if (command.name === "whoami")
-      text = `You are ${row.source.author} (proved by ${row.source.proof}; trust: ${row.source.trust}).`;
-    else if (command.name === "approve")
-      text = "Answer approvals on the page, or with: openclaw approvals resolve <id> <decision>";
-    else if (command.name === "status") text = statusText(session);
-    if (writes.length > 0) await commit(writes);
-    if (resets) {
-      histories.forget(session.sessionId);
-      parts.sessionChanged(session, "reset", row.runId);
-    }
-    await close(row, { status: "done", text, stopReason: "stop" }, undefined, events, active);
-  }
-
-  function statusText(session: SessionRow): string {
-    const model = session.model ?? parts.agentSettings(session.agentId).model ?? "not configured";
-    return [
-      `Session ${session.key}`,
-      `Model ${model}`,
-      `Tokens ${session.inputTokens} in, ${session.outputTokens} out; cost $${session.costUsd.toFixed(4)}`,
-      `${parts.lanes.depth(session.key)} message(s) in this lane, ${runs.size} run(s) active`,
-    ].join("\n");
-  }
-
-  // --- what a turn is made of ----------------------------------------------------------------------------------------
-
-  function sessionOf(row: InboxRow): SessionRow {
-    const route = row.reply
-      ? JSON.stringify({ channel: row.channel, account: row.account, conversation: row.reply.conversation })
-      : undefined;
-    return newSession({
-      key: row.sessionKey,
-      agentId: row.agentId,
-      sessionId: uuid(parts.random),
-      now: clock.now(),
-      ...(route === undefined ? {} : { route }),
-    });
-  }
-
-  /** Puts the session's next entry into `writes`, and moves the turn's row and history with it. */
-  function add(task: Turn, writes: Write[], body: EntryBody): Entry {
-    const { row, entry } = appendEntry(task.session.current, {
-      id: uuid(parts.random),
-      now: clock.now(),
-      runId: task.row.runId,
-      body,
-    });
-    task.session.current = row;
-    writes.push(sessions.append(row.sessionId, entry));
-    histories.grew(row, entry);
-    return entry;
-  }
-
-  /** What the model said, with its tokens counted. */
-  function addReply(task: Turn, writes: Write[], said: Said): Entry {
-    const { choice } = task;
-    const costUsd = costOf(choice, said.usage);
-    const entry = add(task, writes, {
-      type: "message",
-      message: {
-        ...spoken(task, said.content),
-        usage: { ...said.usage, totalTokens: said.usage.input + said.usage.output, costUsd },
-        stopReason: said.stopReason,
-      },
-    });
-    const before = task.session.current;
-    task.session.current = {
-      ...before,
-      inputTokens: before.inputTokens + said.usage.input,
-      outputTokens: before.outputTokens + said.usage.output,
-      costUsd: before.costUsd + costUsd,
-    };
-    const day = new Date(clock.now()).toISOString().slice(0, 10);
-    writes.push(
-      parts.usage.add(day, task.row.agentId, choice.provider, choice.model, { ...said.usage, costUsd }),
-    );
-    return entry;
-  }
-
-  /** What was said before a run was stopped or failed. */
-  function partial(
-    task: Turn,
-    text: string,
-    stopReason: "aborted" | "error",
-    errorMessage?: string,
-  ): EntryBody {
-    const usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, costUsd: 0 };
-    const content = text === "" ? [] : [{ type: "text" as const, text }];
-    return {
-      type: "message",
-      message: {
-        ...spoken(task, content),
-        usage,
-        stopReason,
-        ...(errorMessage === undefined ? {} : { errorMessage }),
-      },
-    };
-  }
-
-  /** A model's words are worth what the least trusted of the texts before them is worth. */
-  function spoken(
-    task: Turn,
-    content: AssistantMessage["content"],
-  ): Omit<AssistantMessage, "usage" | "stopReason"> {
-    const { provider, model } = task.choice;
-    const { trust, sensitivity } = task.seen;
-    const source: Source = { author: `model:${provider}/${model}`, proof: "self", trust, sensitivity };
-    return { role: "assistant", content, timestamp: clock.now(), source, provider, model };
-  }
-
-  /**
-   * The model's last answer, and which of its calls were begun. A call's id is the model's to choose, and some use one
-   * again and again: only together with the answer that it stands in does it name a call.
-   */
-  function lastAnswer(session: SessionRow): {
-    readonly entryId: string;
-    readonly started: ReadonlySet<string>;
-  } {
-    const started = new Set<string>();
-    const recent = sessions.entries(session.sessionId, {
-      afterSeq: Math.max(0, session.lastSeq - maxEntriesOfAnAnswer),
-      limit: maxEntriesOfAnAnswer,
-    });
-    for (const { id, body } of recent.reverse()) {
-      if (body.type === "tool_started") started.add(body.toolCallId);
-      if (body.type === "message" && body.message.role === "assistant") return { entryId: id, started };
-    }
-    return { entryId: "", started };
-  }
-
-  /** A tool's own word on trust stands; a file carries the label that it was written with. */
-  function sourceOf(
-    request: ToolRequest,
-    effects: readonly Effect[],
-    output: ToolOutput,
-    agentId: string,
-  ): Source {
-    let source: Source = {
-      author: output.origin ?? `tool:${request.tool}`,
-      proof: "self",
-      trust: output.trust ?? "untrusted",
-      sensitivity: output.sensitivity ?? "private",
-    };
-    for (const effect of effects) {
-      const label =
-        effect.kind === "file.read" ? parts.fileSources.get(agentId, plainPath(effect.path)) : undefined;
-      if (label) source = joinSources(source, label);
-    }
-    return source;
-  }
-
   function repliesTo(row: InboxRow, text: string, reply: ReplyTo) {
     return replyRows(row, text, reply, parts.channelTextLimit(row.channel, row.account), clock.now());
   }
@@ -729,65 +340,6 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     return () => cancel();
   }
 
-  // --- the record ------------------------------------------------------------------------------------------------------
-
-  function modelStart(task: Turn, step: Extract<Step, { type: "model" }>): Write {
-    const { provider, model } = task.choice;
-    return recordEffect("effect.start", "agent", "model.call", task.row, {
-      provider,
-      model,
-      round: step.round,
-      attempt: step.attempt,
-    });
-  }
-
-  function modelEnd(task: Turn, step: Extract<Step, { type: "modelEnd" }>): Write {
-    return recordEffect(
-      "effect.end",
-      "agent",
-      "model.call",
-      task.row,
-      { input: step.usage.input, output: step.usage.output },
-      step.outcome,
-    );
-  }
-
-  function recordVerdict(stage: string, action: string, row: InboxRow, facts: Json, outcome?: Reason): Write {
-    const { messageId, runId, sessionKey } = row;
-    return parts.ledger.append({
-      stage,
-      kind: "verdict",
-      action,
-      messageId,
-      runId,
-      sessionKey,
-      actor: row.source.author,
-      facts,
-      ...(outcome === undefined ? {} : { outcome }),
-    });
-  }
-
-  function recordEffect(
-    kind: "effect.start" | "effect.end",
-    stage: string,
-    action: string,
-    row: InboxRow,
-    facts: Json,
-    outcome?: string,
-  ): Write {
-    const { messageId, runId, sessionKey } = row;
-    return parts.ledger.append({
-      stage,
-      kind,
-      action,
-      messageId,
-      runId,
-      sessionKey,
-      facts,
-      ...(outcome === undefined ? {} : { outcome }),
-    });
-  }
-
   return { run: turn };
 }
 
@@ -796,11 +348,6 @@ function failureOf(error: unknown, runId: string): { readonly message: string; r
   if (error instanceof ModelFault) return { message: error.message, kind: error.kind };
   if (error instanceof InputError) return { message: error.message, kind: "input" };
   return { message: `the gateway failed inside; its log tells why (run ${runId})`, kind: "internal" };
-}
-
-function refusedCall(reason: Reason, detail: string) {
-  const text = `${reasonText(reason)} (${reason}${detail === "" ? "" : `: ${detail}`})`;
-  return { output: { text, isError: true, trust: "system" as const }, effects: [], ran: false };
 }
 
 function userKey(row: InboxRow): string {
@@ -814,19 +361,4 @@ function userBody(row: InboxRow): EntryBody {
     message: { role: "user", content, timestamp, source },
     idempotencyKey: userKey(row),
   };
-}
-
-/**
- * The same call asks under the same id after a restart, so that an answer that was given still counts; another call,
- * though it may bear the same name, asks anew (an answer to one command must never let another one run).
- */
-function approvalId(runId: string, answerEntryId: string, toolCallId: string): string {
-  return hash("sha256", `${runId}\n${answerEntryId}\n${toolCallId}`).slice(0, 16);
-}
-
-/** One line that says what a call is about. */
-function callTitle(request: ToolRequest): string {
-  const args = (request.arguments ?? {}) as Record<string, unknown>;
-  const subject = args.command ?? args.path ?? args.url ?? args.action ?? "";
-  return titleOf(`${request.tool} ${typeof subject === "string" ? subject : ""}`, 120);
 }

@@ -1,0 +1,54 @@
+/** Answers the commands of a chat (`/new`, `/status` ...) in their lane. `/stop` and `/approve` have acted before. */
+import type { InboxRow } from "./delivery/mod.ts";
+import { uuid, type Write } from "./kernel/mod.ts";
+import { appendEntry, type ChatCommand, chatHelp, type SessionRow } from "./session/mod.ts";
+import type { TurnLog } from "./turn-log.ts";
+import type { TurnParts } from "./turn-parts.ts";
+
+export function createChatCommands(
+  parts: TurnParts,
+  { sessionOf }: TurnLog,
+): (row: InboxRow, command: ChatCommand) => Promise<string> {
+  const { clock, commit, sessions, histories, runs } = parts;
+
+  async function runCommand(row: InboxRow, command: ChatCommand): Promise<string> {
+    let session = sessions.get(row.sessionKey) ?? sessionOf(row);
+    const writes: Write[] = [];
+    let text = chatHelp;
+    const resets = command.name === "new" || command.name === "reset";
+    if (resets) {
+      const appended = appendEntry(session, {
+        id: uuid(parts.random),
+        now: clock.now(),
+        runId: row.runId,
+        body: { type: "reset" },
+      });
+      session = appended.row;
+      writes.push(sessions.append(session.sessionId, appended.entry), sessions.put(session));
+      text = "A fresh conversation. What was said before is out of the model's sight.";
+    } else if (command.name === "stop") text = "Stopped.";
+    else if (command.name === "whoami")
+      text = `You are ${row.source.author} (proved by ${row.source.proof}; trust: ${row.source.trust}).`;
+    else if (command.name === "approve")
+      text = "Answer approvals on the page, or with: openclaw approvals resolve <id> <decision>";
+    else if (command.name === "status") text = statusText(session);
+    if (writes.length > 0) await commit(writes);
+    if (resets) {
+      histories.forget(session.sessionId);
+      parts.sessionChanged(session, "reset", row.runId);
+    }
+    return text;
+  }
+
+  function statusText(session: SessionRow): string {
+    const model = session.model ?? parts.agentSettings(session.agentId).model ?? "not configured";
+    return [
+      `Session ${session.key}`,
+      `Model ${model}`,
+      `Tokens ${session.inputTokens} in, ${session.outputTokens} out; cost $${session.costUsd.toFixed(4)}`,
+      `${parts.lanes.depth(session.key)} message(s) in this lane, ${runs.size} run(s) active`,
+    ].join("\n");
+  }
+
+  return runCommand;
+}

@@ -1,0 +1,191 @@
+/**
+ * One tool call, in order. This file is a map, as turn.ts is:
+ *
+ *   ToolRequest -> Permit (policy, an operator where policy asks for one) -> Outcome (sandbox) -> the model's answer
+ *
+ * What is refused never reaches a tool; what runs is on record before it runs.
+ */
+import { hash } from "node:crypto";
+import { fence, type ToolAnswer, type ToolRequest } from "./agent/mod.ts";
+import type { ToolCallInfo } from "./control/mod.ts";
+import { admitted, joinSources, type Reason, reasonText, type Source, type Verdict } from "./kernel/mod.ts";
+import { decide, type Effect, effectFacts, type Permit, plainPath, settle } from "./policy/mod.ts";
+import type { ToolOutput } from "./sandbox/mod.ts";
+import { type SessionRow, titleOf } from "./session/mod.ts";
+import type { TurnLog } from "./turn-log.ts";
+import type { Turn, TurnParts } from "./turn-parts.ts";
+
+/** Two for each call of one answer: more calls than a provider lets a model make at once. */
+const maxEntriesOfAnAnswer = 1000;
+
+export function createToolCalls(
+  parts: TurnParts,
+  { add, recordVerdict, recordEffect }: TurnLog,
+): (request: ToolRequest, task: Turn) => Promise<ToolAnswer> {
+  const { clock, commit, sessions } = parts;
+
+  async function callTool(request: ToolRequest, task: Turn): Promise<ToolAnswer> {
+    const { row, events } = task;
+    const call: ToolCallInfo = {
+      toolCallId: request.id,
+      name: request.tool,
+      args: request.arguments,
+      title: callTitle(request),
+    };
+    events.toolStart(call);
+    const { output, effects, ran } = await permitAndRun(request, task, call);
+    const source = sourceOf(request, effects, output, row.agentId);
+    task.seen = joinSources(task.seen, source);
+    const writes = task.ends.splice(0);
+    const entry = add(task, writes, {
+      type: "message",
+      message: {
+        role: "toolResult",
+        toolCallId: request.id,
+        toolName: request.tool,
+        content: [{ type: "text", text: output.text }],
+        isError: output.isError,
+        timestamp: clock.now(),
+        source,
+      },
+    });
+    if (ran) {
+      writes.push(
+        recordEffect(
+          "effect.end",
+          "sandbox",
+          `tool.${request.tool}`,
+          row,
+          { toolCallId: request.id },
+          output.isError ? "error" : "ok",
+        ),
+      );
+      // Whether or not the tool finished: what it may have written carries the label of all that was read before.
+      for (const effect of effects) {
+        if (effect.kind === "file.write")
+          writes.push(parts.fileSources.put(row.agentId, plainPath(effect.path), task.seen));
+      }
+    }
+    await commit([...writes, sessions.put(task.session.current)]);
+    parts.entryAdded(task.session.current, entry);
+    events.toolEnd(call, output);
+    const modelText =
+      source.trust === "untrusted"
+        ? fence(output.text, source.author, entry.id, parts.fenceKey)
+        : output.text;
+    return { text: output.text, isError: output.isError, modelText };
+  }
+
+  /** Policy, an operator where policy asks for one, then the sandbox. What is refused never reaches a tool. */
+  async function permitAndRun(
+    request: ToolRequest,
+    task: Turn,
+    call: ToolCallInfo,
+  ): Promise<{ readonly output: ToolOutput; readonly effects: readonly Effect[]; readonly ran: boolean }> {
+    const { row, events, active } = task;
+    if (active.abort.signal.aborted) return refusedCall("policy.run_stopped", request.tool);
+    const last = lastAnswer(task.session.current);
+    // Begun before a crash: what it did is not known, so it is not done again.
+    if (last.started.has(request.id)) return refusedCall("sandbox.interrupted", request.tool);
+
+    const decision = decide(request, await parts.policyFor(row.agentId, request.tool));
+    let verdict: Verdict<Permit>;
+    if (decision.ok === "ask") {
+      events.lifecycle({ phase: "waiting-approval" });
+      const approval = await parts.approvals.ask(
+        approvalId(row.runId, last.entryId, request.id),
+        decision.question,
+        active.abort.signal,
+      );
+      events.approval({ phase: "resolved", kind: "exec", status: approval.state, approvalId: approval.id });
+      // A run that was stopped while it waited was not refused by anybody.
+      if (approval.state === "cancelled") return refusedCall("policy.run_stopped", request.tool);
+      verdict = settle(decision.question, approval.decision);
+    } else verdict = decision;
+
+    if (!admitted(verdict)) {
+      const facts = { tool: request.tool, toolCallId: request.id };
+      await commit([...task.ends.splice(0), recordVerdict("policy", "refuse", row, facts, verdict.reason)]);
+      return refusedCall(verdict.reason, verdict.detail);
+    }
+    const permit = verdict.value;
+    const writes = task.ends.splice(0);
+    add(task, writes, { type: "tool_started", toolCallId: request.id });
+    await commit([
+      ...writes,
+      sessions.put(task.session.current),
+      recordVerdict("policy", "permit", row, { tool: request.tool, toolCallId: request.id }),
+      recordEffect("effect.start", "sandbox", `tool.${request.tool}`, row, {
+        toolCallId: request.id,
+        effects: effectFacts(permit.effects, parts.redact),
+      }),
+    ]);
+    const outcome = await parts.execute(permit, active.abort.signal, (text) =>
+      events.toolProgress(call, text),
+    );
+    return { output: outcome, effects: permit.effects, ran: true };
+  }
+
+  /**
+   * The model's last answer, and which of its calls were begun. A call's id is the model's to choose, and some use one
+   * again and again: only together with the answer that it stands in does it name a call.
+   */
+  function lastAnswer(session: SessionRow): {
+    readonly entryId: string;
+    readonly started: ReadonlySet<string>;
+  } {
+    const started = new Set<string>();
+    const recent = sessions.entries(session.sessionId, {
+      afterSeq: Math.max(0, session.lastSeq - maxEntriesOfAnAnswer),
+      limit: maxEntriesOfAnAnswer,
+    });
+    for (const { id, body } of recent.reverse()) {
+      if (body.type === "tool_started") started.add(body.toolCallId);
+      if (body.type === "message" && body.message.role === "assistant") return { entryId: id, started };
+    }
+    return { entryId: "", started };
+  }
+
+  /** A tool's own word on trust stands; a file carries the label that it was written with. */
+  function sourceOf(
+    request: ToolRequest,
+    effects: readonly Effect[],
+    output: ToolOutput,
+    agentId: string,
+  ): Source {
+    let source: Source = {
+      author: output.origin ?? `tool:${request.tool}`,
+      proof: "self",
+      trust: output.trust ?? "untrusted",
+      sensitivity: output.sensitivity ?? "private",
+    };
+    for (const effect of effects) {
+      const label =
+        effect.kind === "file.read" ? parts.fileSources.get(agentId, plainPath(effect.path)) : undefined;
+      if (label) source = joinSources(source, label);
+    }
+    return source;
+  }
+
+  return callTool;
+}
+
+function refusedCall(reason: Reason, detail: string) {
+  const text = `${reasonText(reason)} (${reason}${detail === "" ? "" : `: ${detail}`})`;
+  return { output: { text, isError: true, trust: "system" as const }, effects: [], ran: false };
+}
+
+/**
+ * The same call asks under the same id after a restart, so that an answer that was given still counts; another call,
+ * though it may bear the same name, asks anew (an answer to one command must never let another one run).
+ */
+function approvalId(runId: string, answerEntryId: string, toolCallId: string): string {
+  return hash("sha256", `${runId}\n${answerEntryId}\n${toolCallId}`).slice(0, 16);
+}
+
+/** One line that says what a call is about. */
+function callTitle(request: ToolRequest): string {
+  const args = (request.arguments ?? {}) as Record<string, unknown>;
+  const subject = args.command ?? args.path ?? args.url ?? args.action ?? "";
+  return titleOf(`${request.tool} ${typeof subject === "string" ? subject : ""}`, 120);
+}

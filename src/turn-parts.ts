@@ -1,0 +1,73 @@
+/** What the second half of the message path (turn.ts, tool-call.ts) is given, and what one turn gathers. */
+import type { AgentSettings, Histories, Model, ModelChoice, Step, ToolSpec } from "./agent/mod.ts";
+import type { LedgerStore } from "./audit/mod.ts";
+import type { RunEvents } from "./control/mod.ts";
+import type { InboxRow, InboxStore, OutboxSender, OutboxStore, ReplyTo } from "./delivery/mod.ts";
+import type { Clock, Commit, Log, Random, Source, Write } from "./kernel/mod.ts";
+import type { Approvals, Permit, PolicyContext } from "./policy/mod.ts";
+import type { Outcome } from "./sandbox/mod.ts";
+import type { ActiveRun, Entry, Lanes, Runs, SessionRow, SessionStore } from "./session/mod.ts";
+import type { FileSourceStore, UsageStore } from "./store/mod.ts";
+
+/** Everything that a turn needs, made by the composer. Functions give what may change while the gateway runs. */
+export interface TurnParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly commit: Commit;
+  readonly inbox: InboxStore;
+  readonly outbox: OutboxStore;
+  readonly sessions: SessionStore;
+  readonly ledger: LedgerStore;
+  readonly usage: UsageStore;
+  readonly fileSources: FileSourceStore;
+  readonly lanes: Lanes;
+  readonly runs: Runs;
+  readonly histories: Histories;
+  readonly sender: OutboxSender;
+  readonly approvals: Approvals;
+  readonly agentSettings: (agentId: string) => AgentSettings;
+  readonly modelFor: (
+    agentId: string,
+    sessionModel: string | undefined,
+  ) => Promise<{ readonly model: Model; readonly choice: ModelChoice }>;
+  readonly promptFor: (agentId: string, toolNames: readonly string[]) => Promise<string>;
+  readonly toolSpecs: (agentId: string) => Promise<readonly ToolSpec[]>;
+  readonly policyFor: (agentId: string, tool: string) => Promise<PolicyContext>;
+  readonly execute: (
+    permit: Permit,
+    signal: AbortSignal,
+    progress: (text: string) => void,
+  ) => Promise<Outcome>;
+  readonly events: (run: {
+    readonly runId: string;
+    readonly sessionKey: string;
+    readonly agentId: string;
+    readonly startedAt: number;
+  }) => RunEvents;
+  readonly sessionChanged: (row: SessionRow, reason: string, runId?: string) => void;
+  readonly entryAdded: (row: SessionRow, entry: Entry) => void;
+  readonly typing: (channel: string, account: string, reply: ReplyTo) => void;
+  readonly channelTextLimit: (channel: string, account: string) => number;
+  readonly redact: (text: string) => string;
+  /** Of the fences around untrusted text; made once per installation. */
+  readonly fenceKey: string;
+  /** True once the gateway lets go of what runs: a turn that is cut off then stays open on disk. */
+  readonly isStopping: () => boolean;
+}
+
+/** One turn that is going on, and what it has gathered. */
+export interface Turn {
+  readonly row: InboxRow;
+  readonly active: ActiveRun;
+  readonly events: RunEvents;
+  readonly session: { current: SessionRow };
+  readonly choice: ModelChoice;
+  /** The label of all that this turn has read. */
+  seen: Source;
+  /** Ends of effects, waiting for the turn's next commit. */
+  readonly ends: Write[];
+}
+
+/** What the model said in one round. */
+export type Said = Extract<Step, { type: "assistant" }>;
