@@ -18,6 +18,7 @@ import {
   type Principal,
   pairingSettings,
 } from "./auth/mod.ts";
+import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
 import { apiRoutes, apiSecrets, createRunTap, createToolInvoker } from "./compose/http-api/mod.ts";
@@ -37,6 +38,7 @@ import {
   mergePatch,
   parseJson5,
   redactConfig,
+  reloadKind,
   saveLastGood,
   watchConfig,
   writeConfig,
@@ -480,6 +482,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
     config: {
       get: configSnapshot,
       patch: patchConfig,
+      replace: replaceConfig,
+      reload: () => watcher.reload(),
+      reloadKind,
       schema: () => configSchema,
     },
     logs: {
@@ -502,6 +507,14 @@ export async function serve(options: ServeOptions): Promise<Served> {
     sessionsPath: (agentId: string) => join(paths.root, "agents", agentId, "sessions", "sessions.json"),
     transcriptPath: transcripts.path,
     newTicketUrl: () => `${baseUrl()}#signin=${browserSessions.issueTicket().reveal()}`,
+    toolSpecs: tools.specs,
+    workspacePath: tools.workspaceOf,
+    stateFolder: paths.root,
+    channelControl: {
+      start: (channel: string, account: string) => channels.startAccount(config(), channel, account),
+      stop: channels.stopAccount,
+    },
+    approvalsDocument: createApprovalsDocument({ file: paths.approvalsFile, folder: paths.root }),
   };
   const { devices, setupCodes, control } = await composeDevices({
     stateFolder: paths.root,
@@ -609,10 +622,22 @@ export async function serve(options: ServeOptions): Promise<Served> {
     if (patch === undefined) throw new MethodError(invalid("the patch is not JSON5"));
     const merged = mergePatch(current.unsubstituted, patch.value, replacePaths);
     if (!merged.ok) throw new MethodError(invalid(merged.message));
+    return writeWhole(merged.value, baseHash);
+  }
+
+  async function replaceConfig(raw: string, baseHash: string | undefined) {
+    if (current.exists && baseHash === undefined)
+      throw new MethodError(invalid("config base hash required; re-run config.get and retry"));
+    const wanted = await parseJson5(raw);
+    if (wanted === undefined) throw new MethodError(invalid("the config is not JSON5"));
+    return writeWhole(wanted.value, baseHash);
+  }
+
+  async function writeWhole(replacement: unknown, baseHash: string | undefined) {
     const written = await writeConfig({
       file: paths.configFile,
       env,
-      replacement: merged.value,
+      replacement,
       ...(baseHash === undefined ? {} : { baseHash }),
       clock,
       random,

@@ -17,6 +17,10 @@ export interface Channels {
   /** Secrets in use, for the redactor. */
   secrets(): readonly string[];
   webhook(path: string): Channel["webhook"] | undefined;
+  /** Starts an account that was stopped by hand; false when the config has none of that name. */
+  startAccount(config: OpenClawConfig, id: string, account: string): Promise<boolean>;
+  /** Stops one until it is started by hand, its settings change, or the gateway starts again. */
+  stopAccount(id: string, account: string): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -130,6 +134,25 @@ export function createChannels(ports: {
       for (const item of running.values())
         if (item.channel.webhook?.path === path) return item.channel.webhook;
       return undefined;
+    },
+    async startAccount(config, id, account) {
+      const key = keyOf(id, account);
+      const wanted = accountsOf(config).find((item) => keyOf(item.id, item.account) === key);
+      if (!wanted) return false;
+      const current = running.get(key);
+      if (current && current.status.state !== "stopped" && current.status.state !== "failed") return true;
+      await current?.channel.stop();
+      await start(wanted);
+      ports.changed();
+      return true;
+    },
+    async stopAccount(id, account) {
+      const item = running.get(keyOf(id, account));
+      if (!item) return false;
+      await item.channel.stop();
+      item.status = { ...item.status, state: "stopped" };
+      ports.changed();
+      return true;
     },
     async stop() {
       await Promise.all([...running.values()].map((item) => item.channel.stop()));

@@ -1,5 +1,5 @@
 import type { PairingRequest } from "../access/mod.ts";
-import type { AgentSettings, ModelChoice } from "../agent/mod.ts";
+import type { AgentSettings, ModelChoice, ToolSpec } from "../agent/mod.ts";
 import type { LedgerFilter, LedgerRow, Verification } from "../audit/mod.ts";
 import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore } from "../delivery/mod.ts";
 import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
@@ -35,6 +35,12 @@ export interface ControlParts {
   readonly sessionsPath: (agentId: string) => string;
   readonly transcriptPath: (row: SessionRow) => string;
   readonly newTicketUrl: () => string;
+  /** What an agent's model is shown. */
+  readonly toolSpecs: (agentId: string) => Promise<readonly ToolSpec[]>;
+  readonly workspacePath: (agentId: string) => string;
+  readonly stateFolder: string;
+  readonly channelControl: ChannelControl;
+  readonly approvalsDocument: ApprovalsDocumentPort;
 }
 
 export interface RunPort {
@@ -99,7 +105,27 @@ export interface ConfigPort {
     baseHash: string | undefined,
     replacePaths: readonly string[],
   ): Promise<Readonly<Record<string, unknown>>>;
+  /** Replaces the whole config; comments of what stays are kept. */
+  replace(raw: string, baseHash: string | undefined): Promise<Readonly<Record<string, unknown>>>;
+  /** Reads the file and the environment again. */
+  reload(): Promise<void>;
+  reloadKind(path: readonly string[]): "none" | "hot" | "restart";
   schema(): unknown;
+}
+
+/** Starts or stops one account until the next start or change of its settings; false when there is none of that name. */
+export interface ChannelControl {
+  start(channel: string, account: string): Promise<boolean>;
+  stop(channel: string, account: string): Promise<boolean>;
+}
+
+/** The host's standing rules for commands. `set` throws an InputError for what is stale or would not be followed. */
+export interface ApprovalsDocumentPort {
+  get(): Promise<Readonly<Record<string, unknown>>>;
+  set(
+    file: Readonly<Record<string, unknown>>,
+    baseHash: string | undefined,
+  ): Promise<Readonly<Record<string, unknown>>>;
 }
 
 export interface LogPort {

@@ -280,9 +280,15 @@ export function wireMessage(
   ];
 }
 
-/** What an authenticated operator writes is the owner's word. */
+/**
+ * Who holds the gateway's own secret (or signed in with it) is the owner; a device that was given less than all rights
+ * speaks as a person whom the owner knows (attack A-042: a caller with write scope that passes for the owner).
+ */
 function sourceOf(call: Call): Source {
-  return { author: call.principal.id, proof: "secret", trust: "owner", sensitivity: "private" };
+  const { id, method: provedBy, scopes } = call.principal;
+  const isOwner = provedBy !== "device-token" || scopes.includes("operator.admin");
+  const trust = isOwner ? "owner" : "known";
+  return { author: id, proof: "secret", trust, sensitivity: "private" };
 }
 
 function adminForReset(params: { readonly message: string }) {

@@ -1,0 +1,201 @@
+import { InputError, schema, uuid } from "../../kernel/mod.ts";
+import type { Approval, Question } from "../../policy/mod.ts";
+import { invalid, MethodError, unavailable } from "../frames.ts";
+import { type Method, method } from "../method.ts";
+import type { ControlParts } from "../parts.ts";
+
+const { any, array, boolean, integer, object, oneOf, open, optional, record, string, union } = schema;
+
+const nullableText = optional(union([string({ maxLength: 4096 }), { type: "null" } as schema.Schema<null>]));
+const id = string({ minLength: 1, maxLength: 256 });
+const maxWaiting = 500;
+
+/** exec.approval.request and waitDecision; approval.get and approval.resolve, which know every kind of approval. */
+export function approvalRequestMethods(parts: ControlParts): Method[] {
+  return [
+    method({
+      name: "exec.approval.request",
+      scope: "operator.approvals",
+      params: open(
+        object({
+          id: optional(id),
+          command: optional(string({ maxLength: 100_000 })),
+          commandArgv: optional(array(string(), { maxItems: 4096 })),
+          cwd: nullableText,
+          env: optional(record(string())),
+          host: nullableText,
+          agentId: nullableText,
+          sessionKey: nullableText,
+          timeoutMs: optional(integer({ minimum: 1, maximum: 86_400_000 })),
+          twoPhase: optional(boolean()),
+          systemRunPlan: optional(any()),
+        }),
+      ),
+      admin: () => ({ action: "exec.approval.request" }),
+      run: async (params, call) => {
+        const command = params.command ?? params.commandArgv?.join(" ") ?? "";
+        if (command.trim() === "") throw new MethodError(invalid("command or commandArgv required"));
+        if (params.host === "node") {
+          throw new MethodError(
+            params.systemRunPlan === undefined
+              ? invalid("systemRunPlan is required for host=node")
+              : unavailable("approvals for commands on a node are not available yet", {
+                  reason: "not-available-yet",
+                }),
+          );
+        }
+        // An id that exists belongs to another question: joining it would show its answer as one to this command.
+        const approvalId = params.id ?? uuid(parts.random);
+        if (parts.approvals.get(approvalId)) throw new MethodError(invalid("approval id already in use"));
+        const createdAtMs = parts.clock.now();
+        const expiresAtMs = createdAtMs + (params.timeoutMs ?? 30 * 60_000);
+        const times = { id: approvalId, createdAtMs, expiresAtMs };
+        if (!parts.hub.wanted({ kind: "approvers" }))
+          return { ...times, decision: null, terminalReason: "no-route" };
+        if (parts.approvals.pending().length >= maxWaiting)
+          throw new MethodError(unavailable("too many approvals wait already", undefined, 60_000));
+        const question = questionOf(params, command, approvalId);
+        const end = new AbortController();
+        const cancel =
+          params.timeoutMs === undefined ? () => {} : parts.clock.after(params.timeoutMs, () => end.abort());
+        const answered = parts.approvals.ask(approvalId, question, end.signal).finally(cancel);
+        if (params.twoPhase)
+          call.answerAgain({ status: "accepted", deliveryRoute: "approval-client", ...times });
+        return { ...times, decision: (await answered).decision ?? null };
+      },
+    }),
+    method({
+      name: "exec.approval.waitDecision",
+      scope: "operator.approvals",
+      params: open(object({ id })),
+      run: async (params) => {
+        const known = parts.approvals.get(params.id);
+        if (!known)
+          throw new MethodError(invalid("approval expired or not found", { reason: "APPROVAL_NOT_FOUND" }));
+        const { host: _host, ...approval } = known.request;
+        const question = { approval, request: callOf(known), effects: [] };
+        const end = await parts.approvals.ask(known.id, question, new AbortController().signal);
+        return {
+          id: end.id,
+          decision: end.decision ?? null,
+          createdAtMs: end.createdAtMs,
+          expiresAtMs: end.expiresAtMs,
+          terminalReason: end.decision === undefined ? "timeout" : "user",
+        };
+      },
+    }),
+    method({
+      name: "approval.get",
+      scope: "operator.approvals",
+      params: open(object({ id })),
+      run: (params) => ({ approval: snapshot(found(parts, params.id)) }),
+    }),
+    method({
+      name: "approval.resolve",
+      scope: "operator.approvals",
+      params: open(
+        object({
+          id,
+          kind: oneOf(["exec", "plugin", "system-agent"]),
+          decision: oneOf(["allow-once", "allow-always", "deny"]),
+        }),
+      ),
+      admin: (params) => ({
+        action: "approval.resolve",
+        facts: { id: params.id, decision: params.decision },
+      }),
+      run: async (params, call) => {
+        const before = found(parts, params.kind === "exec" ? params.id : "");
+        if (before.state !== "pending") return { applied: false, approval: snapshot(before) };
+        try {
+          const after = await parts.approvals.resolve(params.id, params.decision, call.principal.id);
+          return { applied: after.resolvedBy === call.principal.id, approval: snapshot(after) };
+        } catch (error) {
+          if (!(error instanceof InputError)) throw error;
+          const after = found(parts, params.id);
+          // Somebody else was first: both see the same answer.
+          if (after.state !== "pending") return { applied: false, approval: snapshot(after) };
+          throw new MethodError(invalid(error.message));
+        }
+      },
+    }),
+  ];
+}
+
+function found(parts: ControlParts, approvalId: string): Approval {
+  const approval = parts.approvals.get(approvalId);
+  if (!approval) throw new MethodError(invalid("approval not found", { reason: "APPROVAL_NOT_FOUND" }));
+  return approval;
+}
+
+function questionOf(
+  params: {
+    readonly cwd?: string | null;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly agentId?: string | null;
+    readonly sessionKey?: string | null;
+  },
+  command: string,
+  approvalId: string,
+): Question {
+  const agentId = params.agentId ?? "";
+  const sessionKey = params.sessionKey ?? "";
+  return {
+    approval: {
+      command,
+      cwd: params.cwd ?? "",
+      env: params.env ?? {},
+      agentId,
+      sessionKey,
+      runId: "",
+      toolCallId: approvalId,
+      warningText: "Asked for by a client of the gateway, not by a run of its own.",
+      // Never a standing rule: whoever may ask could otherwise have any command allowed for every later run.
+      allowedDecisions: ["allow-once", "deny"],
+      resolvedPath: null,
+    },
+    request: { id: approvalId, tool: "exec", arguments: { command }, agentId, sessionKey, runId: "" },
+    effects: [],
+  };
+}
+
+function callOf(approval: Approval): Question["request"] {
+  const { command, agentId, sessionKey, runId, toolCallId } = approval.request;
+  return { id: toolCallId, tool: "exec", arguments: { command }, agentId, sessionKey, runId };
+}
+
+/** An approval of any kind and state, as approval.get shows it. */
+function snapshot(approval: Approval) {
+  const { command, host, agentId, sessionKey, allowedDecisions, warningText } = approval.request;
+  const ended = {
+    resolvedAtMs: approval.resolvedAtMs ?? approval.expiresAtMs,
+    source: sourceOf(agentId, sessionKey),
+  };
+  return {
+    id: approval.id,
+    urlPath: `/approve/${encodeURIComponent(approval.id)}`,
+    createdAtMs: approval.createdAtMs,
+    expiresAtMs: approval.expiresAtMs,
+    presentation: {
+      kind: "exec",
+      commandText: command,
+      commandPreview: command.slice(0, 200),
+      warningText,
+      host,
+      nodeId: null,
+      agentId: agentId === "" ? null : agentId,
+      allowedDecisions,
+    },
+    status: approval.state,
+    ...(approval.state === "pending" ? {} : ended),
+    ...(approval.state === "allowed" || approval.state === "denied"
+      ? { decision: approval.decision, reason: "user", resolver: { kind: "device", id: approval.resolvedBy } }
+      : {}),
+    ...(approval.state === "expired" ? { reason: "timeout" } : {}),
+    ...(approval.state === "cancelled" ? { reason: "run-aborted" } : {}),
+  };
+}
+
+function sourceOf(agentId: string, sessionKey: string) {
+  return { ...(agentId === "" ? {} : { agentId }), ...(sessionKey === "" ? {} : { sessionKey }) };
+}
