@@ -9,6 +9,7 @@
  */
 import {
   type AgentSettings,
+  holdsFence,
   type RunResult,
   run,
   type Step,
@@ -18,12 +19,13 @@ import {
 import { createChatCommands } from "./chat-commands.ts";
 import type { RunEvents } from "./control/mod.ts";
 import { type InboxRow, type ReplyTo, replyRows } from "./delivery/mod.ts";
-import { InputError, ModelFault, sleep, type Write } from "./kernel/mod.ts";
+import { InputError, joinSources, ModelFault, type Source, sleep, type Write } from "./kernel/mod.ts";
 import { type ActiveRun, type Entry, type EntryBody, parseChatCommand } from "./session/mod.ts";
 import { createToolCalls } from "./tool-call.ts";
 import { createTurnLog } from "./turn-log.ts";
 import type { Said, Turn, TurnParts } from "./turn-parts.ts";
 
+const quotedSource: Source = { author: "quoted", proof: "none", trust: "untrusted", sensitivity: "public" };
 const charsPerToken = 3.5;
 /** Pause before a turn whose end the store refused (disk full) is tried again. */
 const storeRetryMs = 1000;
@@ -125,7 +127,9 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       ),
     ]);
     const session = { current: found ?? sessionOf(row) };
-    const task: Turn = { row, active, events, session, choice, seen: row.source, ends: [] };
+    // What a message quotes of others stands in it behind a fence: the turn has read that too.
+    const seen = holdsFence(row.text) ? joinSources(row.source, quotedSource) : row.source;
+    const task: Turn = { row, active, events, session, choice, seen, ends: [] };
     unfinished.task = task;
 
     // A run that a stopped gateway left open has its user's message in the transcript already.

@@ -17,6 +17,11 @@ export function fence(text: string, origin: string, place: string, key: string):
   ].join("\n");
 }
 
+/** True for a text that holds a fence: part of it was written by nobody who may be believed. */
+export function holdsFence(text: string): boolean {
+  return text.includes('<<<EXTERNAL_UNTRUSTED_CONTENT id="');
+}
+
 const roleTokens =
   /<\|[^|<>\n]{1,40}\|>|<\/?(?:start_of_turn|end_of_turn|bos|eos|s)>|\[\/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\]|<<\/?SYS>>|<\/?(?:system-reminder|function_calls|tool_call|previous_response|system)>/gi;
 

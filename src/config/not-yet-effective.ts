@@ -70,6 +70,8 @@ const effective: readonly string[] = [
   ),
   "gateway.http.allowSessionKeyOverride",
   "gateway.tools",
+  "gateway.nodes.pairing.autoApproveLocal",
+  "gateway.nodes.pairing.autoApproveCidrs",
   ...[
     "enabled",
     "token",
