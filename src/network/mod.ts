@@ -15,11 +15,11 @@
  * 10. TLS is 1.3; half a pair of files is refused, and a replacement that does not fit leaves the old one in use.
  */
 export { type HttpAnswer, problem } from "./answer.ts";
-export { type Arrival, type ArrivingRequest, arrive } from "./arrival.ts";
+export type { Arrival } from "./arrival.ts";
 export type { Machine } from "./binding.ts";
 export { defaultLimits, type NetworkLimits } from "./limits.ts";
 export { readMachine } from "./machine.ts";
 export { type HttpHead, type HttpRequest, type Route, sessionCookie } from "./route.ts";
 export { type Listener, type ListenPorts, listen, PortTaken } from "./server.ts";
-export { defaultPort, type NetworkSettings, networkSettings, type Place } from "./settings.ts";
-export { maxBufferedBytes, maxPayloadBytes, type Socket } from "./socket.ts";
+export { type NetworkSettings, networkSettings, type Place } from "./settings.ts";
+export type { Socket } from "./socket.ts";
