@@ -284,7 +284,7 @@ export function wireMessage(
  * Who holds the gateway's own secret (or signed in with it) is the owner; a device that was given less than all rights
  * speaks as a person whom the owner knows (attack A-042: a caller with write scope that passes for the owner).
  */
-function sourceOf(call: Call): Source {
+export function sourceOf(call: Call): Source {
   const { id, method: provedBy, scopes } = call.principal;
   const isOwner = provedBy !== "device-token" || scopes.includes("operator.admin");
   const trust = isOwner ? "owner" : "known";

@@ -1,10 +1,10 @@
-import { schema, uuid } from "../../kernel/mod.ts";
+import { type Source, schema, uuid } from "../../kernel/mod.ts";
 import type { AssistantMessage, Entry, SessionRow } from "../../session/mod.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 import type { SessionNames } from "../session-names.ts";
-import { wireMessage } from "./chat.ts";
+import { sourceOf, wireMessage } from "./chat.ts";
 
 const { integer, object, open, optional, string } = schema;
 
@@ -42,7 +42,7 @@ export function transcriptMethods(parts: ControlParts, names: SessionNames): Met
         if (parts.runs.activeRun(row.key))
           throw new MethodError(unavailable("a reply is being written in this session", undefined, 1000));
         const text = params.label === undefined ? params.message : `[${params.label}]\n\n${params.message}`;
-        const { entry, after } = noteEntry(parts, row, text, call.principal.id);
+        const { entry, after } = noteEntry(parts, row, text, sourceOf(call));
         await parts.commit([parts.sessions.append(row.sessionId, entry), parts.sessions.put(after)]);
         parts.runs.forget(row.sessionId);
         const about = { sessionKey: row.key, agentId: row.agentId };
@@ -106,13 +106,13 @@ export function transcriptMethods(parts: ControlParts, names: SessionNames): Met
   ];
 }
 
-function noteEntry(parts: ControlParts, row: SessionRow, text: string, author: string) {
+function noteEntry(parts: ControlParts, row: SessionRow, text: string, source: Source) {
   const now = parts.clock.now();
   const message: AssistantMessage = {
     role: "assistant",
     content: [{ type: "text", text }],
     timestamp: now,
-    source: { author, proof: "secret", trust: "owner", sensitivity: "private" },
+    source,
     provider: "gateway",
     model: "injected",
     usage: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, costUsd: 0 },

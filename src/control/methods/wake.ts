@@ -3,6 +3,7 @@ import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Call, type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 import type { SessionNames } from "../session-names.ts";
+import { sourceOf } from "./chat.ts";
 
 const { any, object, oneOf, open, optional, string } = schema;
 
@@ -23,15 +24,14 @@ export function wakeMethods(parts: ControlParts, names: SessionNames): Method[] 
       );
     }
     const { key, agentId } = names.resolve(params.sessionKey, params.agentId);
-    const { id } = call.principal;
     const verdict = await parts.runs.submit({
       sessionKey: key,
       agentId,
       // The prefix keeps an event from being read as a command: /reset needs more than the scope of wake.
       text: `[system event] ${params.text}`,
       idempotencyKey: parts.random.bytes(16).toString("hex"),
-      source: { author: id, proof: "secret", trust: "owner", sensitivity: "private" },
-      actor: id,
+      source: sourceOf(call),
+      actor: call.principal.id,
     });
     if (!admitted(verdict))
       throw new MethodError(unavailable(reasonText(verdict.reason), { reason: verdict.reason }, 1000));

@@ -1,0 +1,324 @@
+/** Every method of protocol v4 that there is: who may call it, and that what it answers is what is documented. */
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { ProtocolSchemas } from "@openclaw/gateway-protocol/schema";
+import { Value } from "typebox/value";
+import { type GatewayClient, GatewayProcess } from "../support/gateway.ts";
+
+/** As the existing system answers a caller without scopes; what is not named here is our own or newer. */
+const documentedScopes: Readonly<Record<string, readonly string[]>> = {
+  "operator.read":
+    `status system-presence last-heartbeat gateway.identity.get logs.tail diagnostics.stability usage.cost
+    usage.status config.get config.schema config.schema.lookup agents.list agent.identity.get models.list
+    models.authStatus commands.list tools.catalog skills.status hooks.status sessions.list sessions.subscribe
+    sessions.messages.subscribe sessions.messages.unsubscribe sessions.describe sessions.resolve sessions.preview
+    sessions.get chat.history chat.message.get cron.status cron.list cron.get cron.runs tasks.list tasks.get
+    taskSuggestions.list channels.status audit.activity.list voicewake.get users.list`.split(/\s+/),
+  "operator.write":
+    "wake chat.send chat.abort agent agent.wait sessions.create sessions.send sessions.abort sessions.patch send message.action".split(
+      " ",
+    ),
+  "operator.admin":
+    `system-event set-heartbeats config.set config.patch config.apply secrets.reload sessions.reset
+    sessions.delete sessions.compact chat.inject exec.approvals.get exec.approvals.set cron.add cron.update cron.remove
+    cron.run channels.start channels.stop channels.logout device.pair.setupCode device.pair.setupStatus`.split(
+      /\s+/,
+    ),
+  "operator.approvals": `exec.approval.request exec.approval.waitDecision exec.approval.get exec.approval.list
+    exec.approval.resolve exec.approval.grants.list plugin.approval.list openclaw.approval.list approval.get
+    approval.resolve`.split(/\s+/),
+  "operator.questions": ["question.list"],
+  "operator.pairing":
+    `device.pair.list device.pair.approve device.pair.reject device.pair.remove device.pair.rename
+    device.token.rotate device.token.revoke channels.pairing.list channels.pairing.approve
+    channels.pairing.dismiss`.split(/\s+/),
+};
+
+const withoutScope = ["health", "device.scopes.requestUpgrade", "device.scopes.waitUpgrade"];
+
+/** Everything that does not cover the scope it stands beside. */
+const wrongScopes: Readonly<Record<string, readonly string[]>> = {
+  "operator.read": ["operator.approvals", "operator.pairing", "operator.questions", "operator.talk"],
+  "operator.write": ["operator.read", "operator.approvals", "operator.pairing", "operator.questions"],
+  "operator.admin": ["operator.write", "operator.approvals", "operator.pairing", "operator.questions"],
+  "operator.approvals": ["operator.write", "operator.pairing", "operator.questions"],
+  "operator.questions": ["operator.write", "operator.pairing", "operator.approvals"],
+  "operator.pairing": ["operator.write", "operator.approvals", "operator.questions"],
+};
+
+async function adminOf(context: TestContext, options = {}): Promise<[GatewayProcess, GatewayClient]> {
+  const gateway = await GatewayProcess.start(context, options);
+  const client = await gateway.connect({
+    scopes: ["operator.admin", "operator.approvals", "operator.questions", "operator.pairing"],
+  });
+  return [gateway, client];
+}
+
+function assertValid(name: keyof typeof ProtocolSchemas, value: unknown): void {
+  const problems = Value.Errors(ProtocolSchemas[name], value).map(
+    (problem) => `${problem.instancePath} ${problem.message}`,
+  );
+  assert.deepEqual(problems, [], `${name}: ${JSON.stringify(value)}`);
+}
+
+test("control (2): without scopes nothing but health answers, and nobody learns which methods there are", async (context) => {
+  const gateway = await GatewayProcess.start(context);
+  const client = await gateway.connect({ scopes: [] });
+  const names: string[] = client.hello.features.methods;
+  const scopeOf = new Map(
+    Object.entries(documentedScopes).flatMap(([scope, methods]) =>
+      methods.map((name) => [name, scope] as const),
+    ),
+  );
+  for (const name of scopeOf.keys()) assert.ok(names.includes(name), `${name} is missing from hello-ok`);
+  for (const name of [...names, "no.such.method"]) {
+    if (withoutScope.includes(name)) continue;
+    // Parameters that fit nothing: the scope is looked at before them.
+    const { ok, error } = await client.ask(name, { unfit: true });
+    assert.equal(ok, false, name);
+    if (error.message === "unauthorized role: operator") continue;
+    assert.equal(error.code, "FORBIDDEN", name);
+    assert.equal(error.details.code, "MISSING_SCOPE", name);
+    const documented = name === "no.such.method" ? "operator.admin" : scopeOf.get(name);
+    if (documented !== undefined) {
+      assert.equal(error.details.missingScope, documented, name);
+      assert.deepEqual(error.details.requiredScopes, [documented], name);
+    }
+  }
+  assert.equal((await client.rpc("health")).ok, true);
+});
+
+test("control (2): every scope but the right one is as good as none", async (context) => {
+  const gateway = await GatewayProcess.start(context);
+  for (const [scope, methods] of Object.entries(documentedScopes)) {
+    const client = await gateway.connect({ scopes: wrongScopes[scope] ?? [] });
+    for (const name of methods) {
+      const { error } = await client.ask(name, {});
+      assert.equal(error?.details?.missingScope, scope, name);
+    }
+    await client.close();
+  }
+});
+
+test("control (3): an administrator is told that a method does not exist, and which parameter is wrong", async (context) => {
+  const [, client] = await adminOf(context);
+  const unknown = await client.ask("no.such.method");
+  assert.equal(unknown.error.code, "INVALID_REQUEST");
+  assert.equal(unknown.error.message, "unknown method: no.such.method");
+  const wrong = await client.ask("cron.list", { limit: "many" });
+  assert.equal(wrong.error.message, "invalid cron.list params: at /limit: must be integer");
+});
+
+test("control (wire): reads answer with what the published schemas accept", async (context) => {
+  const [, client] = await adminOf(context);
+  await client.say("run `echo hello`");
+  const rows: readonly (readonly [string, keyof typeof ProtocolSchemas, unknown?])[] = [
+    ["agent.identity.get", "AgentIdentityResult"],
+    ["agents.list", "AgentsListResult"],
+    ["audit.activity.list", "AuditActivityListResult"],
+    ["channels.status", "ChannelsStatusResult"],
+    ["commands.list", "CommandsListResult"],
+    ["config.schema.lookup", "ConfigSchemaLookupResult", { path: "gateway.auth" }],
+    ["exec.approval.grants.list", "ExecApprovalGrantsListResult"],
+    ["exec.approvals.get", "ExecApprovalsSnapshot"],
+    ["logs.tail", "LogsTailResult"],
+    ["models.list", "ModelsListResult"],
+    ["question.list", "QuestionListResult"],
+    ["sessions.resolve", "SessionsResolveResult", { key: "main" }],
+    ["taskSuggestions.list", "TaskSuggestionsListResult"],
+    ["tasks.list", "TasksListResult"],
+    ["tools.catalog", "ToolsCatalogResult"],
+  ];
+  for (const [name, result, params] of rows) assertValid(result, await client.rpc(name, params ?? {}));
+  const { events } = await client.rpc("audit.activity.list", {});
+  assert.deepEqual(
+    events.map((event: { toolName: string; status: string }) => `${event.toolName} ${event.status}`).sort(),
+    ["exec started", "exec succeeded"],
+  );
+  const children = (await client.rpc("config.schema.lookup", { path: "gateway.auth" })).children;
+  assert.ok(children.some((child: { key: string }) => child.key === "token"));
+  assert.match((await client.ask("config.schema.lookup", { path: "no.such" })).error.message, /not found/);
+});
+
+test("control (wire): what does not exist yet reads as empty, and is not written to", async (context) => {
+  const [, client] = await adminOf(context);
+  const page = { total: 0, offset: 0, limit: 50, hasMore: false, nextOffset: null };
+  assert.deepEqual(await client.rpc("cron.list"), {
+    jobs: [],
+    snapshotRevision: "0",
+    deliveryPreviews: {},
+    ...page,
+  });
+  assert.deepEqual(await client.rpc("cron.runs"), { entries: [], ...page });
+  for (const name of ["plugin.approval.list", "openclaw.approval.list"])
+    assert.deepEqual(await client.rpc(name), [], name);
+  const job = { name: "daily", schedule: { kind: "every", everyMs: 1000 } };
+  const added = await client.ask("cron.add", job);
+  assert.equal(added.error.code, "UNAVAILABLE");
+  assert.match(added.error.message, /not available yet/);
+  for (const name of ["cron.get", "cron.update", "cron.remove", "cron.run"]) {
+    const { error } = await client.ask(name, { id: "j1" });
+    assert.equal(error.code, "INVALID_REQUEST", name);
+    assert.deepEqual(error.details, { code: "CRON_JOB_NOT_FOUND", jobId: "j1" }, name);
+  }
+  assert.deepEqual(await client.rpc("set-heartbeats", { enabled: false }), { ok: true, enabled: false });
+  assert.match((await client.ask("set-heartbeats", { enabled: true })).error.message, /not available yet/);
+  const bad = await client.ask("set-heartbeats", {});
+  assert.equal(bad.error.message, "invalid set-heartbeats params: enabled (boolean) required");
+  const sent = await client.ask("send", { to: "1", message: "hello", idempotencyKey: "k" });
+  assert.match(sent.error.message, /Channel is required/);
+  for (const name of ["channels.start", "channels.stop", "channels.logout"]) {
+    const { error } = await client.ask(name, { channel: "nowhere" });
+    assert.equal(error.message, `invalid ${name} channel`);
+  }
+});
+
+test("control (wire): the whole config is replaced only by who read the newest, and secrets survive it", async (context) => {
+  const [gateway, client] = await adminOf(context);
+  const before = await client.rpc("config.get");
+  const raw = JSON.stringify({ ...before.parsed, ui: { assistant: { name: "Ada" } } });
+  const blind = await client.ask("config.set", { raw });
+  assert.equal(blind.error.message, "config base hash required; re-run config.get and retry");
+  const done = await client.rpc("config.set", { raw, baseHash: before.hash });
+  assert.deepEqual(done.changedPaths, ["ui.assistant.name"]);
+  assert.notEqual(done.hash, before.hash);
+  // What config.get hid was written back hidden; the file still holds the token.
+  assert.match(await readFile(gateway.configFile, "utf8"), /test-gateway-token/);
+  const stale = await client.ask("config.apply", { raw, baseHash: before.hash });
+  assert.match(stale.error.message, /changed since/);
+  assert.match((await client.ask("config.apply", { raw: "{", baseHash: done.hash })).error.message, /JSON5/);
+  assert.deepEqual(await client.rpc("secrets.reload"), { ok: true, warningCount: 0 });
+  const actions = (await client.rpc("audit.list", { kind: "admin" })).rows.map(
+    (row: { action: string }) => row.action,
+  );
+  assert.ok(actions.includes("config.set") && actions.includes("secrets.reload"));
+});
+
+test("control (wire): the document of standing rules holds what it shows, and refuses what it would not follow", async (context) => {
+  const [gateway, client] = await adminOf(context);
+  const empty = await client.rpc("exec.approvals.get");
+  assert.deepEqual([empty.exists, empty.file], [false, { version: 1, agents: {} }]);
+  const rule = { command: ["git", "status"], workdir: ".", addedAt: "2026-01-01T00:00:00.000Z" };
+  const file = { version: 1, agents: { main: { allowlist: [rule] } } };
+  const set = await client.rpc("exec.approvals.set", { file, baseHash: empty.hash });
+  assertValid("ExecApprovalsSnapshot", { ...set, file: { version: 1 } });
+  assert.deepEqual(
+    JSON.parse(await readFile(join(gateway.stateFolder, "exec-approvals.json"), "utf8")),
+    file,
+  );
+  // A client that knows only the documented fields writes its rules back unharmed.
+  const { id, pattern } = set.file.agents.main.allowlist[0];
+  assert.equal(pattern, "git status");
+  const again = { version: 1, agents: { main: { allowlist: [{ id, pattern }] } } };
+  const kept = await client.rpc("exec.approvals.set", { file: again, baseHash: set.hash });
+  assert.equal(kept.hash, set.hash);
+
+  const refused = async (changed: unknown, baseHash = set.hash) =>
+    (await client.ask("exec.approvals.set", { file: changed, baseHash })).error.message as string;
+  assert.match(await refused(file, empty.hash), /changed since last load/);
+  assert.match(
+    await refused({ version: 1, defaults: { security: "deny" } }),
+    /defaults\.security is not available/,
+  );
+  assert.match(
+    await refused({ version: 1, agents: { main: { ask: "always" } } }),
+    /main\.ask is not available/,
+  );
+  const wide = { version: 1, agents: { "*": { allowlist: [{ pattern: "/usr/bin/*" }] } } };
+  assert.match(await refused(wide), /patterns are not available yet/);
+});
+
+test("control (wire): a client asks for an approval, in one or two answers; it never makes a standing rule", async (context) => {
+  const [gateway, client] = await adminOf(context);
+  const reviewer = await gateway.connect({ scopes: ["operator.approvals"] });
+  const id = randomUUID();
+  const asking = client.ask("exec.approval.request", {
+    id,
+    command: "make install",
+    cwd: "/tmp",
+    twoPhase: true,
+  });
+  const { payload } = await reviewer.waitFor((event) => event.event === "exec.approval.requested");
+  assert.equal(payload.id, id);
+  assert.deepEqual(payload.request.allowedDecisions, ["allow-once", "deny"]);
+  assertValid("ApprovalGetResult", await reviewer.rpc("approval.get", { id }));
+  const reused = await client.ask("exec.approval.request", { id, command: "make clean" });
+  assert.equal(reused.error.message, "approval id already in use");
+  const decide = (decision: string) => reviewer.ask("approval.resolve", { id, kind: "exec", decision });
+  assert.match((await decide("allow-always")).error.message, /offers allow-once, deny/);
+  const waiting = client.rpc("exec.approval.waitDecision", { id });
+  const first = await decide("allow-once");
+  assert.equal(first.payload.applied, true);
+  assertValid("ApprovalResolveResult", first.payload);
+  assert.equal((await asking).payload.decision, "allow-once");
+  assert.deepEqual([(await waiting).decision, (await waiting).terminalReason], ["allow-once", "user"]);
+  const second = await decide("deny");
+  assert.deepEqual([second.payload.applied, second.payload.approval.decision], [false, "allow-once"]);
+  assert.ok(client.frames.some((frame) => frame.payload?.status === "accepted" && frame.payload.id === id));
+  assert.equal((await client.rpc("exec.approvals.get")).exists, false);
+  const gone = await client.ask("exec.approval.waitDecision", { id: "nope" });
+  assert.equal(gone.error.message, "approval expired or not found");
+  const onNode = await client.ask("exec.approval.request", { command: "ls", host: "node" });
+  assert.equal(onNode.error.message, "systemRunPlan is required for host=node");
+});
+
+test("control (wire): an approval that nobody could see is not waited for", async (context) => {
+  const gateway = await GatewayProcess.start(context);
+  const client = await gateway.connect({ scopes: ["operator.approvals"], caps: [] });
+  const { decision, terminalReason } = await client.rpc("exec.approval.request", { command: "ls" });
+  assert.deepEqual([decision, terminalReason], [null, "no-route"]);
+  assert.deepEqual(await client.rpc("exec.approval.list"), []);
+});
+
+test("control (wire): an injected note is in the history, and a message is found by its id", async (context) => {
+  const [, client] = await adminOf(context);
+  await client.say("hello");
+  const { messageId } = await client.rpc("chat.inject", {
+    sessionKey: "main",
+    message: "a note",
+    label: "desk",
+  });
+  const note = await client.waitFor((event) => event.payload?.runId === `inject-${messageId}`);
+  assert.equal(note.payload.state, "final");
+  assert.equal(note.payload.seq, 0);
+  const { messages } = await client.rpc("chat.history", { sessionKey: "main" });
+  assert.equal(messages.at(-1).content[0].text, "[desk]\n\na note");
+  // The conversation goes on after it.
+  assert.equal((await client.say("and on")).state, "final");
+  const get = (sessionKey: string, id: string) =>
+    client.rpc("chat.message.get", { sessionKey, messageId: id });
+  const found = await get("main", messageId);
+  assertValid("ChatMessageGetResult", found);
+  assert.equal(found.message.content[0].text, "[desk]\n\na note");
+  assert.deepEqual(await get("main", "nope"), { ok: false, unavailableReason: "not_found" });
+  await client.rpc("sessions.reset", { key: "main" });
+  assert.deepEqual(await get("main", messageId), { ok: false, unavailableReason: "not_visible" });
+  const compacted = await client.rpc("sessions.compact", { key: "main" });
+  assert.deepEqual([compacted.ok, compacted.key, compacted.compacted], [true, "agent:main:main", false]);
+  const nowhere = await client.ask("chat.inject", { sessionKey: "elsewhere", message: "x" });
+  assert.match(nowhere.error.message, /No session found/);
+});
+
+test("control (wire): waking runs a turn now, and cannot carry a command that needs more than its scope", async (context) => {
+  const gateway = await GatewayProcess.start(context);
+  const client = await gateway.connect({ scopes: ["operator.write"] });
+  await client.say("remember me");
+  const before = client.events.length;
+  assert.deepEqual(await client.rpc("wake", { mode: "now", text: "/reset" }), { ok: true });
+  await client.waitFor(
+    (event) =>
+      event.event === "chat" && event.payload.state === "final" && client.events.indexOf(event) >= before,
+  );
+  const { messages } = await client.rpc("chat.history", { sessionKey: "main" });
+  assert.deepEqual(
+    messages
+      .filter((message: { role: string }) => message.role === "user")
+      .map((message: { content: string }) => message.content),
+    ["remember me", "[system event] /reset"],
+  );
+  const later = await client.ask("wake", { mode: "next-heartbeat", text: "later" });
+  assert.equal(later.error.code, "UNAVAILABLE");
+});
