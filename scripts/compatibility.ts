@@ -57,7 +57,7 @@ const rows: readonly Row[] = [
     says: /uptime/,
     notYet: "refused: rules are exact commands in a folder, patterns of programs are not available",
   },
-  { command: "audit", says: /activity|audit|no /i },
+  { command: "audit", says: /^TIME/m },
   { command: "tasks list", says: /tasks/i },
   { command: "skills list", says: /skills/i },
   { command: "hooks list", says: /hooks/i },

@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import { ProtocolSchemas } from "@openclaw/gateway-protocol/schema";
 import { Value } from "typebox/value";
 import { type GatewayClient, GatewayProcess } from "../support/gateway.ts";
+import { FakeTelegram } from "../support/telegram/server.ts";
 
 /** As the existing system answers a caller without scopes; what is not named here is our own or newer. */
 const documentedScopes: Readonly<Record<string, readonly string[]>> = {
@@ -16,7 +17,8 @@ const documentedScopes: Readonly<Record<string, readonly string[]>> = {
     models.authStatus commands.list tools.catalog skills.status hooks.status sessions.list sessions.subscribe
     sessions.messages.subscribe sessions.messages.unsubscribe sessions.describe sessions.resolve sessions.preview
     sessions.get chat.history chat.message.get cron.status cron.list cron.get cron.runs tasks.list tasks.get
-    taskSuggestions.list channels.status audit.activity.list voicewake.get users.list`.split(/\s+/),
+    taskSuggestions.list channels.status audit.activity.list voicewake.get users.list
+    sessions.groups.list tools.effective`.split(/\s+/),
   "operator.write":
     "wake chat.send chat.abort agent agent.wait sessions.create sessions.send sessions.abort sessions.patch send message.action".split(
       " ",
@@ -131,6 +133,8 @@ test("control (wire): reads answer with what the published schemas accept", asyn
     ["taskSuggestions.list", "TaskSuggestionsListResult"],
     ["tasks.list", "TasksListResult"],
     ["tools.catalog", "ToolsCatalogResult"],
+    ["tools.effective", "ToolsEffectiveResult", { sessionKey: "main" }],
+    ["sessions.groups.list", "SessionsGroupsListResult"],
   ];
   for (const [name, result, params] of rows) assertValid(result, await client.rpc(name, params ?? {}));
   const { events } = await client.rpc("audit.activity.list", {});
@@ -321,4 +325,24 @@ test("control (wire): waking runs a turn now, and cannot carry a command that ne
   );
   const later = await client.ask("wake", { mode: "next-heartbeat", text: "later" });
   assert.equal(later.error.code, "UNAVAILABLE");
+});
+
+test("control (wire): a channel is stopped and started by hand, and what came meanwhile is answered then", async (context) => {
+  const fake = await FakeTelegram.start({ keepAlive: false });
+  context.after(() => fake.close());
+  const telegram = { botToken: fake.token, apiRoot: fake.url, dmPolicy: "allowlist", allowFrom: ["42"] };
+  const [, client] = await adminOf(context, { config: { channels: { telegram } } });
+  const account = { channel: "telegram", accountId: "default" };
+  fake.deliver("hello");
+  await fake.sentCount(1);
+  const isRunning = async () => (await client.rpc("channels.status")).channels.telegram.running;
+  assert.deepEqual(await client.rpc("channels.stop", { channel: "telegram" }), { ...account, stopped: true });
+  assert.equal(await isRunning(), false);
+  fake.deliver("hello again");
+  assert.deepEqual(await client.rpc("channels.start", account), { ...account, started: true });
+  await fake.sentCount(2);
+  assert.match(fake.sent[1]?.text ?? "", /demo model/);
+  assert.equal(await isRunning(), true);
+  const other = await client.ask("channels.start", { ...account, accountId: "other" });
+  assert.match(other.error.message, /unknown account "other" of telegram/);
 });

@@ -9,7 +9,7 @@ const { boolean, object, open, optional, string } = schema;
 
 const ofAgent = open(object({ agentId: optional(string()), sessionKey: optional(string()) }));
 
-/** agent.identity.get, tools.catalog, commands.list, skills.status, hooks.status. */
+/** agent.identity.get, tools.catalog, tools.effective, commands.list, skills.status, hooks.status. */
 export function agentMethods(parts: ControlParts, names: SessionNames): Method[] {
   function agentOf(params: { readonly agentId?: string; readonly sessionKey?: string }): string {
     if (params.agentId === undefined && params.sessionKey !== undefined)
@@ -47,6 +47,28 @@ export function agentMethods(parts: ControlParts, names: SessionNames): Method[]
         return {
           agentId,
           profiles: ["minimal", "coding", "messaging", "full"].map((id) => ({ id, label: id })),
+          groups: tools.length === 0 ? [] : [{ id: "core", label: "Core", source: "core", tools }],
+        };
+      },
+    }),
+    method({
+      name: "tools.effective",
+      scope: "operator.read",
+      params: open(
+        object({ sessionKey: string({ minLength: 1, maxLength: 512 }), agentId: optional(string()) }),
+      ),
+      run: async (params) => {
+        const { agentId } = names.resolve(params.sessionKey, params.agentId);
+        const tools = (await parts.toolSpecs(agentId)).map((spec) => ({
+          id: spec.name,
+          label: spec.name,
+          description: spec.description,
+          rawDescription: spec.description,
+          source: "core",
+        }));
+        return {
+          agentId,
+          profile: "full",
           groups: tools.length === 0 ? [] : [{ id: "core", label: "Core", source: "core", tools }],
         };
       },

@@ -9,6 +9,7 @@ const { any, array, boolean, integer, object, oneOf, open, optional, record, str
 const nullableText = optional(union([string({ maxLength: 4096 }), { type: "null" } as schema.Schema<null>]));
 const id = string({ minLength: 1, maxLength: 256 });
 const maxWaiting = 500;
+const longestWaitMs = 30 * 60_000;
 
 /** exec.approval.request and waitDecision; approval.get and approval.resolve, which know every kind of approval. */
 export function approvalRequestMethods(parts: ControlParts): Method[] {
@@ -48,7 +49,7 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
         const approvalId = params.id ?? uuid(parts.random);
         if (parts.approvals.get(approvalId)) throw new MethodError(invalid("approval id already in use"));
         const createdAtMs = parts.clock.now();
-        const expiresAtMs = createdAtMs + (params.timeoutMs ?? 30 * 60_000);
+        const expiresAtMs = createdAtMs + Math.min(params.timeoutMs ?? longestWaitMs, longestWaitMs);
         const times = { id: approvalId, createdAtMs, expiresAtMs };
         if (!parts.hub.wanted({ kind: "approvers" }))
           return { ...times, decision: null, terminalReason: "no-route" };
