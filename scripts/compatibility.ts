@@ -28,27 +28,39 @@ interface Row {
 const rows: readonly Row[] = [
   { command: "health", says: /Agents: main/ },
   { command: "health --json", says: /"ok": ?true/ },
-  { command: "status", says: /Gateway/ },
+  { command: "status", says: /· reachable/ },
   { command: "status --json", says: /"runtimeVersion"|"gateway"/ },
-  { command: "gateway status", says: /127\.0\.0\.1/ },
-  { command: "gateway probe", says: /Reachable: yes/i },
+  { command: "gateway status", says: /127\.0\.0\.1/, note: "warns that the two versions differ" },
+  {
+    command: "gateway probe",
+    says: /Reachable: yes/i,
+    note: "says connect-only, as with its own gateway: a probe without a device gets no scopes",
+  },
   { command: "gateway call health", says: /"ok": ?true/ },
   { command: "gateway call status", says: /runtimeVersion/ },
-  { command: "gateway stability", says: /stability|events/i },
+  {
+    command: "gateway stability",
+    says: /stability|events/i,
+    note: "always empty: events are in the record and the log",
+  },
   { command: "gateway usage-cost", says: /usage|cost|tokens/i },
   { command: "system presence", says: /gateway/i },
-  { command: "system heartbeat last", says: /null|none|no heartbeat/i },
+  {
+    command: "system heartbeat last",
+    says: /null|none|no heartbeat/i,
+    note: "always none: there are no heartbeats yet",
+  },
   { command: "devices list", says: /device|paired/i },
   { command: "nodes list", says: /paired|nodes/i, notYet: "node.* is not served yet" },
   { command: "nodes status", says: /known|paired|nodes/i, notYet: "node.* is not served yet" },
-  { command: "sessions", says: /sessions/i },
+  { command: "sessions", says: /sessions/i, note: "reads its own state, not the gateway's" },
   { command: "gateway call sessions.list", says: /"sessions"/ },
-  { command: "agents list", says: /main/ },
+  { command: "agents list", says: /main/, note: "reads its own state, not the gateway's" },
   { command: "models list", says: /model/i },
-  { command: "channels list", says: /channel/i },
+  { command: "channels list", says: /channel/i, note: "reads its own state, not the gateway's" },
   { command: "channels status", says: /gateway reachable|channel/i },
-  { command: "cron list", says: /no automations/i },
-  { command: "cron status", says: /enabled/i },
+  { command: "cron list", says: /no automations/i, note: "always empty: there is no scheduler yet" },
+  { command: "cron status", says: /enabled/i, note: "disabled: there is no scheduler yet" },
   { command: "logs --limit 5 --plain", says: /ready|log/i },
   { command: "approvals get --gateway", says: /approvals/i },
   { command: "approvals pending", says: /approval/i },
@@ -57,10 +69,10 @@ const rows: readonly Row[] = [
     says: /uptime/,
     notYet: "refused: rules are exact commands in a folder, patterns of programs are not available",
   },
-  { command: "audit", says: /^TIME/m },
-  { command: "tasks list", says: /tasks/i },
-  { command: "skills list", says: /skills/i },
-  { command: "hooks list", says: /hooks/i },
+  { command: "audit", says: /^TIME/m, note: "tool calls only; the whole record is behind audit.list" },
+  { command: "tasks list", says: /tasks/i, note: "reads its own state, not the gateway's" },
+  { command: "skills list", says: /skills/i, note: "lists its own; the gateway has none yet" },
+  { command: "hooks list", says: /hooks/i, note: "always empty: there are no internal hooks yet" },
   { command: "agent --agent main --message hello", says: /\[demo model\]/ },
   { command: "agent --agent main --message hello --json", says: /"status": ?"ok"/ },
   { command: "config get gateway.mode", says: /local/, note: "reads its own file" },
@@ -74,9 +86,8 @@ const rows: readonly Row[] = [
   {
     command: "security audit",
     says: /audit/i,
-    note: "checks its own config; for ours use our security audit",
+    note: "checks its own config, not the gateway's",
   },
-  { command: "qr --setup-code-only --url ws://127.0.0.1:18789", says: /\w{20,}/ },
   { command: "system heartbeat disable", says: /false|ok/i },
   {
     command: "system heartbeat enable",
@@ -93,7 +104,7 @@ const rows: readonly Row[] = [
     says: /sent|ok/i,
     notYet: "refused: nothing is sent outside of a conversation yet",
   },
-  { command: "system event --text hello --mode now", says: /ok/i },
+  { command: "system event --text hello --mode now", says: /ok/i, note: "runs a turn at once" },
 ];
 
 const { values, positionals } = parseArgs({
@@ -129,7 +140,7 @@ async function runAll(): Promise<number> {
       if (works !== (row.notYet === undefined)) failures += 1;
       if (values.markdown)
         console.log(`| \`${row.command}\` | ${result} | ${row.notYet ?? row.note ?? ""} |`);
-      else console.log(`${works ? "pass" : "FAIL"}  ${row.command}${works ? "" : `  (exit ${code})`}`);
+      else console.log(`${verdict(row, works)}  ${row.command}${works ? "" : `  (exit ${code})`}`);
       if (values.verbose || (!works && row.notYet === undefined && !values.markdown))
         console.log(output.slice(0, 1500).replaceAll(/^/gm, "      "));
     }
@@ -139,6 +150,11 @@ async function runAll(): Promise<number> {
     await gateway.ended;
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function verdict(row: Row, works: boolean): string {
+  if (row.notYet !== undefined) return works ? "PASS though it is said not to work" : "not yet";
+  return works ? "pass" : "FAIL";
 }
 
 async function startGateway(folder: string) {

@@ -176,7 +176,14 @@ function status(parts: ControlParts) {
 
 function eventLoop(parts: ControlParts) {
   const figures = parts.eventLoop();
-  return { degraded: figures.delayMaxMs > 50, reasons: figures.delayMaxMs > 50 ? ["delay"] : [], ...figures };
+  const degraded = figures.delayMaxMs > 50;
+  return {
+    degraded,
+    reasons: degraded ? ["delay"] : [],
+    ...figures,
+    // Turns have no other thread of ours: what keeps the loop busy is what keeps a core busy.
+    cpuCoreRatio: figures.utilization,
+  };
 }
 
 function channelStatus(parts: ControlParts, only: string | undefined) {
