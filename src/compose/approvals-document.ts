@@ -19,6 +19,10 @@ export function createApprovalsDocument(ports: {
 }): ApprovalsDocumentPort {
   async function read() {
     const stored = await readJsonFile(ports.file);
+    if (stored !== undefined && !(isObject(stored) && stored.version === 1 && isObject(stored.agents)))
+      throw new InputError(
+        `${ports.file}: expected {version: 1, agents: {...}}; no rule holds until that is mended`,
+      );
     const agents = agentsOf(stored);
     return {
       exists: stored !== undefined,

@@ -1,7 +1,7 @@
 /** Every method of protocol v4 that there is: who may call it, and that what it answers is what is documented. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { ProtocolSchemas } from "@openclaw/gateway-protocol/schema";
@@ -233,6 +233,8 @@ test("control (wire): the document of standing rules holds what it shows, and re
   );
   const wide = { version: 1, agents: { "*": { allowlist: [{ pattern: "/usr/bin/*" }] } } };
   assert.match(await refused(wide), /patterns are not available yet/);
+  await writeFile(join(gateway.stateFolder, "exec-approvals.json"), "null");
+  assert.match((await client.ask("exec.approvals.get")).error.message, /expected \{version: 1/);
 });
 
 test("control (wire): a client asks for an approval, in one or two answers; it never makes a standing rule", async (context) => {
