@@ -155,7 +155,10 @@ async function chat(
       ...(screen.isTerminal ? recent(history.messages) : []),
       "",
     ]);
-    await refreshQuestions();
+    // A connection that is lost right now is taken up again, and asks for them then.
+    await refreshQuestions().catch((error) => {
+      if (!(error instanceof CommandFailure) || error.exitCode !== 3) throw error;
+    });
     prompt();
   }
 

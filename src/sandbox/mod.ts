@@ -10,10 +10,9 @@
  * 6. Time, output, bodies and process trees are bounded; nothing outlives its session or the gateway.
  */
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
-export { type BaseEnvironment, environmentProblem, searchPath } from "./environment.ts";
+export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
 export type { SendSignal } from "./process-tree.ts";
-export { resolveProgram } from "./program.ts";
 export { systemResolve } from "./resolve.ts";
 export type {
   CommandRequest,
@@ -28,4 +27,3 @@ export type {
 } from "./tool.ts";
 export { createWeb, type Resolve, type ResolvedAddress, type WebDeps } from "./web.ts";
 export { type HostWorkspace, openWorkspace, type WorkspaceDeps } from "./workspace.ts";
-export { parseWorkspacePath } from "./workspace-path.ts";
