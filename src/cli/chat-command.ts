@@ -5,6 +5,7 @@ import { type ChatLink, openLink, type PendingMessage } from "./chat-link.ts";
 import { type ChatScreen, openScreen } from "./chat-screen.ts";
 import { type ChatView, chatView } from "./chat-view.ts";
 import { type CommandContext, define } from "./define.ts";
+import { CommandFailure } from "./failure.ts";
 import { modelName, sessionRows } from "./sessions-command.ts";
 import { clip, visibleLine } from "./visible.ts";
 
