@@ -70,6 +70,9 @@ const effective: readonly string[] = [
   ),
   "gateway.http.allowSessionKeyOverride",
   "gateway.tools",
+  ...["tls", "publicOrigin", "allowRealIpFallback", "http.securityHeaders", "customBindHost"].map(
+    (key) => `gateway.${key}`,
+  ),
   "gateway.nodes.pairing.autoApproveLocal",
   "gateway.nodes.pairing.autoApproveCidrs",
   ...[

@@ -92,7 +92,15 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
     }
   }
 
+  /** Looks again before it says "nobody": a process in the middle of starting a program shows no environment. */
   async function remaining(): Promise<number[]> {
+    const found = await look();
+    if (found.length > 0) return found;
+    await sleep(clock, lookAgainMs);
+    return look();
+  }
+
+  async function look(): Promise<number[]> {
     return (await processesOfRun(leader, leaderStart, deps.mark)).filter(
       (pid) => pid !== leader || !hasExited(),
     );
