@@ -326,3 +326,136 @@ test("auth (9): a later approval of less does not bring back what was revoked", 
   assert.deepEqual(devices.list(admin).paired[0]?.scopes, ["operator.read"]);
   assert.equal(devices.enter(askOf({ scopes: ["operator.admin"] }), "token"), undefined);
 });
+
+const own = (letter: string, scopes: readonly string[] = ["operator.read"]) =>
+  makePrincipal(`device:${idOf(letter)}`, scopes, "device-token", "operator", idOf(letter));
+const reader = makePrincipal("operator", ["operator.read", "operator.pairing"], "token");
+
+test("auth (9): a device that signed in with its own token sees and manages itself only", async () => {
+  const { devices } = await setUp();
+  await devices.admit(askOf({ displayName: "laptop", deviceFamily: "Linux" }), undefined);
+  await devices.admit(askOf({ deviceId: idOf("b"), publicKey: "key-b" }), undefined);
+  await devices.admit(askOf({ ...remote, deviceId: idOf("c"), publicKey: "key-c" }), undefined);
+  assert.deepEqual(
+    devices.list(own("a")).paired.map((item) => item.deviceId),
+    [idOf("a")],
+  );
+  assert.deepEqual(devices.list(own("a")).pending, []);
+  assert.equal(devices.list(own("a", ["operator.admin"])).paired.length, 2);
+  assert.equal(devices.list(admin).pending.length, 1);
+  assert.doesNotMatch(JSON.stringify(devices.list(admin)), /hash|generation/);
+  for (const done of [
+    await devices.remove(own("a"), idOf("b")),
+    await devices.rename(own("a"), idOf("b"), "mine"),
+    await devices.approve(own("a"), devices.list(admin).pending[0]!.requestId),
+    await devices.reject(own("a"), devices.list(admin).pending[0]!.requestId),
+    await devices.rotate(own("a"), idOf("b"), "operator", undefined),
+  ])
+    assert.equal(done.ok, false);
+  assert.equal((await devices.rename(own("a"), idOf("a"), "mine")).ok, true);
+  assert.equal(devices.list(admin).paired[0]?.operatorLabel, "mine");
+});
+
+test("auth (9): nobody approves what he does not hold; a node needs an admin", async () => {
+  const { devices } = await setUp();
+  const wide = await devices.admit(askOf({ ...remote, scopes: ["operator.write"] }), undefined);
+  assert.ok(wide.state === "waiting");
+  assert.equal((await devices.approve(reader, wide.request.requestId)).ok, false);
+  assert.equal((await devices.approve(admin, "no-such-request")).ok, false);
+  assert.equal((await devices.reject(admin, "no-such-request")).ok, false);
+  assert.equal((await devices.approve(admin, wide.request.requestId)).ok, true);
+  const node = await devices.admit(
+    askOf({ ...remote, deviceId: idOf("b"), publicKey: "key-b", role: "node", scopes: [] }),
+    undefined,
+  );
+  assert.ok(node.state === "waiting");
+  assert.equal((await devices.approve(reader, node.request.requestId)).ok, false);
+  assert.equal((await devices.approve(admin, node.request.requestId)).ok, true);
+});
+
+test("auth (9): removing a device ends it and its request; an unknown one is said to be so", async () => {
+  const { devices, ended } = await setUp();
+  await devices.admit(askOf(), undefined);
+  const wider = await devices.admit(askOf({ ...remote, scopes: ["operator.admin"] }), undefined);
+  assert.equal(wider.state, "waiting");
+  assert.equal((await devices.remove(admin, idOf("a"))).ok, true);
+  assert.deepEqual(devices.list(admin), { pending: [], paired: [] });
+  assert.deepEqual(ended, ["a and its runs"]);
+  assert.equal((await devices.remove(admin, idOf("a"))).ok, false);
+  assert.equal((await devices.rename(admin, idOf("a"), "x")).ok, false);
+});
+
+test("auth (9): a token is rotated by who holds all of it, narrower at most, and shown to its own device only", async () => {
+  const { devices, ended } = await setUp();
+  await devices.admit(askOf({ scopes: ["operator.read", "operator.write"] }), undefined);
+  const before = devices.tokens(idOf("a"), "operator")[0]?.token.reveal();
+  const rotate = (caller: typeof admin, role = "operator", scopes?: readonly string[]) =>
+    devices.rotate(caller, idOf("a"), role, scopes);
+  assert.equal((await rotate(reader)).ok, false);
+  assert.equal((await rotate(admin, "node")).ok, false);
+  assert.equal((await rotate(admin, "operator", ["operator.admin"])).ok, false);
+  assert.equal((await devices.rotate(admin, idOf("z"), "operator", undefined)).ok, false);
+  const byAdmin = await rotate(admin);
+  assert.ok(byAdmin.ok && byAdmin.value.token === undefined);
+  const bySelf = await rotate(own("a", ["operator.read", "operator.write"]), "operator", ["operator.read"]);
+  assert.ok(bySelf.ok);
+  assert.deepEqual(bySelf.value.scopes, ["operator.read"]);
+  assert.notEqual(bySelf.value.token, before);
+  assert.equal(bySelf.value.token, devices.tokens(idOf("a"), "operator")[0]?.token.reveal());
+  assert.equal(devices.checkToken(idOf("a"), "operator", before ?? ""), undefined);
+  assert.deepEqual(ended, ["a", "a"]);
+});
+
+test("auth (9): more scopes are asked for by the device itself, and its answer goes to nobody else", async () => {
+  const { devices, forward } = await setUp();
+  await devices.admit(askOf({ displayName: "laptop", deviceFamily: "Linux" }), undefined);
+  assert.equal((await devices.requestUpgrade(admin, ["operator.admin"])).ok, false);
+  const node = makePrincipal("node", [], "device-token", "node", idOf("a"));
+  assert.equal((await devices.requestUpgrade(node, ["operator.admin"])).ok, false);
+
+  const asked = await devices.requestUpgrade(own("a"), ["operator.write"]);
+  assert.ok(asked.ok);
+  const answer = devices.waitUpgrade(own("a"), asked.value.requestId);
+  assert.equal((await devices.waitUpgrade(own("b"), asked.value.requestId)).ok, false);
+  assert.equal((await devices.waitUpgrade(admin, asked.value.requestId)).ok, false);
+  await devices.approve(admin, asked.value.requestId);
+  const approved = await answer;
+  assert.ok(approved.ok && approved.value.status === "approved");
+  assert.deepEqual([...approved.value.scopes].sort(), ["operator.read", "operator.write"]);
+
+  const again = await devices.requestUpgrade(own("a"), ["operator.admin"]);
+  assert.ok(again.ok);
+  await devices.reject(admin, again.value.requestId);
+  const rejected = await devices.waitUpgrade(own("a"), again.value.requestId);
+  assert.ok(rejected.ok && rejected.value.status === "rejected");
+
+  const late = await devices.requestUpgrade(own("a"), ["operator.admin"]);
+  assert.ok(late.ok);
+  const expired = devices.waitUpgrade(own("a"), late.value.requestId);
+  forward(301_000);
+  const outcome = await expired;
+  assert.ok(outcome.ok && outcome.value.status === "expired");
+});
+
+test("auth (12): codes end by time and number, and say who came with them", () => {
+  const { clock, forward } = handClock();
+  const codes = createSetupCodes({ clock, random: systemRandom });
+  const first = codes.issue("full");
+  for (let count = 0; count < 32; count++) codes.issue("node");
+  assert.equal(codes.find(first.token.reveal()), undefined);
+  const late = codes.issue("limited");
+  const found = codes.find(late.token.reveal());
+  assert.ok(found);
+  forward(601_000);
+  assert.equal(codes.find(late.token.reveal()), undefined);
+  assert.equal(codes.take(found), false);
+  assert.equal(codes.take({ ...found, setupId: "none" }), false);
+  codes.issue("full");
+  assert.deepEqual(codes.status("none"), {});
+  assert.ok(codes.settle(found, idOf("a"), undefined, false).deviceName === undefined);
+  assert.ok(codes.status(found.setupId).deliveryUncertain);
+  for (let count = 0; count < 33; count++)
+    codes.settle({ ...found, setupId: `s${count}` }, idOf("a"), "phone", true);
+  assert.deepEqual(codes.status(found.setupId), {});
+  assert.equal(codes.status("s32").completion?.deviceName, "phone");
+});
