@@ -235,7 +235,7 @@ export function createOperator(parts: OperatorParts): Operator {
     };
     socket.authenticated();
     hub.add(subscriber);
-    answer(socket, frame.id, hello(subscriber));
+    answerJson(socket, frame.id, hello(subscriber));
     keepAlive(subscriber);
     return subscriber;
   }
@@ -274,15 +274,20 @@ export function createOperator(parts: OperatorParts): Operator {
     }
   }
 
-  function hello(subscriber: Subscriber): unknown {
+  // The same for every caller and the longest part of the answer: written once.
+  const featuresJson = JSON.stringify({
+    methods: [...parts.methods.keys()],
+    events,
+    capabilities: ["published-model-catalog"],
+  });
+
+  /** The answer to `connect`, as JSON. */
+  function hello(subscriber: Subscriber): string {
     const { principal } = subscriber;
     const { deviceId, role } = principal;
     const [own, ...others] = deviceId === undefined ? [] : parts.devices.tokens(deviceId, role);
-    return {
-      type: "hello-ok",
-      protocol: protocolVersion,
+    const more = JSON.stringify({
       server: { version: parts.version, connId: subscriber.id },
-      features: { methods: [...parts.methods.keys()], events, capabilities: ["published-model-catalog"] },
       snapshot: parts.snapshot(principal),
       auth: {
         role,
@@ -295,7 +300,8 @@ export function createOperator(parts: OperatorParts): Operator {
           : {}),
       },
       policy: { maxPayload: maxPayloadBytes, maxBufferedBytes, tickIntervalMs },
-    };
+    });
+    return `{"type":"hello-ok","protocol":${protocolVersion},"features":${featuresJson},${more.slice(1)}`;
   }
 
   /** A ping every 25 s; a peer that answers none until the next one is gone. */
@@ -398,9 +404,11 @@ export function createOperator(parts: OperatorParts): Operator {
   }
 
   function answer(socket: Socket, id: string, payload: unknown): void {
-    socket.send(
-      `{"type":"res","id":${JSON.stringify(id)},"ok":true,"payload":${JSON.stringify(payload) ?? "null"}}`,
-    );
+    answerJson(socket, id, JSON.stringify(payload) ?? "null");
+  }
+
+  function answerJson(socket: Socket, id: string, json: string): void {
+    socket.send(`{"type":"res","id":${JSON.stringify(id)},"ok":true,"payload":${json}}`);
   }
 
   function answerError(socket: Socket, id: string, error: WireError, payload?: unknown): void {

@@ -31,6 +31,7 @@ import {
   uuid,
   type Verdict,
 } from "./mod.ts";
+import { pooled } from "./random.ts";
 
 test("kernel (1): a Verdict that is not literally an Admission is a refusal", () => {
   assert.equal(admitted(admit(undefined)), true);
@@ -197,4 +198,28 @@ test("faults of models are tried again or final by their kind", () => {
   assert.equal(new InputError("x").name, "InputError");
   assert.equal(silentLog("info", "x"), undefined);
   assert.equal(createHash("sha256").update(canonicalJson({})).digest("hex").length, 64);
+});
+
+test("kernel (5): drawing from the pool gives each byte once, and what was given is not kept", () => {
+  let next = 0;
+  const drawn: Buffer[] = [];
+  const random = pooled((length) => {
+    const bytes = Buffer.from(Array.from({ length }, () => next++ % 251));
+    drawn.push(bytes);
+    return bytes;
+  });
+  const first = random.bytes(16);
+  const second = random.bytes(16);
+  assert.deepEqual(
+    [...first],
+    Array.from({ length: 16 }, (_, index) => index),
+  );
+  assert.deepEqual(
+    [...second],
+    Array.from({ length: 16 }, (_, index) => index + 16),
+  );
+  assert.ok(drawn[0]?.subarray(0, 32).every((byte) => byte === 0));
+  for (let count = 0; count < 300; count++) random.bytes(16);
+  assert.ok(drawn.length >= 2);
+  assert.equal(random.bytes(1000).length, 1000);
 });

@@ -6,7 +6,26 @@ export interface Random {
   bytes(length: number): Buffer;
 }
 
-export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
+/** The system's generator. Small draws share a pool (asking for each costs 5 microseconds); no byte is given twice. */
+export const systemRandom: Random = pooled(randomBytes);
+
+const poolBytes = 4096;
+
+/** Exported for its test. */
+export function pooled(draw: (length: number) => Buffer): Random {
+  let pool: Buffer = Buffer.alloc(0);
+  return {
+    bytes(length) {
+      if (length > poolBytes / 8) return draw(length);
+      if (pool.length < length) pool = draw(poolBytes);
+      // A copy, and the drawn bytes are wiped: what was handed out is nowhere else in memory.
+      const bytes = Buffer.from(pool.subarray(0, length));
+      pool.fill(0, 0, length);
+      pool = pool.subarray(length);
+      return bytes;
+    },
+  };
+}
 
 /** RFC 9562 version 4 UUID, lower case. */
 export function uuid(random: Random): string {
