@@ -1,10 +1,11 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 
 const inspectSymbol = Symbol.for("nodejs.util.inspect.custom");
 
 /** A string that no log, error, JSON or template can print by accident. */
 export class Secret {
   readonly #value: string;
+  #digest: Buffer | undefined;
 
   constructor(value: string) {
     this.#value = value;
@@ -17,9 +18,8 @@ export class Secret {
 
   /** Compares in constant time, whatever the lengths. An empty secret equals nothing, not even "". */
   equals(candidate: string): boolean {
-    const a = createHash("sha256").update(this.#value).digest();
-    const b = createHash("sha256").update(candidate).digest();
-    return timingSafeEqual(a, b) && this.#value.length > 0;
+    this.#digest ??= hash("sha256", this.#value, "buffer");
+    return timingSafeEqual(this.#digest, hash("sha256", candidate, "buffer")) && this.#value.length > 0;
   }
 
   get length(): number {
