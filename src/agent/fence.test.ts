@@ -150,3 +150,7 @@ test("a page of brackets costs steps in proportion to its length", () => {
     assert.ok(defuse(unit.repeat(300_000 / unit.length)).length > 0);
   }
 });
+
+test("a bar that only looks like one does not hide a token", () => {
+  for (const text of ["<|｜|>", "<|a|b|>", "<||x||>"]) assert.doesNotMatch(defuse(text), /<\|/, text);
+});

@@ -23,7 +23,7 @@ export function holdsFence(text: string): boolean {
 }
 
 const roleTokens =
-  /<\|[^|<>\n]{1,40}\|>|<\/?(?:start_of_turn|end_of_turn|bos|eos|s)>|\[\/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\]|<<\/?SYS>>|<\/?(?:system-reminder|function_calls|tool_call|previous_response|system)>/gi;
+  /<\|[^<>\n]{1,40}\|>|<\/?(?:start_of_turn|end_of_turn|bos|eos|s)>|\[\/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\]|<<\/?SYS>>|<\/?(?:system-reminder|function_calls|tool_call|previous_response|system)>/gi;
 
 /** Text without characters and tokens that could be taken for our markers or for a model's own control tokens. */
 export function defuse(text: string): string {
