@@ -152,5 +152,6 @@ test("a page of brackets costs steps in proportion to its length", () => {
 });
 
 test("a bar that only looks like one does not hide a token", () => {
-  for (const text of ["<|｜|>", "<|a|b|>", "<||x||>"]) assert.doesNotMatch(defuse(text), /<\|/, text);
+  for (const text of ["<|｜|>", "<|＞|>", "<|a|b|>", "<||x||>"])
+    assert.doesNotMatch(defuse(text), /<\|/, text);
 });

@@ -31,11 +31,16 @@ export function defuse(text: string): string {
   // What is taken out may join what stood around it into another token: again until nothing changes.
   for (let pass = 0; pass < maxPasses; pass++) {
     const before = plain;
-    plain = replaceFolded(plain, roleTokens, (token) => `(${token.replace(/[<>|[\]]/g, " ").trim()})`);
+    // As it stands, and as it looks: a lookalike inside a token ends it in the one reading and not in the other.
+    plain = replaceFolded(plain.replace(roleTokens, harmless), roleTokens, harmless);
     plain = replaceFolded(plain, markerLike, () => "[marker removed]");
     if (plain === before) break;
   }
   return plain;
+}
+
+function harmless(token: string): string {
+  return `(${token.replace(/[<>|[\]]/g, " ").trim()})`;
 }
 
 const maxPasses = 5;
