@@ -26,7 +26,7 @@ export function parseWorkspacePath(root: string, path: string): readonly string[
   let relative = path;
   if (path.startsWith("/")) {
     const base = root.endsWith("/") ? root : `${root}/`;
-    // A prefix without its slash would let /work/agent-evil pass for /work/agent.
+    // A prefix without its slash would let /srv/agent-evil pass for /srv/agent.
     if (`${path}/` === base) return [];
     if (!path.startsWith(base)) throw outside(root, path, "it is absolute");
     relative = path.slice(base.length);
