@@ -6,9 +6,8 @@
 import { networkInterfaces } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
-import { Worker } from "node:worker_threads";
-import { closedAccess, createPairings, type PairingFiles } from "./access/mod.ts";
-import { agentSettings, contextFiles, createHistories, systemPrompt } from "./agent/mod.ts";
+import { closedAccess } from "./access/mod.ts";
+import { agentSettings, createHistories } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
 import {
   authSettings,
@@ -18,48 +17,38 @@ import {
   type Principal,
   pairingSettings,
 } from "./auth/mod.ts";
+import { composeApprovals } from "./compose/approvals.ts";
 import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
+import { every, keepCheckpointing } from "./compose/checkpoint.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
 import { apiRoutes, apiSecrets, createRunTap, createToolInvoker } from "./compose/http-api/mod.ts";
+import { takeStateFolder } from "./compose/instance.ts";
+import { createLiveConfig } from "./compose/live-config.ts";
+import { composeLogging } from "./compose/logging.ts";
 import { createModels } from "./compose/models.ts";
 import { pageRoutes } from "./compose/page.ts";
+import { composePairings, pairingPort } from "./compose/pairings.ts";
+import { probeRoutes } from "./compose/probes.ts";
+import { createPrompts } from "./compose/prompts.ts";
+import { createSessionEvents } from "./compose/session-events.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
 import { storedOutcome } from "./compose/stored-outcome.ts";
 import { createTools } from "./compose/tools.ts";
-import { contextReader } from "./compose/workspace-files.ts";
+import { type ConfigChange, configProblemText, loadConfig } from "./config/mod.ts";
 import {
-  type ConfigChange,
-  configProblemText,
-  configSchema,
-  type LoadedConfig,
-  loadConfig,
-  mergePatch,
-  parseJson5,
-  redactConfig,
-  reloadKind,
-  saveLastGood,
-  watchConfig,
-  writeConfig,
-} from "./config/mod.ts";
-import {
-  approvalInfo,
   createHub,
   createRunEvents,
   deviceMethods,
-  invalid,
-  MethodError,
   methodTable,
-  sessionInfo,
   sessionNames,
   tickIntervalMs,
-  wireMessage,
 } from "./control/mod.ts";
 import { createOutboxSender } from "./delivery/mod.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { type Clock, InputError, type LogLevel, type Random, Secret, token } from "./kernel/mod.ts";
-import { createLog, createRedactor, openLogFile, tailLog } from "./log/mod.ts";
+import { tailLog } from "./log/mod.ts";
 import {
   type Listener,
   listen,
@@ -70,23 +59,15 @@ import {
   readMachine,
 } from "./network/mod.ts";
 import { createOperator } from "./operator.ts";
-import { createApprovals } from "./policy/mod.ts";
 import type { SendSignal } from "./sandbox/mod.ts";
 import {
   createLanes,
   createRuns,
   parseSessionKey,
   resolveSessionKey,
-  type SessionRow,
   sessionSettings,
 } from "./session/mod.ts";
-import {
-  openStore,
-  openTranscriptFiles,
-  readJsonFile,
-  takeInstanceLock,
-  writeJsonFile,
-} from "./store/mod.ts";
+import { openStore, openTranscriptFiles } from "./store/mod.ts";
 import { createTurns } from "./turn.ts";
 
 /** What the process gives: nothing in here reads `process` itself. */
@@ -130,8 +111,15 @@ export async function serve(options: ServeOptions): Promise<Served> {
     throw new InputError(`the configuration is not valid; nothing was started\n${lines.join("\n")}`);
   }
   prepareStateFolder(paths);
-  let current: LoadedConfig = loaded;
-  const config = () => current.config;
+  const live = createLiveConfig({
+    file: paths.configFile,
+    env,
+    initial: loaded,
+    clock,
+    random,
+    log: () => log,
+  });
+  const { config } = live;
   // Without a configured secret the gateway still never runs open: one is made for this run only.
   const runSecret = new Secret(token(random));
   let auth = authSettings(config(), env, runSecret);
@@ -140,41 +128,20 @@ export async function serve(options: ServeOptions): Promise<Served> {
     networkSettings(config(), env, options.port, { stateFolder: paths.root, machine: readMachine() });
   let network = readNetwork();
 
-  const taken = takeInstanceLock(join(paths.root, "state"), {
-    pid: options.pid,
-    port: network.port,
-    startedAt: new Date(clock.now()).toISOString(),
-  });
-  if ("heldBy" in taken) {
-    const { heldBy } = taken;
-    const who = heldBy ? ` (pid ${heldBy.pid}, port ${heldBy.port}, since ${heldBy.startedAt})` : "";
-    throw new InputError(
-      `a gateway is already running on ${paths.root}${who}. Stop it first, or use another OPENCLAW_STATE_DIR.`,
-    );
-  }
-
-  const lock = taken;
+  const lock = takeStateFolder(paths.root, options.pid, network.port, clock.now());
 
   // --- log -----------------------------------------------------------------------------------------------------
-  const logging = config().logging;
-  const profile = paths.root.endsWith(".openclaw")
-    ? "openclaw"
-    : `openclaw${/\.openclaw(-[\w-]+)$/.exec(paths.root)?.[1] ?? ""}`;
-  const logFile = openLogFile(options.logFolder, profile, options.uid, logging?.file);
-  // What holds secrets adds itself here once it exists.
-  const secretSources: (() => readonly string[])[] = [() => (auth.secret ? [auth.secret.reveal()] : [])];
-  const redact = createRedactor(
-    () => secretSources.flatMap((source) => source()),
-    logging?.redactPatterns ?? [],
-  );
-  const log = createLog({
-    file: logFile,
+  const logging = composeLogging({
+    config,
+    stateFolder: paths.root,
+    folder: options.logFolder,
+    uid: options.uid,
     clock,
-    redact,
-    level: () => levelOf(config().logging?.level) ?? "info",
-    consoleLevel: () => options.consoleLevel,
+    consoleLevel: options.consoleLevel,
     toConsole: options.toConsole,
   });
+  const { log, redact, file: logFile } = logging;
+  logging.addSecrets(() => (auth.secret ? [auth.secret.reveal()] : []));
   // Shown by `config validate` too; a first run, whose file holds some of them, should not begin with warnings.
   for (const warning of loaded.warnings) log("info", warning);
 
@@ -191,7 +158,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   // --- what may change while it runs -----------------------------------------------------------------------------
   let sessionsConfig = sessionSettings(config());
   const models = createModels({ config, env, clock, random });
-  secretSources.push(models.secrets, () => apiSecrets(config()));
+  logging.addSecrets(models.secrets, () => apiSecrets(config()));
   const agentOf = (agentId: string) => agentSettings(config(), agentId);
   const tools = createTools({
     config,
@@ -217,19 +184,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     models.choice(modelReference(agentId, sessionModel), agentOf(agentId).contextTokens);
 
   // --- access ------------------------------------------------------------------------------------------------------
-  const pairingPath = (channel: string, account: string, kind: string) =>
-    join(
-      paths.credentials,
-      account === "default" ? `${channel}-${kind}.json` : `${channel}-${account}-${kind}.json`,
-    );
-  const pairingFiles: PairingFiles = {
-    readPending: (channel, account) => readJsonFile(pairingPath(channel, account, "pairing")),
-    writePending: (channel, account, value) => writeJsonFile(pairingPath(channel, account, "pairing"), value),
-    readAllowed: (channel, account) => readJsonFile(pairingPath(channel, account, "allowFrom")),
-    writeAllowed: (channel, account, value) =>
-      writeJsonFile(pairingPath(channel, account, "allowFrom"), value),
-  };
-  const pairings = createPairings({ files: pairingFiles, clock, random });
+  const pairings = composePairings(paths.credentials, clock, random);
 
   // --- events to clients ---------------------------------------------------------------------------------------------
   const hub = createHub(holds);
@@ -241,57 +196,16 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log,
   });
   const snapshot = createSessionsSnapshot({ sessions: store.sessions, stateFolder: paths.root, clock, log });
-  const tellSession = (row: SessionRow, reason: string, runId?: string) => {
-    snapshot.touch(row.agentId);
-    const followers = { kind: "listFollowers" } as const;
-    if (!hub.wanted(followers)) return;
-    const info = sessionInfo(controlParts, row);
-    hub.send("sessions.changed", followers, {
-      ...info,
-      sessionKey: row.key,
-      reason,
-      ...(runId === undefined ? {} : { runId }),
-      ts: clock.now(),
-      session: info,
-    });
-  };
+  const sessionEvents = createSessionEvents({
+    hub,
+    clock,
+    parts: () => controlParts,
+    touchSnapshot: snapshot.touch,
+    touchTranscript: transcripts.touch,
+  });
 
   // --- approvals, delivery, the message path ---------------------------------------------------------------------------
-  const approvals = createApprovals({
-    store: store.approvals,
-    commit,
-    clock,
-    lifetimeMs: 30 * 60 * 1000,
-    remember: tools.remember,
-    record: (approval) =>
-      store.ledger.append({
-        stage: "policy",
-        kind: "verdict",
-        action: `approval.${approval.state}`,
-        runId: approval.request.runId,
-        sessionKey: approval.request.sessionKey,
-        ...(approval.resolvedBy === undefined ? {} : { actor: approval.resolvedBy }),
-        facts: {
-          id: approval.id,
-          command: redact(approval.request.command),
-          decision: approval.decision ?? null,
-        },
-      }),
-    changed(approval) {
-      const approvers = { kind: "approvers" } as const;
-      if (approval.state === "pending")
-        hub.send("exec.approval.requested", approvers, approvalInfo(approval));
-      else {
-        hub.send("exec.approval.resolved", approvers, {
-          id: approval.id,
-          decision: approval.decision ?? "deny",
-          resolvedBy: approval.resolvedBy ?? null,
-          ts: clock.now(),
-          request: approval.request,
-        });
-      }
-    },
-  });
+  const approvals = composeApprovals({ store, clock, hub, redact, remember: tools.remember });
   const sender = createOutboxSender({
     store: store.outbox,
     commit,
@@ -313,8 +227,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
         },
       }),
   });
-  const readContext = contextReader(contextFiles, 20_000, clock);
-  const prompts = new Map<string, { readonly stamp: string; readonly text: string }>();
+  const prompts = createPrompts({ clock, settings: agentOf, workspaceOf: tools.workspaceOf });
   const lanes = createLanes({
     perSession: sessionsConfig.perSessionWaiting,
     total: sessionsConfig.totalWaiting,
@@ -349,26 +262,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
       const choice = modelChoiceOf(agentId, sessionModel);
       return { model: await models.open(choice.provider), choice };
     },
-    promptFor,
+    promptFor: prompts.of,
     toolSpecs: tools.specs,
     policyFor: tools.policyFor,
     execute: tools.execute,
     events: (run) => runTap.tee(createRunEvents(hub, clock, run), run.runId),
-    sessionChanged: tellSession,
-    entryAdded(row, entry) {
-      transcripts.touch(row);
-      const followers = { kind: "followers", sessionKey: row.key } as const;
-      if (!hub.wanted(followers)) return;
-      const [message] = wireMessage(entry);
-      if (!message || message.role === "toolResult") return;
-      hub.send("session.message", followers, {
-        sessionKey: row.key,
-        agentId: row.agentId,
-        message,
-        messageId: entry.id,
-        messageSeq: entry.seq,
-      });
-    },
+    ...sessionEvents,
     typing: (channel, account, reply) => channels.get(channel, account)?.typing(reply.conversation),
     channelTextLimit,
     redact,
@@ -400,20 +299,6 @@ export async function serve(options: ServeOptions): Promise<Served> {
     },
   });
 
-  /** The system prompt of an agent; made again when its files, tools or name have changed. */
-  async function promptFor(agentId: string, toolNames: readonly string[]): Promise<string> {
-    const settings = agentOf(agentId);
-    const workspaceRoot = tools.workspaceOf(agentId);
-    const { files, stamp } = await readContext(workspaceRoot);
-    const key = `${stamp}\n${toolNames.join(",")}\n${settings.name}`;
-    const known = prompts.get(agentId);
-    if (known?.stamp === key) return known.text;
-    const limits = { perFileChars: settings.perFileChars, totalChars: settings.totalChars };
-    const text = systemPrompt({ agentName: settings.name, workspaceRoot, toolNames, files, limits });
-    prompts.set(agentId, { stamp: key, text });
-    return text;
-  }
-
   const channels = createChannels({
     env,
     deps: { clock, random, log },
@@ -424,7 +309,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     },
   });
 
-  secretSources.push(channels.secrets);
+  logging.addSecrets(channels.secrets);
 
   // --- the control plane -------------------------------------------------------------------------------------------------
   const lockout = createLockout(clock, () => auth);
@@ -461,32 +346,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     modelChoice: modelChoiceOf,
     models: models.rows,
     channels: channels.rows,
-    pairings: {
-      async list(only?: string) {
-        const rows = channels.rows().filter((row) => only === undefined || row.id === only);
-        const lists = await Promise.all(
-          rows.map(async (row) => ({ row, requests: await pairings.pending(row.id, row.account) })),
-        );
-        return lists.flatMap(({ row, requests }) =>
-          requests.map((request) => ({ channel: row.id, account: row.account, request })),
-        );
-      },
-      async approve(channel: string, account: string, code: string, by: string) {
-        const request = await pairings.approve(channel, account, code);
-        await adoptOwner(`${channel}:${request.senderId}`);
-        log("info", "a sender was paired", { channel, account, sender: request.senderId, by });
-        return request;
-      },
-      dismiss: (channel: string, account: string, code: string) => pairings.dismiss(channel, account, code),
-    },
-    config: {
-      get: configSnapshot,
-      patch: patchConfig,
-      replace: replaceConfig,
-      reload: () => watcher.reload(),
-      reloadKind,
-      schema: () => configSchema,
-    },
+    pairings: pairingPort({ pairings, channels: () => channels.rows(), adoptOwner: live.adoptOwner, log }),
+    config: live.control,
     logs: {
       tail: async (cursor: number | undefined, limit: number, maxBytes: number) => ({
         ...(await logFile
@@ -593,83 +454,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     hub.send("health", { kind: "everybody" }, health(), { presence: 0, health: healthVersion });
   }
 
-  // --- configuration: read, written, reloaded ------------------------------------------------------------------------------
-  async function configSnapshot() {
-    const shown = redactConfig(current.unsubstituted, current.fromEnvironment);
-    return {
-      path: paths.configFile,
-      exists: current.exists,
-      raw: JSON.stringify(shown, null, 2),
-      parsed: shown,
-      config: redactConfig(current.config, current.fromEnvironment),
-      valid: true,
-      hash: current.hash,
-      issues: [],
-      warnings: current.warnings,
-      legacyIssues: [],
-    };
-  }
-
-  async function patchConfig(raw: string, baseHash: string | undefined, replacePaths: readonly string[]) {
-    if (current.exists && baseHash === undefined) {
-      throw new MethodError(
-        invalid(
-          `config base hash required for ${paths.configFile}; re-run config.get and retry with baseHash`,
-        ),
-      );
-    }
-    const patch = await parseJson5(raw);
-    if (patch === undefined) throw new MethodError(invalid("the patch is not JSON5"));
-    const merged = mergePatch(current.unsubstituted, patch.value, replacePaths);
-    if (!merged.ok) throw new MethodError(invalid(merged.message));
-    return writeWhole(merged.value, baseHash);
-  }
-
-  async function replaceConfig(raw: string, baseHash: string | undefined) {
-    if (current.exists && baseHash === undefined)
-      throw new MethodError(invalid("config base hash required; re-run config.get and retry"));
-    const wanted = await parseJson5(raw);
-    if (wanted === undefined) throw new MethodError(invalid("the config is not JSON5"));
-    return writeWhole(wanted.value, baseHash);
-  }
-
-  async function writeWhole(replacement: unknown, baseHash: string | undefined) {
-    const written = await writeConfig({
-      file: paths.configFile,
-      env,
-      replacement,
-      ...(baseHash === undefined ? {} : { baseHash }),
-      clock,
-      random,
-    });
-    if (!written.ok) throw new MethodError(invalid(written.message));
-    await watcher.reload();
-    return {
-      ok: true,
-      path: paths.configFile,
-      hash: written.loaded.hash,
-      config: redactConfig(written.loaded.config, written.loaded.fromEnvironment),
-      changedPaths: written.changedPaths,
-    };
-  }
-
-  /** The first person who is approved from the command line or the page becomes the owner. */
-  async function adoptOwner(who: string): Promise<void> {
-    if ((config().commands?.ownerAllowFrom ?? []).length > 0) return;
-    const written = await writeConfig({
-      file: paths.configFile,
-      env,
-      edits: [{ path: ["commands", "ownerAllowFrom"], value: [who] }],
-      clock,
-      random,
-    });
-    if (!written.ok)
-      log("warn", "the owner could not be written to the config", { message: written.message });
-    else await watcher.reload();
-  }
-
+  // --- configuration, reloaded ------------------------------------------------------------------------------
   async function applyChange(change: ConfigChange): Promise<void> {
-    current = change.after;
     const before = auth.secret?.reveal();
     auth = authSettings(config(), env, runSecret);
     pairing = pairingSettings(config());
@@ -678,7 +464,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     sessionsConfig = sessionSettings(config());
     models.reset();
     tools.reset();
-    prompts.clear();
+    prompts.reset();
     const paths_ = change.changes.map((item) => item.path);
     await commit([
       store.ledger.append({
@@ -703,22 +489,13 @@ export async function serve(options: ServeOptions): Promise<Served> {
     hub.send(
       "config.changed",
       { kind: "readers" },
-      { path: paths.configFile, hash: current.hash, ts: clock.now() },
+      { path: paths.configFile, hash: change.after.hash, ts: clock.now() },
     );
     await channels.apply(config());
-    await saveLastGood(paths.configFile, current, random);
+    await live.saveLastGood();
   }
 
-  const watcher = watchConfig({
-    load: { file: paths.configFile, env },
-    current,
-    clock,
-    onChange: applyChange,
-    onInvalid: (problems) =>
-      log("error", "config reload skipped (invalid config); the running configuration stays", {
-        problems: problems.map((item) => configProblemText(item, dirname(paths.configFile))),
-      }),
-  });
+  live.follow(applyChange);
 
   // --- listen ---------------------------------------------------------------------------------------------------------------
   const routes: Route[] = [
@@ -775,7 +552,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     random,
     log,
   }).catch(async (error) => {
-    watcher.close();
+    live.close();
     store.close();
     lock.release();
     logFile.close();
@@ -801,15 +578,15 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const cancelTick = every(clock, tickIntervalMs, () =>
     hub.send("tick", { kind: "everybody" }, { ts: clock.now() }),
   );
-  const cancelCheckpoint = every(clock, 5000, () => {
-    if (store.commitsSinceCheckpoint() > 1000) checkpointAside(paths.database, () => store.checkpointed());
-  });
+  const cancelCheckpoint = keepCheckpointing(clock, paths.database, store);
   const background = startBackground();
 
   async function startBackground(): Promise<void> {
-    await saveLastGood(paths.configFile, current, random).catch((error) =>
-      log("warn", "the last good config could not be kept", { error: (error as Error).message }),
-    );
+    await live
+      .saveLastGood()
+      .catch((error) =>
+        log("warn", "the last good config could not be kept", { error: (error as Error).message }),
+      );
     // Only a gateway that was not stopped in order can have left commands behind; they end before any turn begins.
     if (store.meta.get("cleanStop") !== "yes") {
       await tools.reapOrphans().catch((error) =>
@@ -834,7 +611,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     stopping ??= (async () => {
       log("info", "stopping", { activeRuns: runs.size });
       ready = false;
-      watcher.close();
+      live.close();
       cancelTick();
       cancelCheckpoint();
       await background.catch(() => {});
@@ -870,39 +647,6 @@ export async function serve(options: ServeOptions): Promise<Served> {
   };
 }
 
-/** Liveness and readiness; they answer whoever asks, and tell nothing else. */
-function probeRoutes(isReady: () => boolean, uptimeMs: () => number, version: string): Route[] {
-  const json = (status: number, value: unknown) => ({
-    status,
-    headers: { "content-type": "application/json; charset=utf-8" },
-    body: JSON.stringify(value),
-  });
-  const row = (path: string, handle: Route["handle"]): Route => ({
-    method: "GET",
-    path,
-    auth: "none",
-    maxBodyBytes: 0,
-    anyHost: true,
-    handle,
-  });
-  const live = () => json(200, { ok: true, status: "live" });
-  const readiness = () =>
-    isReady()
-      ? json(200, { ready: true, failing: [] })
-      : json(503, { ready: false, failing: ["starting-or-draining"] });
-  return [
-    row("/health", live),
-    row("/healthz", live),
-    row("/ready", readiness),
-    row("/readyz", readiness),
-    row("/startupz", (request) => {
-      if (!isReady()) return json(503, { ok: false, status: "draining" });
-      const more = request.arrival?.isLocal ? { version, uptimeMs: uptimeMs() } : {};
-      return json(200, { ok: true, status: "started", ...more });
-    }),
-  ];
-}
-
 /** Where others in the own network reach this gateway; undefined when nothing listens beyond loopback. */
 function ownUrl(network: NetworkSettings, port: number): string | undefined {
   const isOwn = (host: string) => !host.startsWith("127.") && host !== "::1";
@@ -913,43 +657,10 @@ function ownUrl(network: NetworkSettings, port: number): string | undefined {
   return address === undefined ? undefined : `${network.tls ? "wss" : "ws"}://${address}:${port}`;
 }
 
-function every(clock: Clock, ms: number, action: () => void): () => void {
-  let cancel = clock.after(ms, function tick() {
-    action();
-    cancel = clock.after(ms, tick);
-  });
-  return () => cancel();
-}
-
-/** Moves the write-ahead log into the database in a thread of its own: its syncs would hold the event loop. */
-function checkpointAside(file: string, done: () => void): void {
-  const code = `
-    const { workerData } = require("node:worker_threads");
-    const { DatabaseSync } = require("node:sqlite");
-    const database = new DatabaseSync(workerData);
-    database.exec("PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(PASSIVE)");
-    database.close();
-  `;
-  const worker = new Worker(code, {
-    eval: true,
-    workerData: file,
-    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
-  });
-  worker.on("error", () => {});
-  worker.unref();
-  done();
-}
-
 function breathe(): Promise<void> {
   return new Promise((resolve_) => setImmediate(resolve_));
 }
 
 function round(value: number): number {
   return Math.max(0, Math.round(value * 1000) / 1000);
-}
-
-function levelOf(value: unknown): LogLevel | undefined {
-  return typeof value === "string" && ["trace", "debug", "info", "warn", "error", "fatal"].includes(value)
-    ? (value as LogLevel)
-    : undefined;
 }
