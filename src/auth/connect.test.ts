@@ -84,6 +84,14 @@ test("auth (1, 2): each credential proves what it proves, and nothing else", () 
   assert.equal(outcome({}, {}, { ...settings, mode: "none", secret: undefined }), "none");
   const password = { ...settings, mode: "password" } as const;
   assert.equal(outcome({ token: "right", password: "wrong" }, {}, password), "auth.secret_mismatch");
+  assert.equal(outcome({ token: "right" }, {}, password), "password");
+  const node = { ...grant, role: "node", scopes: [] } as const;
+  const asNode = { deviceId, deviceToken: "own", role: "node", scopes: ["operator.admin"] } as const;
+  assert.equal(
+    outcome(asNode, { deviceToken: () => node }),
+    "device-token",
+    "a node's claimed scopes are nothing",
+  );
   assert.equal(checkSecret({ token: "right" }, { ...settings, secret: undefined }).ok, false);
 });
 

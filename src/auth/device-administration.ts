@@ -1,6 +1,6 @@
 import { admit, refuse, type Verdict } from "../kernel/mod.ts";
 import { withGrant } from "./device-pairing.ts";
-import { type DeviceToken, type PairedDevice, type PendingPairing, tokenOf } from "./device-records.ts";
+import type { DeviceToken, PairedDevice, PendingPairing } from "./device-records.ts";
 import type { DeviceRegistry, PairingDecision } from "./device-registry.ts";
 import type { DevicesPorts, Waiting } from "./device-waiting.ts";
 import type { Principal, Role } from "./principal.ts";
@@ -89,21 +89,14 @@ export function createDeviceAdministration(
     changed: (device: PairedDevice, token: DeviceToken) => { device: PairedDevice; result: T },
   ): Promise<Verdict<T>> {
     const done = await registry.change<Verdict<T>>((draft) => {
-      const device = mayManage(caller, deviceId) ? draft.device(deviceId) : undefined;
-      const token = device?.tokens.find((item) => item.role === role);
-      const why = !device
-        ? "unknown device"
-        : !token
-          ? "the device was never approved for this role"
-          : token.revokedAtMs !== undefined
-            ? "the token was revoked; the device needs a new approval"
-            : firstMissing(caller.scopes, token.scopes) !== undefined
-              ? "the caller holds less than the token"
-              : wanted && firstMissing(token.scopes, wanted) !== undefined
-                ? "the token would get more than was approved"
-                : undefined;
-      // One answer for every cause: it must not tell a caller which devices there are, or what they may do.
-      if (why !== undefined || !device || !token) return refuse("auth.device_token_change_denied", why ?? "");
+      const found = changeable(
+        mayManage(caller, deviceId) ? draft.device(deviceId) : undefined,
+        role,
+        caller,
+        wanted,
+      );
+      if (!found.ok) return found;
+      const { device, token } = found.value;
       const { device: next, result } = changed(device, token);
       draft.put(next);
       return admit(result);
@@ -211,26 +204,10 @@ export function createDeviceAdministration(
       const device = deviceId === undefined ? undefined : registry.device(deviceId);
       if (!device || caller.role !== "operator") return refuse("auth.device_required", caller.id);
       const filed = await registry.change((draft) =>
-        waiting.file(draft, {
-          deviceId: device.deviceId,
-          publicKey: device.publicKey,
-          role: "operator",
-          scopes,
-          ...(device.displayName === undefined ? {} : { displayName: device.displayName }),
-          ...(device.platform === undefined ? {} : { platform: device.platform }),
-          ...(device.deviceFamily === undefined ? {} : { deviceFamily: device.deviceFamily }),
-          clientId: device.clientId ?? "",
-          clientMode: device.clientMode ?? "",
-          credential: "device-token",
-          address: "",
-          isLoopback: false,
-          isLocal: false,
-          isProxied: false,
-          fromBrowser: false,
-        }),
+        waiting.file(draft, { ...device, role: "operator", scopes }),
       );
       if (filed === "full") return refuse("auth.pairing_full");
-      if (upgrades.size >= maxUpgrades) upgrades.delete(upgrades.keys().next().value ?? "");
+      if (upgrades.size >= maxUpgrades) upgrades.delete(upgrades.keys().next().value as string);
       upgrades.set(filed.requestId, device.deviceId);
       return admit(filed);
     },
@@ -242,9 +219,8 @@ export function createDeviceAdministration(
       if (decision === undefined) return unknownRequest();
       if (decision !== "approved") return admit({ status: decision });
       const issued = registry.reveal(caller.deviceId, "operator");
-      const token = tokenOf(registry.device(caller.deviceId), "operator");
-      if (!issued || !token) return admit({ status: "rejected" });
-      return admit({ status: "approved", deviceToken: issued.token.reveal(), scopes: token.scopes });
+      if (!issued) return admit({ status: "rejected" });
+      return admit({ status: "approved", deviceToken: issued.token.reveal(), scopes: issued.scopes });
     },
   };
 }
@@ -261,4 +237,24 @@ function withToken(device: PairedDevice, token: DeviceToken, scopes: readonly st
     scopes: kept.length === scopes.length ? kept : [...scopes],
     tokens: device.tokens.map((item) => (item.role === token.role ? token : item)),
   };
+}
+
+/** The token of a device that this caller may change. One reason for every cause: it tells nobody what there is. */
+function changeable(
+  device: PairedDevice | undefined,
+  role: string,
+  caller: Principal,
+  wanted: readonly string[] | undefined,
+): Verdict<{ readonly device: PairedDevice; readonly token: DeviceToken }> {
+  const denied = (why: string) => refuse("auth.device_token_change_denied", why);
+  if (!device) return denied("unknown device");
+  const token = device.tokens.find((item) => item.role === role);
+  if (!token) return denied("the device was never approved for this role");
+  if (token.revokedAtMs !== undefined)
+    return denied("the token was revoked; the device needs a new approval");
+  if (firstMissing(caller.scopes, token.scopes) !== undefined)
+    return denied("the caller holds less than the token");
+  if (wanted && firstMissing(token.scopes, wanted) !== undefined)
+    return denied("the token would get more than was approved");
+  return admit({ device, token });
 }

@@ -1,4 +1,3 @@
-import type { Secret } from "../kernel/mod.ts";
 import {
   automaticApproval,
   type DeviceAsk,
@@ -6,8 +5,8 @@ import {
   pairingNeeds,
   withGrant,
 } from "./device-pairing.ts";
-import { type PairedDevice, type PendingPairing, tokenOf } from "./device-records.ts";
-import type { DeviceRegistry, Draft } from "./device-registry.ts";
+import type { PairedDevice, PendingPairing } from "./device-records.ts";
+import type { DeviceRegistry, Draft, IssuedToken } from "./device-registry.ts";
 import type { DevicesPorts, Waiting } from "./device-waiting.ts";
 import { makePrincipal, type Principal, type Role } from "./principal.ts";
 import { firstMissing } from "./scopes.ts";
@@ -26,13 +25,6 @@ export type DeviceAdmission =
   | { readonly state: "full" }
   /** The setup code was used in the meantime. */
   | { readonly state: "code-used" };
-
-export interface IssuedToken {
-  readonly role: Role;
-  readonly token: Secret;
-  readonly scopes: readonly string[];
-  readonly issuedAtMs: number;
-}
 
 /** The devices' own way in: what they ask for is granted, or waits. */
 export interface DeviceDoor {
@@ -63,8 +55,9 @@ export function createDeviceDoor(
   ): Promise<DeviceAdmission> {
     const device = draft.device(ask.deviceId);
     const needs = pairingNeeds(device, ask);
-    const [need] = needs;
-    if (need === undefined && !setup) {
+    // A setup code lets the device in again, whether or not it lacks something.
+    const need = needs[0] ?? (setup && "not-paired");
+    if (need === undefined) {
       // Paired, but without a token that we could hand out: added by hand, or made with another key.
       if (device && !registry.reveal(ask.deviceId, ask.role)) draft.put(withFreshToken(device, ask.role));
       return { state: "paired" };
@@ -75,11 +68,11 @@ export function createDeviceDoor(
       if (request === "full") return { state: "full" };
       await ports.record("device.pair.ask", ask.deviceId, {
         requestId: request.requestId,
-        need: need ?? "not-paired",
+        need,
         scopes: request.scopes,
         roles: request.roles,
       });
-      return { state: "waiting", need: need ?? "not-paired", request, device };
+      return { state: "waiting", need, request, device };
     }
     // Once, whatever happens next: what fails after this leaves a code that is worth nothing.
     if (setup && !ports.setupCodes.take(setup)) return { state: "code-used" };
@@ -94,18 +87,14 @@ export function createDeviceDoor(
     );
     await ports.record("device.pair.auto", ask.deviceId, {
       via,
-      need: need ?? "not-paired",
+      need,
       roles: granted.roles,
       scopes: granted.scopes,
     });
     draft.put(granted);
     if (via === "silent" && need === "not-paired") retireTwins(draft, granted);
     const asked = draft.requestOf(ask.deviceId);
-    if (
-      asked?.roles.every((role) => granted.roles.includes(role)) &&
-      firstMissing(granted.scopes, asked.scopes) === undefined
-    )
-      waiting.resolve(draft, asked, "approved");
+    if (asked && covers(granted, asked)) waiting.resolve(draft, asked, "approved");
     draft.afterwards(() => ports.changed({ kind: "changed", deviceId: ask.deviceId }));
     return { state: "paired" };
   }
@@ -163,8 +152,15 @@ export function createDeviceDoor(
       const roles: Role[] = [role, ...(device?.roles ?? []).filter((other) => other !== role)];
       return roles.flatMap((item) => {
         const issued = registry.reveal(deviceId, item);
-        return issued ? [{ role: item, ...issued, scopes: tokenOf(device, item)?.scopes ?? [] }] : [];
+        return issued ? [{ role: item, ...issued }] : [];
       });
     },
   };
+}
+
+function covers(device: PairedDevice, asked: PendingPairing): boolean {
+  return (
+    asked.roles.every((role) => device.roles.includes(role)) &&
+    firstMissing(device.scopes, asked.scopes) === undefined
+  );
 }

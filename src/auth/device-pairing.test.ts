@@ -123,11 +123,20 @@ test("auth (9): a grant takes nothing, and gives nothing back that was revoked",
   assert.equal(still.tokens[0]?.revokedAtMs, 2, "another role's approval does not undo it");
   const node = withGrant(undefined, { ...ask, roles: ["node"] }, "silent", 9, newToken);
   assert.deepEqual(node.scopes, [], "a node holds no operator's scope");
+  const { platform: _, clientId: __, clientMode: ___, ...silent } = ask;
+  const nameless = withGrant(undefined, { ...silent, roles: ["node"] }, "silent", 9, newToken);
+  assert.ok(!("platform" in nameless) && !("clientId" in nameless) && !("clientMode" in nameless));
 });
 
 test("auth (7): a trusted range that is none is named", () => {
   for (const entry of ["192.168.0.0/33", "10.0.0.0/", "host", "fe80::/129", "10.0.0.0/x"])
     assert.throws(() => trustedRanges([entry]), /autoApproveCidrs/, entry);
-  const inside = trustedRanges(["10.1.2.3", "fd00::/8"]);
-  assert.deepEqual(["10.1.2.3", "10.1.2.4", "fd00::5", "fe80::5"].map(inside), [true, false, true, false]);
+  const inside = trustedRanges(["10.1.2.3", "fd00::/8", "fe80::7"]);
+  assert.deepEqual(["10.1.2.3", "10.1.2.4", "fd00::5", "fe80::5", "fe80::7"].map(inside), [
+    true,
+    false,
+    true,
+    false,
+    true,
+  ]);
 });

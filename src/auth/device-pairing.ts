@@ -28,6 +28,10 @@ export interface DeviceAsk {
   readonly fromBrowser: boolean;
 }
 
+/** What a request to pair is made of; the address is there when it came over a connection of its own. */
+export type Asked = Pick<DeviceAsk, "deviceId" | "publicKey" | "role" | "scopes"> &
+  Description & { readonly address?: string };
+
 export type PairingNeed = "not-paired" | "role-upgrade" | "scope-upgrade" | "metadata-upgrade";
 
 export interface PairingSettings {
@@ -107,7 +111,7 @@ export function withGrant(
 }
 
 /** True when the request already asks for all of this, for the same kind of machine. */
-export function isCovered(pending: PendingPairing, ask: DeviceAsk): boolean {
+export function isCovered(pending: PendingPairing, ask: Asked): boolean {
   return (
     pending.publicKey === ask.publicKey &&
     pending.roles.includes(ask.role) &&

@@ -57,6 +57,13 @@ export interface Draft {
   afterwards(action: () => void): void;
 }
 
+export interface IssuedToken {
+  readonly role: Role;
+  readonly token: Secret;
+  readonly scopes: readonly string[];
+  readonly issuedAtMs: number;
+}
+
 /** Which devices are paired and which wait: the files are the truth, memory mirrors them. */
 export interface DeviceRegistry {
   device(deviceId: string): PairedDevice | undefined;
@@ -71,7 +78,7 @@ export interface DeviceRegistry {
   checkToken(deviceId: string, role: Role, candidate: string): DeviceToken | undefined;
   newToken(deviceId: string, role: Role): { readonly generation: string; readonly hash: string };
   /** The token to hand out to the device itself; the same one until it is rotated. */
-  reveal(deviceId: string, role: Role): { readonly token: Secret; readonly issuedAtMs: number } | undefined;
+  reveal(deviceId: string, role: Role): Omit<IssuedToken, "role"> | undefined;
   /** Notes that the device is here. Written some time later. */
   seen(deviceId: string, role: Role, usedToken: boolean): void;
   /** Looks at paired.json again; resolves when what it says counts. */
@@ -147,7 +154,8 @@ export async function openDeviceRegistry(ports: DevicePorts): Promise<DeviceRegi
           touched.devices = true;
         },
         drop(deviceId) {
-          touched.devices = devices.delete(deviceId) || touched.devices;
+          devices.delete(deviceId);
+          touched.devices = true;
           later.push(() => seenAt.delete(deviceId));
         },
         request: (requestId) => requests.get(requestId),
@@ -157,7 +165,8 @@ export async function openDeviceRegistry(ports: DevicePorts): Promise<DeviceRegi
           touched.requests = true;
         },
         dropRequest(requestId) {
-          touched.requests = requests.delete(requestId) || touched.requests;
+          requests.delete(requestId);
+          touched.requests = true;
         },
         get requestCount() {
           return requests.size;
@@ -247,7 +256,11 @@ export async function openDeviceRegistry(ports: DevicePorts): Promise<DeviceRegi
       const value = derive(deviceId, role, item.generation);
       // Another key made it (a restored database): what we would hand out is not what we would accept.
       if (hash("sha256", value) !== item.hash) return undefined;
-      return { token: new Secret(value), issuedAtMs: item.rotatedAtMs ?? item.createdAtMs };
+      return {
+        token: new Secret(value),
+        scopes: item.scopes,
+        issuedAtMs: item.rotatedAtMs ?? item.createdAtMs,
+      };
     },
     seen(deviceId, role, usedToken) {
       const atMs = clock.now();

@@ -1,5 +1,5 @@
 import { type Json, uuid } from "../kernel/mod.ts";
-import { type DeviceAsk, description, isCovered, type PairingSettings } from "./device-pairing.ts";
+import { type Asked, description, isCovered, type PairingSettings } from "./device-pairing.ts";
 import type { PendingPairing } from "./device-records.ts";
 import type { DevicePorts, DeviceRegistry, Draft, PairingDecision } from "./device-registry.ts";
 import { knownScopes } from "./scopes.ts";
@@ -16,7 +16,7 @@ export interface DevicesPorts extends DevicePorts {
 
 export interface Waiting {
   /** Files a request of the device, or renews the one that asks for as much. */
-  file(draft: Draft, ask: DeviceAsk): PendingPairing | "full";
+  file(draft: Draft, ask: Asked): PendingPairing | "full";
   resolve(draft: Draft, request: PendingPairing, decision: PairingDecision): void;
   /** How it ended, now or later; undefined for an unknown request. */
   outcome(requestId: string): Promise<PairingDecision> | undefined;
@@ -59,7 +59,7 @@ export function createWaiting(ports: DevicesPorts, registry: DeviceRegistry): Wa
       const { requestId } = request;
       timers.get(requestId)?.();
       timers.delete(requestId);
-      if (outcomes.size >= maxOutcomes) outcomes.delete(outcomes.keys().next().value ?? "");
+      if (outcomes.size >= maxOutcomes) outcomes.delete(outcomes.keys().next().value as string);
       outcomes.set(requestId, decision);
       for (const listener of listeners.get(requestId) ?? []) listener(decision);
       listeners.delete(requestId);
@@ -91,7 +91,7 @@ export function createWaiting(ports: DevicesPorts, registry: DeviceRegistry): Wa
         role: ask.role,
         roles: [...new Set([...(known?.roles ?? []), ask.role])],
         scopes: knownScopes([...(known?.scopes ?? []), ...(ask.role === "operator" ? ask.scopes : [])]),
-        remoteIp: ask.address,
+        ...(ask.address === undefined ? {} : { remoteIp: ask.address }),
         isRepair: draft.device(ask.deviceId) !== undefined,
         ts: nowMs,
         expiresAtMs,

@@ -77,6 +77,11 @@ test("auth (6): a device is whoever signs this challenge, now, with the key behi
     ],
     ["no key", claim({ publicKey: "!" }), mismatch],
     ["a key with junk in it", claim({ publicKey: `${raw.toString("base64url")} ` }), mismatch],
+    [
+      "a key with a byte after it",
+      claim({ publicKey: Buffer.concat([raw, Buffer.from([0])]).toString("base64url") }),
+      mismatch,
+    ],
     ["upper-case id", claim({ id: id.toUpperCase() }), mismatch],
     ["another device's key", claim({ publicKey: foreign }), mismatch],
     ["120 s early", claim({ signedAt: nowMs - 120_000 }), "ok"],

@@ -45,22 +45,21 @@ export function verifyDevice(
   facts: SignedFacts,
   expected: { readonly nonce: string; readonly nowMs: number },
 ): Verdict<ProvedDevice> {
-  const raw = rawKey(claimed.publicKey);
+  const known = publicKeyOf(claimed.publicKey);
   // Without this an attacker could sign with a key of his own under the id of a paired device.
-  if (!raw || hash("sha256", raw) !== claimed.id) return refuse("auth.device_identity_mismatch");
+  if (!known || hash("sha256", known.raw) !== claimed.id) return refuse("auth.device_identity_mismatch");
   if (Math.abs(expected.nowMs - claimed.signedAt) > maxClockSkewMs)
     return refuse("auth.device_signature_expired");
   if (claimed.nonce.trim() === "") return refuse("auth.device_nonce_missing");
   // A signature that was overheard on another connection answers another challenge.
   if (claimed.nonce !== expected.nonce) return refuse("auth.device_nonce_mismatch");
   const signature = decodeBase64(claimed.signature);
-  const key = keyObject(raw);
-  if (!key || signature?.length !== 64) return refuse("auth.device_signature_invalid");
+  if (signature?.length !== 64) return refuse("auth.device_signature_invalid");
   const proved = signedTexts(claimed, facts).some((text) =>
-    verify(null, Buffer.from(text, "utf8"), key, signature),
+    verify(null, Buffer.from(text, "utf8"), known.key, signature),
   );
   if (!proved) return refuse("auth.device_signature_invalid");
-  return admit({ deviceId: claimed.id, publicKey: raw.toString("base64url") });
+  return admit({ deviceId: claimed.id, publicKey: known.raw.toString("base64url") });
 }
 
 /** The texts whose signature counts, newest version first. */
@@ -91,27 +90,23 @@ export function deviceWord(text: string | undefined): string {
 
 const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
 
-/** The raw 32 bytes, or undefined for anything that is no Ed25519 key in one of the accepted spellings. */
-function rawKey(text: string): Buffer | undefined {
-  if (!text.includes("-----BEGIN PUBLIC KEY-----")) {
-    const bytes = decodeBase64(text);
-    return bytes?.length === 32 ? bytes : undefined;
-  }
+/** An Ed25519 key in one of the accepted spellings, with its raw 32 bytes; undefined for anything else. */
+function publicKeyOf(text: string): { readonly raw: Buffer; readonly key: KeyObject } | undefined {
+  const isPem = text.includes("-----BEGIN PUBLIC KEY-----");
   try {
-    const der = createPublicKey(text).export({ type: "spki", format: "der" });
+    const key = createPublicKey(isPem ? text : { key: spkiOf(text), format: "der", type: "spki" });
+    const der = key.export({ type: "spki", format: "der" });
     const isEd25519 = der.length === 44 && der.subarray(0, 12).equals(spkiPrefix);
-    return isEd25519 ? der.subarray(12) : undefined;
+    return isEd25519 ? { raw: der.subarray(12), key } : undefined;
   } catch {
     return undefined;
   }
 }
 
-function keyObject(raw: Buffer): KeyObject | undefined {
-  try {
-    return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: "der", type: "spki" });
-  } catch {
-    return undefined;
-  }
+/** Empty, which is no key, for anything but 32 bytes: a parser may overlook what comes after them. */
+function spkiOf(text: string): Buffer {
+  const raw = decodeBase64(text);
+  return raw?.length === 32 ? Buffer.concat([spkiPrefix, raw]) : Buffer.alloc(0);
 }
 
 /** Buffer skips what is not base64; only text that is nothing else counts. */

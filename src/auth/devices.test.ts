@@ -1,109 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Clock, Secret, systemRandom } from "../kernel/mod.ts";
-import type { DeviceAsk } from "./device-pairing.ts";
+import { admin, askOf, handClock, idOf, own, remote, setUpDevices } from "../../test/support/device-bench.ts";
+import { systemRandom } from "../kernel/mod.ts";
 import type { DeviceEvent } from "./device-registry.ts";
-import { openDevices } from "./devices.ts";
 import { makePrincipal } from "./principal.ts";
 import { createSetupCodes } from "./setup-codes.ts";
-
-const admin = makePrincipal("operator", ["operator.admin"], "token");
-const idOf = (letter: string) => letter.repeat(64);
-
-function askOf(change: Partial<DeviceAsk> = {}): DeviceAsk {
-  return {
-    deviceId: idOf("a"),
-    publicKey: "key-a",
-    role: "operator",
-    scopes: ["operator.read"],
-    platform: "linux",
-    clientId: "cli",
-    clientMode: "cli",
-    credential: "shared",
-    address: "127.0.0.1",
-    isLoopback: true,
-    isLocal: true,
-    isProxied: false,
-    fromBrowser: false,
-    ...change,
-  };
-}
-
-const remote = { isLocal: false, isLoopback: false, address: "192.168.1.7" };
-
-/** Time that stands until the test moves it. */
-function handClock() {
-  let nowMs = 1_000_000;
-  const timers = new Set<{ readonly atMs: number; readonly action: () => void }>();
-  const clock: Clock = {
-    now: () => nowMs,
-    monotonic: () => nowMs,
-    after(delayMs, action) {
-      const timer = { atMs: nowMs + delayMs, action };
-      timers.add(timer);
-      return () => void timers.delete(timer);
-    },
-  };
-  const forward = (ms: number) => {
-    nowMs += ms;
-    for (const timer of [...timers]) {
-      if (timer.atMs > nowMs) continue;
-      timers.delete(timer);
-      timer.action();
-    }
-  };
-  return { clock, forward };
-}
-
-async function setUp(files: { paired?: unknown; pending?: unknown } = {}) {
-  const { clock, forward } = handClock();
-  const disk = { paired: files.paired, pending: files.pending, failsToWrite: false, writes: 0 };
-  const events: DeviceEvent[] = [];
-  const ended: string[] = [];
-  const logged: string[] = [];
-  const recorded: string[] = [];
-  const connected = new Set<string>();
-  const setupCodes = createSetupCodes({ clock, random: systemRandom });
-  const read = (value: unknown) => {
-    if (value instanceof Error) throw value;
-    return value === undefined ? undefined : structuredClone(value);
-  };
-  const open = () =>
-    openDevices({
-      files: {
-        readPaired: async () => read(disk.paired),
-        async writePaired(value) {
-          if (disk.failsToWrite) throw new Error("disk full");
-          disk.paired = structuredClone(value);
-          disk.writes += 1;
-        },
-        readPending: async () => read(disk.pending),
-        async writePending(value) {
-          disk.pending = structuredClone(value);
-        },
-        watch: () => () => {},
-      },
-      clock,
-      random: systemRandom,
-      log: (_level, message) => void logged.push(message),
-      tokenKey: new Secret("installation"),
-      ended: (deviceId, cancelRuns) => void ended.push(`${deviceId[0]}${cancelRuns ? " and its runs" : ""}`),
-      changed: (event) => void events.push(event),
-      settings: () => ({ autoApproveLocal: true, isTrustedAddress: () => false }),
-      setupCodes,
-      isConnected: (deviceId) => connected.has(deviceId),
-      record: async (action) => void recorded.push(action),
-      setupCompleted: () => {},
-    });
-  const devices = await open();
-  return { devices, open, forward, disk, events, ended, logged, recorded, connected, setupCodes };
-}
 
 const kinds = (events: readonly DeviceEvent[]) =>
   events.map((event) => (event.kind === "resolved" ? event.decision : event.kind));
 
 test("auth (7): a request lives five minutes after the last retry, and survives a restart", async () => {
-  const { devices, open, forward, events, disk, recorded } = await setUp();
+  const { devices, open, forward, events, disk, recorded } = await setUpDevices();
   const first = await devices.admit(askOf(remote), undefined);
   assert.equal(first.state, "waiting");
   assert.deepEqual(recorded, ["device.pair.ask"]);
@@ -126,7 +33,7 @@ test("auth (7): a request lives five minutes after the last retry, and survives 
 });
 
 test("auth (7): a device that waits becomes paired only by what was asked, and once", async () => {
-  const { devices } = await setUp();
+  const { devices } = await setUpDevices();
   const waiting = await devices.admit(askOf(remote), undefined);
   assert.ok(waiting.state === "waiting");
   assert.equal(devices.enter(askOf(remote), "token"), undefined);
@@ -143,7 +50,7 @@ test("auth (7): a device that waits becomes paired only by what was asked, and o
 });
 
 test("auth (7): no more than a hundred devices wait", async () => {
-  const { devices } = await setUp();
+  const { devices } = await setUpDevices();
   for (let index = 0; index < 100; index++) {
     const deviceId = index.toString(16).padStart(64, "0");
     await devices.admit(askOf({ ...remote, deviceId, publicKey: deviceId }), undefined);
@@ -152,7 +59,7 @@ test("auth (7): no more than a hundred devices wait", async () => {
 });
 
 test("auth (9): an entry that disappears or shrinks in the file ends its device, and only that", async () => {
-  const { devices, disk, ended } = await setUp();
+  const { devices, disk, ended } = await setUpDevices();
   await devices.admit(askOf(), undefined);
   await devices.admit(askOf({ deviceId: idOf("b"), publicKey: "key-b", clientId: "test" }), undefined);
   await devices.reload();
@@ -174,7 +81,7 @@ test("auth (9): an entry that disappears or shrinks in the file ends its device,
 });
 
 test("auth (11): a file that cannot be read pairs nobody, is said once, and is never overwritten", async () => {
-  const { devices, disk, ended, logged } = await setUp();
+  const { devices, disk, ended, logged } = await setUpDevices();
   await devices.admit(askOf(), undefined);
   const good = disk.paired;
   for (const broken of [
@@ -198,7 +105,7 @@ test("auth (11): a file that cannot be read pairs nobody, is said once, and is n
 });
 
 test("auth (9): a change that cannot be written does not count", async () => {
-  const { devices, disk, ended, setupCodes } = await setUp();
+  const { devices, disk, ended, setupCodes } = await setUpDevices();
   await devices.admit(askOf(), undefined);
   const [before] = devices.tokens(idOf("a"), "operator");
   disk.failsToWrite = true;
@@ -215,7 +122,7 @@ test("auth (9): a change that cannot be written does not count", async () => {
 });
 
 test("auth (12): a setup code is spent by the first device, and worth nothing after ten minutes", async () => {
-  const { devices, setupCodes, forward } = await setUp();
+  const { devices, setupCodes, forward } = await setUpDevices();
   const issued = setupCodes.issue("limited");
   const node = (letter: string) =>
     askOf({
@@ -246,7 +153,7 @@ test("auth (12): a setup code is spent by the first device, and worth nothing af
 });
 
 test("auth (7): a new identity of one program retires its old one, unless that is in use", async () => {
-  const { devices, forward, connected } = await setUp();
+  const { devices, forward, connected } = await setUpDevices();
   await devices.admit(askOf(), undefined);
   await devices.admit(askOf({ deviceId: idOf("b"), publicKey: "b" }), undefined);
   assert.equal(devices.list(admin).paired.length, 2, "a minute has not passed");
@@ -260,7 +167,7 @@ test("auth (7): a new identity of one program retires its old one, unless that i
 });
 
 test("when a device was seen is written later, and not for each connection", async () => {
-  const { devices, disk, forward } = await setUp();
+  const { devices, disk, forward } = await setUpDevices();
   await devices.admit(askOf(), undefined);
   const { writes } = disk;
   for (let index = 0; index < 100; index++) devices.enter(askOf(), "device-token");
@@ -286,7 +193,7 @@ test("auth (8): an entry that an operator wrote by hand gets a token; one of ano
     approvedAtMs: 1,
     tokens: [{ role: "operator", scopes: [], hash: "0".repeat(64), generation: "g", createdAtMs: 1 }],
   };
-  const { devices } = await setUp({ paired: { devices: [byHand] } });
+  const { devices } = await setUpDevices({ paired: { devices: [byHand] } });
   assert.equal((await devices.admit(askOf(remote), undefined)).state, "paired");
   const [issued] = devices.tokens(idOf("a"), "operator");
   const value = issued?.token.reveal() ?? "";
@@ -296,7 +203,7 @@ test("auth (8): an entry that an operator wrote by hand gets a token; one of ano
 });
 
 test("auth (9): a revoked token is worth nothing, whatever its hash says", async () => {
-  const { devices, ended } = await setUp();
+  const { devices, ended } = await setUpDevices();
   await devices.admit(askOf(), undefined);
   const value = devices.tokens(idOf("a"), "operator")[0]?.token.reveal() ?? "";
   assert.ok(devices.checkToken(idOf("a"), "operator", value));
@@ -309,7 +216,7 @@ test("auth (9): a revoked token is worth nothing, whatever its hash says", async
 });
 
 test("auth (3): a node holds no operator's scope, whatever it claims", async () => {
-  const { devices } = await setUp();
+  const { devices } = await setUpDevices();
   const node = askOf({ role: "node", scopes: ["operator.admin"] });
   await devices.admit(node, undefined);
   assert.deepEqual(devices.enter(node, "token")?.scopes, []);
@@ -317,7 +224,7 @@ test("auth (3): a node holds no operator's scope, whatever it claims", async () 
 });
 
 test("auth (9): a later approval of less does not bring back what was revoked", async () => {
-  const { devices } = await setUp();
+  const { devices } = await setUpDevices();
   await devices.admit(askOf({ scopes: ["operator.admin"] }), undefined);
   await devices.revoke(admin, idOf("a"), "operator");
   const waiting = await devices.admit(askOf(), undefined);
@@ -327,12 +234,10 @@ test("auth (9): a later approval of less does not bring back what was revoked", 
   assert.equal(devices.enter(askOf({ scopes: ["operator.admin"] }), "token"), undefined);
 });
 
-const own = (letter: string, scopes: readonly string[] = ["operator.read"]) =>
-  makePrincipal(`device:${idOf(letter)}`, scopes, "device-token", "operator", idOf(letter));
 const reader = makePrincipal("operator", ["operator.read", "operator.pairing"], "token");
 
 test("auth (9): a device that signed in with its own token sees and manages itself only", async () => {
-  const { devices } = await setUp();
+  const { devices } = await setUpDevices();
   await devices.admit(askOf({ displayName: "laptop", deviceFamily: "Linux" }), undefined);
   await devices.admit(askOf({ deviceId: idOf("b"), publicKey: "key-b" }), undefined);
   await devices.admit(askOf({ ...remote, deviceId: idOf("c"), publicKey: "key-c" }), undefined);
@@ -357,7 +262,7 @@ test("auth (9): a device that signed in with its own token sees and manages itse
 });
 
 test("auth (9): nobody approves what he does not hold; a node needs an admin", async () => {
-  const { devices } = await setUp();
+  const { devices } = await setUpDevices();
   const wide = await devices.admit(askOf({ ...remote, scopes: ["operator.write"] }), undefined);
   assert.ok(wide.state === "waiting");
   assert.equal((await devices.approve(reader, wide.request.requestId)).ok, false);
@@ -374,7 +279,7 @@ test("auth (9): nobody approves what he does not hold; a node needs an admin", a
 });
 
 test("auth (9): removing a device ends it and its request; an unknown one is said to be so", async () => {
-  const { devices, ended } = await setUp();
+  const { devices, ended } = await setUpDevices();
   await devices.admit(askOf(), undefined);
   const wider = await devices.admit(askOf({ ...remote, scopes: ["operator.admin"] }), undefined);
   assert.equal(wider.state, "waiting");
@@ -386,7 +291,7 @@ test("auth (9): removing a device ends it and its request; an unknown one is sai
 });
 
 test("auth (9): a token is rotated by who holds all of it, narrower at most, and shown to its own device only", async () => {
-  const { devices, ended } = await setUp();
+  const { devices, ended } = await setUpDevices();
   await devices.admit(askOf({ scopes: ["operator.read", "operator.write"] }), undefined);
   const before = devices.tokens(idOf("a"), "operator")[0]?.token.reveal();
   const rotate = (caller: typeof admin, role = "operator", scopes?: readonly string[]) =>
@@ -407,7 +312,7 @@ test("auth (9): a token is rotated by who holds all of it, narrower at most, and
 });
 
 test("auth (9): more scopes are asked for by the device itself, and its answer goes to nobody else", async () => {
-  const { devices, forward } = await setUp();
+  const { devices, forward } = await setUpDevices();
   await devices.admit(askOf({ displayName: "laptop", deviceFamily: "Linux" }), undefined);
   assert.equal((await devices.requestUpgrade(admin, ["operator.admin"])).ok, false);
   const node = makePrincipal("node", [], "device-token", "node", idOf("a"));

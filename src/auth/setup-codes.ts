@@ -64,7 +64,7 @@ export function createSetupCodes(ports: { readonly clock: Clock; readonly random
     issue(access) {
       const now = ports.clock.monotonic();
       for (const [key, code] of codes) if (code.endsAt <= now) codes.delete(key);
-      if (codes.size >= maxCodes) codes.delete(codes.keys().next().value ?? "");
+      if (codes.size >= maxCodes) codes.delete(codes.keys().next().value as string);
       const value = token(ports.random);
       const code = {
         setupId: uuid(ports.random),
@@ -96,7 +96,7 @@ export function createSetupCodes(ports: { readonly clock: Clock; readonly random
         access: code.access,
         ts: ports.clock.now(),
       };
-      if (ended.size >= maxCodes) ended.delete(ended.keys().next().value ?? "");
+      if (ended.size >= maxCodes) ended.delete(ended.keys().next().value as string);
       ended.set(code.setupId, { result, completed });
       return result;
     },
