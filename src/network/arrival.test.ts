@@ -10,7 +10,10 @@ const trust = {
   allowedOrigins: ["https://gateway.example"],
   ownNames: ["gateway.example"],
   hostHeaderFallback: false,
-};
+  identityHeaders: ["x-user"],
+  tailscale: "off",
+  ownTailnetAddresses: ["100.64.0.7"],
+} as const;
 
 function request(
   headers: Readonly<Record<string, string>>,
@@ -26,6 +29,7 @@ function request(
     isUpgrade: true,
     peer: "127.0.0.1",
     isEncrypted: false,
+    entrance: "main",
     ...more,
   };
 }
@@ -40,6 +44,9 @@ test("network (1): the facts of an arrival, direct and through a proxy", () => {
     scheme: "http",
     isLoopback: true,
     isLocal: true,
+    isOwnTailnet: false,
+    entrance: "main",
+    identityHeaders: {},
     limitKey: "127.0.0.1",
     origin: undefined,
     host: "127.0.0.1:18789",
@@ -62,6 +69,9 @@ test("network (1): the facts of an arrival, direct and through a proxy", () => {
     scheme: "https",
     isLoopback: false,
     isLocal: false,
+    isOwnTailnet: false,
+    entrance: "main",
+    identityHeaders: {},
     limitKey: "20010db800010002::/64",
     origin: "https://gateway.example",
     host: "gateway.example",
@@ -84,6 +94,64 @@ test("network (9): a page on this machine is counted by its origin, so that its 
   );
   assert.ok(admitted(remote));
   assert.equal(remote.value.limitKey, "192.0.2.1");
+});
+
+test("network (11): who somebody is comes from a trusted proxy only, once, and from the headers that were named (A-008)", () => {
+  const forwarded = { "x-forwarded-for": "203.0.113.9", "x-user": "owner" };
+  const headersOf = (headers: Record<string, string>, more: Partial<ArrivingRequest> = {}, as = trust) => {
+    const verdict = arrive(request(headers, more), as);
+    return admitted(verdict) ? verdict.value.identityHeaders : verdict.reason;
+  };
+  assert.deepEqual(headersOf({ ...forwarded, "x-other": "o", "tailscale-user-login": "me" }), {
+    "x-user": "owner",
+  });
+  assert.deepEqual(headersOf({ "x-forwarded-for": "203.0.113.9" }), {});
+  assert.deepEqual(headersOf({ "x-user": "owner" }), {}, "from this machine, without a proxy");
+  assert.deepEqual(headersOf({ "x-user": "owner" }, { peer: "192.0.2.1" }), {});
+  assert.equal(headersOf(forwarded, { peer: "192.0.2.1" }), "network.proxy_attribution_required");
+  assert.equal(
+    headersOf(forwarded, {
+      rawHeaders: ["Host", "h", "X-User", "owner", "x-USER", "mallory", "X-Forwarded-For", "203.0.113.9"],
+    }),
+    "network.request_malformed",
+  );
+});
+
+test("network (11): behind the entrance for tailscale stands tailscaled alone, and nothing while it is off", () => {
+  const serving = { ...trust, tailscale: "serve" } as const;
+  const served = { host: "gw.tail.ts.net", "x-forwarded-for": "100.64.0.9", "x-forwarded-proto": "https" };
+  const at = (headers: Record<string, string>, more: Partial<ArrivingRequest> = {}, as: object = serving) => {
+    const verdict = arrive(request(headers, { entrance: "tailscale", ...more }), { ...trust, ...as });
+    return admitted(verdict) ? verdict.value : verdict.reason;
+  };
+  const seen = at({ ...served, "tailscale-user-login": "me@example.com", "x-user": "owner" });
+  assert.ok(typeof seen === "object");
+  assert.deepEqual(seen.identityHeaders, { "tailscale-user-login": "me@example.com" });
+  assert.deepEqual(
+    [seen.entrance, seen.address, seen.via, seen.isLocal, seen.scheme],
+    ["tailscale", "100.64.0.9", "proxy", false, "https"],
+  );
+  const refused = "network.proxy_attribution_required";
+  assert.equal(at(served, {}, { tailscale: "off" }), refused);
+  assert.equal(at({ host: "gw.tail.ts.net" }), refused, "somebody else on this machine");
+  assert.equal(at(served, { peer: "192.0.2.1" }), refused);
+  assert.equal(at({ ...served, "x-forwarded-for": "127.0.0.1" }), refused);
+  assert.equal(
+    at(served, { rawHeaders: ["Tailscale-User-Login", "a", "tailscale-user-login", "b"] }),
+    "network.request_malformed",
+  );
+});
+
+test("network (7): this machine's own tailnet address is its own only without a proxy between", () => {
+  const own = (peer: string, headers: Record<string, string> = {}) => {
+    const verdict = arrive(request(headers, { peer }), trust);
+    return admitted(verdict) && verdict.value.isOwnTailnet;
+  };
+  assert.equal(own("100.64.0.7"), true);
+  assert.equal(own("::ffff:100.64.0.7"), true);
+  assert.equal(own("100.64.0.8"), false);
+  assert.equal(own("127.0.0.1"), false);
+  assert.equal(own("127.0.0.1", { "x-forwarded-for": "100.64.0.7" }), false);
 });
 
 test("network (1)(2)(3)(8): one refusal each, in their order", () => {

@@ -28,10 +28,7 @@ export function hostsOf(
       // Inside a container loopback is nobody: what is published to the host comes in over its network.
       return machine.inContainer ? ["0.0.0.0"] : ["127.0.0.1"];
     case "tailnet": {
-      const own = machine.addresses.find((text) => {
-        const address = parseAddress(text);
-        return address !== undefined && isTailnet(address);
-      });
+      const own = machine.addresses.find(isTailnetText);
       return own === undefined ? ["127.0.0.1"] : [own, "127.0.0.1"];
     }
     case "custom": {
@@ -42,6 +39,11 @@ export function hostsOf(
         : [address.text, "127.0.0.1"];
     }
   }
+}
+
+export function isTailnetText(text: string): boolean {
+  const address = parseAddress(text);
+  return address !== undefined && isTailnet(address);
 }
 
 /** True when somebody on another machine could connect. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { admitted, type Log, type Reason, type Refusal } from "../kernel/mod.ts";
 import { type HttpAnswer, problem, refusal } from "./answer.ts";
+import type { Entrance } from "./arrival.ts";
 import { readBody } from "./body.ts";
 import { arrivingOf, type Judge } from "./judge.ts";
 import { judgeTarget } from "./request-shape.ts";
@@ -11,6 +12,7 @@ export interface ExchangePorts extends SendPorts {
   readonly routes: readonly Route[];
   readonly judge: Judge;
   readonly isEncrypted: boolean;
+  readonly entrance: Entrance;
   readonly log: Log;
   readonly logRefusal: (refusal: Refusal, peer: string) => void;
   /** Called with true when a handler begins to work, and with false when the answer is out. */
@@ -56,7 +58,9 @@ async function answer(
   ports: ExchangePorts,
   closed: AbortSignal,
 ): Promise<HttpAnswer> {
-  const verdict = ports.judge(arrivingOf(request, { isUpgrade: false, isEncrypted: ports.isEncrypted }));
+  const verdict = ports.judge(
+    arrivingOf(request, { isUpgrade: false, isEncrypted: ports.isEncrypted, entrance: ports.entrance }),
+  );
   const target = judgeTarget(request.url);
   const path = admitted(target) ? target.value : "";
   const { route, allowed } = routesFor(ports.routes, request.method, path);

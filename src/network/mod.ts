@@ -13,6 +13,7 @@
  * 8. A request that two readers could understand differently is refused: its framing, its headers, its path.
  * 9. Strangers' connections are bounded in number, pace and time; those who proved themselves are not counted.
  * 10. TLS is 1.3; half a pair of files is refused, and a replacement that does not fit leaves the old one in use.
+ * 11. Headers that say who somebody is go on from here only when a trusted proxy sent them, each once.
  */
 export { type HttpAnswer, problem } from "./answer.ts";
 export type { Arrival } from "./arrival.ts";

@@ -88,6 +88,7 @@ test("network (7): an upgrade while the gateway stops is answered with 503", () 
   const upgrades = createUpgrades({
     judge: () => assert.fail("it is not judged"),
     isEncrypted: false,
+    entrance: "main",
     door: createDoor(
       defaultLimits,
       createPacer({ now: () => 0, monotonic: () => 0, after: () => () => {} }, defaultLimits),

@@ -69,14 +69,17 @@ test("network (8): a path has one spelling; every other spelling is refused, not
 test("network (8): what two readers may understand differently is refused", () => {
   const judge = (method: string, pairs: readonly (readonly [string, string])[], more: object = {}) =>
     admitted(
-      judgeFraming({
-        method,
-        httpVersion: "1.1",
-        isUpgrade: false,
-        rawHeaders: pairs.flat(),
-        headers: Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value])),
-        ...more,
-      }),
+      judgeFraming(
+        {
+          method,
+          httpVersion: "1.1",
+          isUpgrade: false,
+          rawHeaders: pairs.flat(),
+          headers: Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value])),
+          ...more,
+        },
+        ["x-user"],
+      ),
     );
   const host = ["Host", "localhost"] as const;
   assert.equal(judge("GET", [host]), true);
@@ -92,6 +95,7 @@ test("network (8): what two readers may understand differently is refused", () =
     "Content-Type",
     "X-Real-IP",
     "Sec-Fetch-Site",
+    "X-User",
   ])
     assert.equal(
       judge("GET", [

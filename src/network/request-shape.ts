@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { admit, refuse, type Verdict } from "../kernel/mod.ts";
 
 /** Headers that decide something here. Twice in one request, two readers may each believe a different one. */
-const once = [
+const once: ReadonlySet<string> = new Set([
   "host",
   "origin",
   "referer",
@@ -11,27 +11,31 @@ const once = [
   "sec-fetch-site",
   "sec-websocket-key",
   "x-real-ip",
-];
+]);
 
 /**
  * What the parser lets through and is refused all the same, because a proxy in front may have read it differently
  * (request smuggling). The parser itself refuses bare LF, folded headers, spaces before a colon, control characters,
- * Content-Length beside Transfer-Encoding, and two Content-Length.
+ * Content-Length beside Transfer-Encoding, and two Content-Length. `identityHeaders` are held to being there once too:
+ * a proxy that appends its own behind the client's would leave two names to choose from.
  */
-export function judgeFraming(request: {
-  readonly method: string;
-  readonly httpVersion: string;
-  readonly rawHeaders: readonly string[];
-  readonly headers: IncomingHttpHeaders;
-  readonly isUpgrade: boolean;
-}): Verdict<undefined> {
+export function judgeFraming(
+  request: {
+    readonly method: string;
+    readonly httpVersion: string;
+    readonly rawHeaders: readonly string[];
+    readonly headers: IncomingHttpHeaders;
+    readonly isUpgrade: boolean;
+  },
+  identityHeaders: readonly string[],
+): Verdict<undefined> {
   const { headers, rawHeaders } = request;
   if (request.httpVersion !== "1.1" && request.httpVersion !== "1.0")
     return refuse("network.request_malformed", `HTTP version ${request.httpVersion}`);
   const seen = new Set<string>();
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = (rawHeaders[index] as string).toLowerCase();
-    if (!once.includes(name)) continue;
+    if (!once.has(name) && !identityHeaders.includes(name)) continue;
     if (seen.has(name)) return refuse("network.request_malformed", `the header ${name} is there twice`);
     seen.add(name);
   }

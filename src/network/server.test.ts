@@ -81,7 +81,11 @@ async function start(
   const log: Log = (level, message, fields) =>
     void logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`);
   const settings = (gateway: OpenClawConfig["gateway"]) =>
-    networkSettings({ gateway } as OpenClawConfig, {}, 0, { stateFolder, machine });
+    networkSettings({ gateway } as OpenClawConfig, {}, 0, {
+      stateFolder,
+      machine,
+      identityHeaders: ["x-user"],
+    });
   const listener = await listen({
     settings: settings(options.gateway),
     hasAuthentication: options.hasAuthentication ?? (() => true),
@@ -859,6 +863,28 @@ test("network (7): once it stops, open connections get no further sockets, and s
 function secure(port: number, more: object = {}): TLSSocket {
   return tlsConnect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...more });
 }
+
+test("network (11): tailscale has an entrance of its own on loopback; forwarded clients need authentication there too", async (t) => {
+  let secured = true;
+  const { listener, port } = await start(t, {
+    gateway: { tailscale: { mode: "serve" }, tls: { enabled: true }, trustedProxies: ["127.0.0.1"] },
+    hasAuthentication: () => secured,
+  });
+  const { tailscalePort = 0 } = listener;
+  assert.notEqual(tailscalePort, 0);
+  assert.notEqual(tailscalePort, port);
+  const served = { host: "gw.tail.ts.net", "x-forwarded-for": "100.64.0.9", "tailscale-user-login": "me" };
+  const over = (headers: Record<string, string>) => ask(tailscalePort, { headers });
+  const arrival = JSON.parse((await over(served)).body);
+  assert.deepEqual(
+    [arrival.entrance, arrival.address, arrival.identityHeaders],
+    ["tailscale", "100.64.0.9", { "tailscale-user-login": "me" }],
+  );
+  assert.equal((await over({})).status, 403);
+  (await openSocket(tailscalePort, served)).terminate();
+  secured = false;
+  assert.equal(errorType(await over(served)), "authentication_required");
+});
 
 test("network (10): TLS 1.3 and nothing older; the fingerprint is the certificate's; plain HTTP gets no answer", async (t) => {
   const { port, listener, arrivals } = await start(t, { gateway: { tls: { enabled: true } } });

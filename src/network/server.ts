@@ -2,7 +2,7 @@ import { createServer as createPlainServer, type IncomingMessage, type Server } 
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import { type Clock, InputError, type Log, type Random } from "../kernel/mod.ts";
 import { endWith } from "./answer.ts";
-import type { Arrival } from "./arrival.ts";
+import type { Arrival, Entrance } from "./arrival.ts";
 import { opensBeyondLoopback } from "./binding.ts";
 import { type CertificateFiles, openCertificateFiles, type TlsMaterial } from "./certificate-files.ts";
 import { createDoor } from "./door.ts";
@@ -15,10 +15,12 @@ import { createRefusalLog } from "./refusal-log.ts";
 import type { Route } from "./route.ts";
 import type { NetworkSettings } from "./settings.ts";
 import type { Socket } from "./socket.ts";
-import { createUpgrades } from "./upgrade.ts";
+import { createUpgrades, type Upgrades } from "./upgrade.ts";
 
 export interface Listener {
   readonly port: number;
+  /** Where tailscaled hands over what it serves, on 127.0.0.1; undefined while gateway.tailscale.mode is off. */
+  readonly tailscalePort: number | undefined;
   readonly urls: readonly string[];
   /** SHA-256 of the certificate in use, as clients pin it; undefined without TLS. */
   readonly certificateFingerprint: string | undefined;
@@ -61,30 +63,11 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
   const door = createDoor(limits, createPacer(clock, limits));
   const logRefusal = createRefusalLog(clock, log);
   const judge = createJudge(() => settings, ports.hasAuthentication);
-  const isEncrypted = settings.tls !== undefined;
-  const exchange = createExchange({
-    routes: ports.routes,
-    judge,
-    isEncrypted,
-    strictTransportSecurity: () => settings.strictTransportSecurity,
-    stalledResponseMs: limits.stalledResponseMs,
-    clock,
-    log,
-    logRefusal,
-    busy: (request, isBusy) => door.busy(connectionKey(request.socket), isBusy),
-  });
-  const upgrades = createUpgrades({
-    judge,
-    isEncrypted,
-    door,
-    connectionKey: (request: IncomingMessage) => connectionKey(request.socket),
-    logRefusal,
-    onSocket: ports.onSocket,
-  });
-
+  const upgrades: Upgrades[] = [];
   const receive = createReception({ door, trustedProxies: () => settings.trustedProxies, logRefusal });
 
   const servers: AnyServer[] = [];
+  const encrypted: TlsServer[] = [];
   const certificates: CertificateFiles | undefined =
     settings.tls &&
     (await openCertificateFiles({
@@ -95,24 +78,58 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
       log,
       // Connections that are open keep what they agreed on; new ones get the new certificate.
       onChange: (material) => {
-        for (const server of servers) (server as TlsServer).setSecureContext(contextOf(material));
+        for (const server of encrypted) server.setSecureContext(contextOf(material));
       },
     }));
 
-  function makeServer(): AnyServer {
-    const server = bareServer(limits, certificates?.current());
-    server.on("connection", receive);
-    server.on("request", (request, response) => void exchange(request, response));
-    server.on("upgrade", upgrades.take);
-    return server;
+  /** The handlers of an entrance, and what makes servers with them. */
+  function open(entrance: Entrance, material: TlsMaterial | undefined): () => AnyServer {
+    const isEncrypted = material !== undefined;
+    const exchange = createExchange({
+      routes: ports.routes,
+      judge,
+      isEncrypted,
+      entrance,
+      strictTransportSecurity: () => settings.strictTransportSecurity,
+      stalledResponseMs: limits.stalledResponseMs,
+      clock,
+      log,
+      logRefusal,
+      busy: (request, isBusy) => door.busy(connectionKey(request.socket), isBusy),
+    });
+    const upgrade = createUpgrades({
+      judge,
+      isEncrypted,
+      entrance,
+      door,
+      connectionKey: (request: IncomingMessage) => connectionKey(request.socket),
+      logRefusal,
+      onSocket: ports.onSocket,
+    });
+    upgrades.push(upgrade);
+    return () => {
+      const server = bareServer(limits, material);
+      server.on("connection", receive);
+      server.on("request", (request, response) => void exchange(request, response));
+      server.on("upgrade", upgrade.take);
+      return server;
+    };
   }
 
   let port = settings.port;
+  let tailscalePort: number | undefined;
   try {
+    const makeServer = open("main", certificates?.current());
     for (const host of settings.hosts) {
       const server = makeServer();
       // Where the system chose the port of the first address, the others take the same.
       port = await bind(server, host, port);
+      servers.push(server);
+      if (certificates) encrypted.push(server as TlsServer);
+    }
+    if (settings.tailscale !== "off") {
+      const server = open("tailscale", undefined)();
+      tailscalePort = await bind(server, "127.0.0.1", 0);
       servers.push(server);
     }
   } catch (error) {
@@ -124,6 +141,7 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
   const scheme = certificates ? "https" : "http";
   return {
     port,
+    tailscalePort,
     urls: settings.hosts.map((host) => `${scheme}://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}/`),
     get certificateFingerprint() {
       return certificates?.current().fingerprint;
@@ -134,11 +152,11 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
     apply(changed) {
       settings = changed;
       for (const text of [...changed.problems, ...changed.warnings]) log("warn", text);
-      upgrades.judgeAgain();
+      for (const upgrade of upgrades) upgrade.judgeAgain();
     },
     checkCertificate: async () => certificates?.check(),
     async close() {
-      upgrades.stop();
+      for (const upgrade of upgrades) upgrade.stop();
       certificates?.close();
       const closed = servers.map(
         (server) => new Promise<void>((resolve) => void server.close(() => resolve())),

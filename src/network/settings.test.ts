@@ -115,3 +115,26 @@ test("network (4): the deadline for connect is raised by the environment, never 
   assert.equal(settings({}, { OPENCLAW_HANDSHAKE_TIMEOUT_MS: "20000" }).handshakeTimeoutMs, 20_000);
   assert.equal(settings({}, { OPENCLAW_HANDSHAKE_TIMEOUT_MS: "x" }).handshakeTimeoutMs, 15_000);
 });
+
+test("network (7): tailscale opens nothing that its authentication does not cover", () => {
+  const table: readonly (readonly [OpenClawConfig["gateway"], string, RegExp | undefined])[] = [
+    [{}, "off", undefined],
+    [{ tailscale: { mode: "off" }, bind: "lan" }, "off", undefined],
+    [{ tailscale: { mode: "serve" } }, "serve", undefined],
+    [{ tailscale: { mode: "serve" }, bind: "lan" }, "off", /set gateway.bind to "loopback"/],
+    [{ tailscale: { mode: "serve" }, auth: { mode: "none" } }, "off", /would be the owner/],
+    [{ tailscale: { mode: "funnel" }, auth: { mode: "token", password: "p" } }, "off", /to "password"/],
+    [{ tailscale: { mode: "funnel" } }, "off", /to "password"/],
+    [{ tailscale: { mode: "funnel" }, auth: { mode: "none" } }, "off", /to "password"/],
+    [{ tailscale: { mode: "funnel" }, auth: { mode: "password" } }, "funnel", undefined],
+    [{ tailscale: { mode: "funnel" }, auth: { password: "p" } }, "funnel", undefined],
+  ];
+  for (const [gateway, mode, problem] of table) {
+    const found = settings(gateway);
+    assert.equal(found.tailscale, mode, JSON.stringify(gateway));
+    if (problem) assert.match(found.problems.join(), problem);
+    else assert.deepEqual(found.problems, []);
+  }
+  const fromEnvironment = settings({ tailscale: { mode: "funnel" } }, { OPENCLAW_GATEWAY_PASSWORD: "p" });
+  assert.equal(fromEnvironment.tailscale, "funnel");
+});

@@ -2,12 +2,13 @@ import { isAbsolute, join } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
 import { InputError } from "../kernel/mod.ts";
 import { type AddressRange, parseRange } from "./address.ts";
+import type { IdentityTrust } from "./arrival.ts";
 import type { ProxyTrust } from "./attribution.ts";
 import { parseAuthority, parseConfiguredOrigin } from "./authority.ts";
-import { hostsOf, type Machine } from "./binding.ts";
+import { hostsOf, isTailnetText, type Machine, opensBeyondLoopback } from "./binding.ts";
 import type { OriginTrust } from "./origin.ts";
 
-export interface NetworkSettings extends ProxyTrust, OriginTrust {
+export interface NetworkSettings extends ProxyTrust, OriginTrust, IdentityTrust {
   readonly port: number;
   /** Addresses to listen on. */
   readonly hosts: readonly string[];
@@ -37,6 +38,8 @@ export interface TlsSettings {
 export interface Place {
   readonly stateFolder: string;
   readonly machine: Machine;
+  /** The headers by which a trusted proxy may say who its caller is; lower case. */
+  readonly identityHeaders?: readonly string[];
 }
 
 export const defaultPort = 18789;
@@ -82,11 +85,38 @@ export function networkSettings(
     hostHeaderFallback,
     trustedProxies: proxiesOf(gateway.trustedProxies ?? [], problems, warnings),
     allowRealIpFallback: gateway.allowRealIpFallback === true,
+    identityHeaders: place.identityHeaders ?? [],
+    tailscale: tailscaleOf(config, env, hosts ?? [], problems),
+    ownTailnetAddresses: place.machine.addresses.filter(isTailnetText),
     handshakeTimeoutMs: Math.max(15_000, Number(env.OPENCLAW_HANDSHAKE_TIMEOUT_MS) || 0),
     strictTransportSecurity: gateway.http?.securityHeaders?.strictTransportSecurity || undefined,
     problems,
     warnings,
   });
+}
+
+/** "off" for whatever would reach further than its authentication allows; the start refuses that. */
+function tailscaleOf(
+  config: OpenClawConfig,
+  env: Readonly<Record<string, string | undefined>>,
+  hosts: readonly string[],
+  problems: string[],
+): NetworkSettings["tailscale"] {
+  const mode = config.gateway?.tailscale?.mode ?? "off";
+  if (mode === "off") return "off";
+  const { mode: auth, password } = config.gateway?.auth ?? {};
+  const given = password ?? env.OPENCLAW_GATEWAY_PASSWORD;
+  const isPassword = auth === "password" || (auth === undefined && given !== undefined);
+  const problem = opensBeyondLoopback(hosts)
+    ? `gateway.tailscale.mode is "${mode}", but gateway.bind opens the port to others as well; set gateway.bind to "loopback"`
+    : mode === "funnel" && !isPassword
+      ? 'gateway.tailscale.mode is "funnel", which opens the gateway to the internet: set gateway.auth.mode to "password" and gateway.auth.password, or use "serve"'
+      : auth === "none"
+        ? `gateway.tailscale.mode is "${mode}", but gateway.auth.mode is "none": everybody in the tailnet would be the owner; set a token`
+        : undefined;
+  if (problem === undefined) return mode;
+  problems.push(problem);
+  return "off";
 }
 
 function portFrom(text: string | undefined): number | undefined {

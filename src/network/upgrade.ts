@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { admitted, type Refusal, reasonText, refuse } from "../kernel/mod.ts";
 import { endWith, type HttpAnswer, refusal } from "./answer.ts";
-import type { Arrival, ArrivingRequest } from "./arrival.ts";
+import type { Arrival, ArrivingRequest, Entrance } from "./arrival.ts";
 import type { Door } from "./door.ts";
 import { arrivingOf, type Judge } from "./judge.ts";
 import { cookieOf } from "./route.ts";
@@ -12,6 +12,7 @@ import { maxPayloadBytesBeforeConnect, type Socket, wrapSocket } from "./socket.
 export interface UpgradePorts {
   readonly judge: Judge;
   readonly isEncrypted: boolean;
+  readonly entrance: Entrance;
   readonly door: Door;
   /** The name of a connection at the door. */
   readonly connectionKey: (request: IncomingMessage) => string;
@@ -47,7 +48,11 @@ export function createUpgrades(ports: UpgradePorts): Upgrades {
       endWith(stream, busyAnswer("The gateway is stopping."));
       return;
     }
-    const arriving = arrivingOf(request, { isUpgrade: true, isEncrypted: ports.isEncrypted });
+    const arriving = arrivingOf(request, {
+      isUpgrade: true,
+      isEncrypted: ports.isEncrypted,
+      entrance: ports.entrance,
+    });
     const verdict = ports.judge(arriving);
     if (!admitted(verdict)) {
       ports.logRefusal(verdict, String(arriving.peer));
