@@ -9,14 +9,7 @@ import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { closedAccess } from "./access/mod.ts";
 import { agentSettings, createHistories } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
-import {
-  authSettings,
-  createBrowserSessions,
-  createLockout,
-  holds,
-  type Principal,
-  pairingSettings,
-} from "./auth/mod.ts";
+import { authSettings, createBrowserSessions, createLockout, holds, pairingSettings } from "./auth/mod.ts";
 import { composeApprovals } from "./compose/approvals.ts";
 import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
@@ -301,11 +294,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
 
   const channels = createChannels({
     env,
+    folder: paths.credentials,
     deps: { clock, random, log },
     log,
     accept: gateway.receive,
     changed: () => {
-      if (ready) sendHealth();
+      if (ready) snapshots.healthChanged();
     },
   });
 
@@ -314,7 +308,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
   // --- the control plane -------------------------------------------------------------------------------------------------
   const lockout = createLockout(clock, () => auth);
   const browserSessions = createBrowserSessions({ store: store.browserSessions, commit, clock, random });
-  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  const loopResolutionMs = 20;
+  const loopDelay = monitorEventLoopDelay({ resolution: loopResolutionMs });
   loopDelay.enable();
   const startedAtMs = clock.now();
   const bound: { port: number; listener?: Listener } = { port: network.port };
@@ -361,8 +356,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
     },
     usageByDay: store.usage.byDay,
     eventLoop: () => ({
-      delayP99Ms: round(loopDelay.percentile(99) / 1e6 - 20),
-      delayMaxMs: round(loopDelay.max / 1e6 - 20),
+      intervalMs: loopResolutionMs,
+      delayP99Ms: round(loopDelay.percentile(99) / 1e6 - loopResolutionMs),
+      delayMaxMs: round(loopDelay.max / 1e6 - loopResolutionMs),
       utilization: round(performance.eventLoopUtilization().utilization),
     }),
     sessionsPath: (agentId: string) => join(paths.root, "agents", agentId, "sessions", "sessions.json"),
@@ -371,6 +367,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     toolSpecs: tools.specs,
     workspacePath: tools.workspaceOf,
     stateFolder: paths.root,
+    whereabouts: () => ({ configPath: paths.configFile, stateDir: paths.root, authMode: auth.mode }),
     channelControl: {
       start: (channel: string, account: string) => channels.startAccount(config(), channel, account),
       stop: channels.stopAccount,
@@ -400,13 +397,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
     controlParts,
     sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey }),
   );
-  const { health } = table;
+  const { snapshots } = table;
   const methods = new Map([
     ...table.methods,
     ...deviceMethods(control).map((row) => [row.name, row] as const),
   ]);
   let ready = false;
-  let healthVersion = 0;
   const operator = createOperator({
     clock,
     random,
@@ -423,36 +419,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
     handshakeTimeoutMs: network.handshakeTimeoutMs,
     isReady: () => ready,
     version: options.version,
-    snapshot: (principal) => helloSnapshot(principal),
+    snapshot: snapshots.of,
+    presenceChanged: snapshots.presenceChanged,
   });
-
-  function helloSnapshot(principal: Principal): Readonly<Record<string, unknown>> {
-    const { defaultAgentId } = sessionsConfig;
-    const choice = modelChoiceOf(defaultAgentId, undefined);
-    return {
-      presence: [],
-      health: methods.get("health")?.run({}, undefined as never),
-      stateVersion: { presence: 0, health: healthVersion },
-      uptimeMs: clock.now() - startedAtMs,
-      sessionDefaults: {
-        defaultAgentId,
-        modelConfigured: choice.provider !== "demo",
-        modelProvider: choice.provider,
-        model: choice.model,
-        mainKey: "main",
-        mainSessionKey: `agent:${defaultAgentId}:main`,
-        scope: "per-sender",
-      },
-      ...(holds(principal.scopes, "operator.admin")
-        ? { configPath: paths.configFile, stateDir: paths.root, authMode: auth.mode }
-        : {}),
-    };
-  }
-
-  function sendHealth(): void {
-    healthVersion += 1;
-    hub.send("health", { kind: "everybody" }, health(), { presence: 0, health: healthVersion });
-  }
 
   // --- configuration, reloaded ------------------------------------------------------------------------------
   async function applyChange(change: ConfigChange): Promise<void> {

@@ -16,36 +16,20 @@
  * 9. No token or webhook secret appears in a status, an error, a log or a result.
  * 10. A webhook proves its caller on the raw bytes before anything is parsed.
  */
-import type { Channel } from "../delivery/channel.ts";
-import type { Clock, Log, Random } from "../kernel/mod.ts";
-import type { TelegramAccount } from "./telegram/settings.ts";
+import type { Platform } from "./platform.ts";
 
-/** The settings that each platform's account takes. */
-export interface ChannelSettings {
-  readonly telegram: TelegramAccount;
-}
+export type * from "./platform.ts";
+export { readSecretFile } from "./secret-file.ts";
 
-export type ChannelId = keyof ChannelSettings;
+/** The platforms, each with what loads its settings reader; a platform that is not configured is not loaded. */
+const platforms: Readonly<Record<string, () => Promise<Platform>>> = {
+  telegram: async () => (await import("./telegram/settings.ts")).telegram,
+};
 
-export interface ChannelDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-}
+/** In the order in which they are shown. */
+export const platformIds: readonly string[] = Object.keys(platforms);
 
-/** Opens one account of a platform; nothing is connected before start(). Loads the platform's code when first asked. */
-export async function openChannel<Id extends ChannelId>(
-  id: Id,
-  account: string,
-  settings: ChannelSettings[Id],
-  deps: ChannelDeps,
-): Promise<Channel> {
-  switch (id) {
-    case "telegram": {
-      const { openTelegram } = await import("./telegram/mod.ts");
-      return openTelegram(account, settings, deps);
-    }
-    default:
-      throw new Error(`there is no channel "${String(id)}"; known: telegram`);
-  }
+/** Undefined for a name that is no platform of ours. */
+export async function loadPlatform(id: string): Promise<Platform | undefined> {
+  return Object.hasOwn(platforms, id) ? platforms[id]?.() : undefined;
 }

@@ -1,6 +1,12 @@
+import { join } from "node:path";
 import type { AccessSettings } from "../access/mod.ts";
-import { type ChannelDeps, openChannel } from "../channels/mod.ts";
-import { telegramSettings } from "../channels/telegram/settings.ts";
+import {
+  type ChannelDeps,
+  loadPlatform,
+  type PlatformAccount,
+  platformIds,
+  readSecretFile,
+} from "../channels/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { ChannelRow } from "../control/mod.ts";
 import type { Channel, ChannelHost, ChannelStatus } from "../delivery/mod.ts";
@@ -26,11 +32,11 @@ export interface Channels {
 
 interface Account {
   readonly id: string;
+  readonly label: string;
   readonly account: string;
   readonly access: AccessSettings;
   readonly fingerprint: string;
-  readonly secrets: readonly string[];
-  readonly open: () => Promise<Channel>;
+  readonly platform: PlatformAccount;
 }
 
 interface Running {
@@ -41,8 +47,10 @@ interface Running {
 
 export function createChannels(ports: {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly deps: ChannelDeps;
+  readonly deps: Omit<ChannelDeps, "stateFolder">;
   readonly log: Log;
+  /** Each account keeps its own state in `<folder>/<channel>/<account>`. */
+  readonly folder: string;
   readonly accept: ChannelHost["accept"];
   readonly changed: () => void;
 }): Channels {
@@ -50,38 +58,43 @@ export function createChannels(ports: {
   let secrets: readonly string[] = [];
   const keyOf = (id: string, account: string) => `${id}\n${account}`;
 
-  function accountsOf(config: OpenClawConfig): Account[] {
-    const owners = (config.commands?.ownerAllowFrom ?? []).map(String);
-    const { accounts, problems } = telegramSettings(config.channels?.telegram, ports.env);
+  async function accountsOf(config: OpenClawConfig): Promise<Account[]> {
+    const sections: Readonly<Record<string, unknown>> = config.channels ?? {};
+    const configured = platformIds.filter((id) => sections[id] !== undefined);
+    const lists = await Promise.all(configured.map((id) => accountsOn(id, sections[id], config)));
+    return lists.flat();
+  }
+
+  async function accountsOn(id: string, section: unknown, config: OpenClawConfig): Promise<Account[]> {
+    const platform = await loadPlatform(id);
+    if (!platform) return [];
+    const { accounts, problems } = platform.read(section, { env: ports.env, readSecretFile });
     for (const problem of problems) {
-      ports.log("error", "channels.telegram: this account is not started", {
+      ports.log("error", `channels.${id}: this account is not started`, {
         at: problem.path.join("."),
         problem: `must ${problem.message}`,
       });
     }
-    return accounts.map((settings) => ({
-      id: "telegram",
-      account: settings.accountId,
+    const owners = (config.commands?.ownerAllowFrom ?? []).map(String);
+    const groupPolicy = config.channels?.defaults?.groupPolicy ?? "allowlist";
+    return accounts.map((item) => ({
+      id,
+      label: platform.label,
+      account: item.account,
       access: {
+        ...item.access,
         enabled: true,
-        dmPolicy: settings.dmPolicy,
-        allowFrom: settings.allowFrom,
-        groupPolicy: settings.groupPolicy ?? config.channels?.defaults?.groupPolicy ?? "allowlist",
-        groupAllowFrom: settings.groupAllowFrom,
-        groups: settings.groups,
+        groupPolicy: item.access.groupPolicy ?? groupPolicy,
         owners,
       },
-      fingerprint: `${JSON.stringify(settings)}\n${settings.botToken.reveal()}`,
-      secrets: [
-        settings.botToken.reveal(),
-        ...(settings.mode === "polling" ? [] : [settings.mode.secret.reveal()]),
-      ],
-      open: () => openChannel("telegram", settings.accountId, settings, ports.deps),
+      fingerprint: [item.fingerprint, JSON.stringify(item.access), ...item.secrets].join("\n"),
+      platform: item,
     }));
   }
 
   async function start(account: Account): Promise<void> {
-    const channel = await account.open();
+    const stateFolder = join(ports.folder, account.id, account.account);
+    const channel = await account.platform.open({ ...ports.deps, stateFolder });
     const item: Running = { account, channel, status: { state: "starting" } };
     running.set(keyOf(account.id, account.account), item);
     await channel.start({
@@ -100,8 +113,8 @@ export function createChannels(ports: {
 
   return {
     async apply(config) {
-      const wanted = accountsOf(config);
-      secrets = wanted.flatMap((account) => account.secrets);
+      const wanted = await accountsOf(config);
+      secrets = wanted.flatMap((account) => account.platform.secrets);
       const wantedKeys = new Map(wanted.map((account) => [keyOf(account.id, account.account), account]));
       for (const [key, item] of running) {
         if (wantedKeys.get(key)?.fingerprint === item.account.fingerprint) continue;
@@ -126,7 +139,7 @@ export function createChannels(ports: {
       [...running.values()].map((item) => ({
         id: item.account.id,
         account: item.account.account,
-        label: labels[item.account.id] ?? item.account.id,
+        label: item.account.label,
         status: item.status,
       })),
     secrets: () => secrets,
@@ -137,7 +150,7 @@ export function createChannels(ports: {
     },
     async startAccount(config, id, account) {
       const key = keyOf(id, account);
-      const wanted = accountsOf(config).find((item) => keyOf(item.id, item.account) === key);
+      const wanted = (await accountsOf(config)).find((item) => keyOf(item.id, item.account) === key);
       if (!wanted) return false;
       const current = running.get(key);
       if (current && current.status.state !== "stopped" && current.status.state !== "failed") return true;
@@ -159,8 +172,6 @@ export function createChannels(ports: {
     },
   };
 }
-
-const labels: Readonly<Record<string, string>> = { telegram: "Telegram" };
 
 /** Platform webhooks come in on our own port, under paths that the config names. */
 export function webhookRoute(channels: Channels): Route {

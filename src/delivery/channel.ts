@@ -25,7 +25,19 @@ export interface InboundMessage {
   readonly repliesToBot: boolean;
   /** Text of another person that the message quotes or forwards; always untrusted. */
   readonly quoted?: { readonly author: string; readonly text: string };
+  /** Files that came with it, in the platform's order; more than 16 are cut off. Fetched later, and only once admitted. */
+  readonly attachments?: readonly Attachment[];
   readonly isBot: boolean;
+}
+
+/** A file of the sender's. Everything but the reference is a claim: what it is, its content says. */
+export interface Attachment {
+  readonly kind: "image" | "audio" | "video" | "file";
+  readonly claimedType?: string;
+  readonly claimedName?: string;
+  readonly claimedBytes?: number;
+  /** The channel's own words to fetch it by, good for at least an hour; stored with the message. At most 4 KB. */
+  readonly reference: string;
 }
 
 export interface Conversation {
@@ -64,6 +76,8 @@ export interface ChannelStatus {
   readonly lastConfirmedAtMs?: number;
   /** The account's own name on the platform, once known: "@my_bot". */
   readonly identity?: string;
+  /** While a device is being linked: what the person scans with the platform's app. A secret: shown, never logged. */
+  readonly linkCode?: string;
 }
 
 /** One outgoing message, already cut to the channel's limits. */
@@ -77,6 +91,17 @@ export interface OutboundMessage {
   readonly afterMessageId?: string;
   /** Offer these choices as buttons where the platform has them. */
   readonly choices?: readonly { readonly label: string; readonly command: string }[];
+  /** A file to send with the text (which may be empty then); only to channels with `limits.fileBytes`. */
+  readonly file?: OutboundFile;
+}
+
+export interface OutboundFile {
+  /** A regular file that stays as it is until the message is settled. */
+  readonly path: string;
+  readonly name: string;
+  /** By its content: "image/png". */
+  readonly type: string;
+  readonly bytes: number;
 }
 
 export type SendResult =
@@ -92,7 +117,7 @@ export type SendResult =
 export interface Channel {
   readonly id: string;
   readonly account: string;
-  readonly limits: { readonly textChars: number };
+  readonly limits: ChannelLimits;
   /** Connects and starts handing in messages. Resolves when the first attempt ended; keeps reconnecting by itself. */
   start(host: ChannelHost): Promise<void>;
   /** Stops taking messages; resolves when nothing is in flight. Sending still works until the process ends. */
@@ -109,8 +134,27 @@ export interface Channel {
   ): Promise<"sent" | "absent" | "unknown">;
   /** Shows that work goes on, where the platform can; errors are swallowed. */
   typing(conversation: Conversation): void;
+  /**
+   * The content of an attachment; rejects with an InputError when it is gone, too large, or cannot be fetched.
+   * Present where messages come with attachments.
+   */
+  fetch?(reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
+  /** Puts an emoji on a message of the other side, or takes ours away (""). Errors are swallowed. */
+  react?(conversation: Conversation, messageId: string, emoji: string): void;
+  /**
+   * Replaces the text of a message of ours. Repeating it changes nothing. "rejected" when the platform no longer
+   * lets it be edited.
+   */
+  edit?(conversation: Conversation, platformId: string, text: string): Promise<SendResult>;
   /** HTTP requests under the channel's webhook path; undefined when the channel takes none. */
   readonly webhook?: Webhook;
+}
+
+export interface ChannelLimits {
+  /** Longest text of one message, in UTF-16 units. A platform that counts otherwise splits the rest by itself. */
+  readonly textChars: number;
+  /** Largest file that can be sent; absent where none can. */
+  readonly fileBytes?: number;
 }
 
 /** A path on the gateway's own port that a platform calls. */

@@ -2,6 +2,7 @@ import type { Update } from "grammy/types";
 import type {
   Channel,
   ChannelHost,
+  ChannelLimits,
   ChannelStatus,
   Conversation,
   OutboundMessage,
@@ -9,8 +10,8 @@ import type {
   Webhook,
 } from "../../delivery/channel.ts";
 import { type Json, sleep } from "../../kernel/mod.ts";
-import type { ChannelDeps } from "../mod.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../backoff.ts";
+import type { ChannelDeps } from "../platform.ts";
 import { ApiFault, type BotApi, openBotApi } from "./bot-api.ts";
 import { troubleOf } from "./connection.ts";
 import { type BotIdentity, inboundOf } from "./inbound.ts";
@@ -33,7 +34,7 @@ export function openTelegram(account: string, settings: TelegramAccount, deps: C
 class TelegramChannel implements Channel {
   readonly id = "telegram";
   readonly account: string;
-  readonly limits: { readonly textChars: number };
+  readonly limits: ChannelLimits;
   readonly webhook?: Webhook;
   readonly #settings: TelegramAccount;
   readonly #deps: ChannelDeps;

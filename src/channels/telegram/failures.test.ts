@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GrammyError, HttpError } from "grammy";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../backoff.ts";
 import { ApiFault, failureOf } from "./bot-api.ts";
 import { troubleOf } from "./connection.ts";
 import { sendOutcome } from "./outbound.ts";

@@ -1,8 +1,8 @@
 import type { Update } from "grammy/types";
 import { type Clock, type Log, type Random, sleep } from "../../kernel/mod.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../backoff.ts";
+import { Lanes } from "../lanes.ts";
 import { ApiFault, type BotApi } from "./bot-api.ts";
-import { Lanes } from "./lanes.ts";
 
 /** What we ask Telegram for. Edits, reactions and member changes are not even delivered. */
 export const allowedUpdates = ["message", "callback_query"] as const;

@@ -4,14 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { InputError, Secret } from "../../kernel/mod.ts";
+import { readSecretFile } from "../secret-file.ts";
 import { telegramSettings } from "./settings.ts";
-import { readTokenFile } from "./token-file.ts";
 
 const token = "123456:AAF-abcdefghijklmnopqrstuvwxyz012345";
 const other = "654321:AAF-abcdefghijklmnopqrstuvwxyz012345";
 
 function read(config: unknown, env: Record<string, string> = {}) {
-  const { accounts, problems } = telegramSettings(config, env);
+  const { accounts, problems } = telegramSettings(config, { env, readSecretFile });
   return {
     accounts,
     problems: problems.map((problem) => `${problem.path.slice(2).join(".")}: must ${problem.message}`),
@@ -35,7 +35,13 @@ test("the token comes from botToken, tokenFile or, for the default account only,
   assert.equal(only({}).botToken.reveal(), token);
   assert.equal(read({ botToken: new Secret(token) }).accounts[0]?.botToken.reveal(), token);
   assert.equal(read({}, { TELEGRAM_BOT_TOKEN: other }).accounts[0]?.botToken.reveal(), other);
-  assert.equal(telegramSettings({ tokenFile: "/t" }, {}, () => other).accounts[0]?.botToken.reveal(), other);
+  assert.equal(
+    telegramSettings(
+      { tokenFile: "/t" },
+      { env: {}, readSecretFile: () => other },
+    ).accounts[0]?.botToken.reveal(),
+    other,
+  );
   assert.match(read({}).problems[0] ?? "", /^botToken: must be set/);
   const named = read({ accounts: { work: {} } }, { TELEGRAM_BOT_TOKEN: token });
   assert.deepEqual(named.accounts, []);
@@ -59,11 +65,11 @@ test("channels (9): a token that is none is a problem that does not repeat it", 
 });
 
 test("both spellings of the direct message policy are read, the newer one first", () => {
-  assert.equal(only({}).dmPolicy, "pairing");
-  assert.equal(only({ dm: { policy: "disabled" } }).dmPolicy, "disabled");
-  assert.equal(only({ dmPolicy: "open", dm: { policy: "disabled" } }).dmPolicy, "open");
-  assert.deepEqual(only({ dm: { allowFrom: [5] } }).allowFrom, ["5"]);
-  assert.deepEqual(only({ allowFrom: [6], dm: { allowFrom: [5] } }).allowFrom, ["6"]);
+  assert.equal(only({}).access.dmPolicy, "pairing");
+  assert.equal(only({ dm: { policy: "disabled" } }).access.dmPolicy, "disabled");
+  assert.equal(only({ dmPolicy: "open", dm: { policy: "disabled" } }).access.dmPolicy, "open");
+  assert.deepEqual(only({ dm: { allowFrom: [5] } }).access.allowFrom, ["5"]);
+  assert.deepEqual(only({ allowFrom: [6], dm: { allowFrom: [5] } }).access.allowFrom, ["6"]);
   assert.match(
     read({ botToken: token, dmPolicy: "everybody" }).problems[0] ?? "",
     /^dmPolicy: must be one of/,
@@ -75,17 +81,19 @@ test("allowlists hold numeric ids; prefixes are cut off, names are problems (att
     allowFrom: ["tg:1", "telegram:2", "TG:3", 4, "*", "accessGroup:team"],
     groupAllowFrom: ["tg:5"],
   });
-  assert.deepEqual(account.allowFrom, ["1", "2", "3", "4", "*", "accessGroup:team"]);
-  assert.deepEqual(account.groupAllowFrom, ["5"]);
+  assert.deepEqual(account.access.allowFrom, ["1", "2", "3", "4", "*", "accessGroup:team"]);
+  assert.deepEqual(account.access.groupAllowFrom, ["5"]);
   for (const bad of ["@ada", "ada", "-100123", "1.5", "", "0", "1e3", null, { id: 1 }, "4 2"]) {
     const { accounts, problems } = read({ botToken: token, allowFrom: [1, bad] });
-    assert.deepEqual(accounts[0]?.allowFrom, ["1"]);
+    assert.deepEqual(accounts[0]?.access.allowFrom, ["1"]);
     assert.match(problems[0] ?? "", /^allowFrom\.1: must be a (numeric )?user id/, String(bad));
   }
 });
 
 test("groups are named by chat ids, and their own lists are cleaned", () => {
-  const { groups } = only({ groups: { "-1001": { requireMention: false, allowFrom: ["tg:7"] }, "*": {} } });
+  const { groups } = only({
+    groups: { "-1001": { requireMention: false, allowFrom: ["tg:7"] }, "*": {} },
+  }).access;
   assert.deepEqual(groups, { "-1001": { requireMention: false, allowFrom: ["7"] }, "*": {} });
   assert.match(read({ botToken: token, groups: { "My group": {} } }).problems[0] ?? "", /numeric chat id/);
   assert.match(
@@ -106,7 +114,7 @@ test("an account overrides the channel's values, and may narrow its allowlist bu
   });
   assert.deepEqual(problems, []);
   assert.deepEqual(
-    accounts.map((account) => [account.accountId, account.textChunkLimit, account.allowFrom]),
+    accounts.map((account) => [account.accountId, account.textChunkLimit, account.access.allowFrom]),
     [
       ["work", 1000, ["2"]],
       ["home", 2000, ["1", "2"]],
@@ -200,7 +208,7 @@ test("a token file is a small regular file, never a link or a pipe (attack A-200
   try {
     const file = join(folder, "token");
     writeFileSync(file, `${token}\n`);
-    assert.equal(readTokenFile(file), token);
+    assert.equal(readSecretFile(file), token);
     symlinkSync(file, join(folder, "link"));
     writeFileSync(join(folder, "large"), "x".repeat(1025));
     writeFileSync(join(folder, "empty"), " \n");
@@ -214,7 +222,7 @@ test("a token file is a small regular file, never a link or a pipe (attack A-200
     ] as const;
     for (const [name, expected] of cases) {
       assert.throws(
-        () => readTokenFile(join(folder, name)),
+        () => readSecretFile(join(folder, name)),
         (error) =>
           error instanceof InputError && expected.test(error.message) && !error.message.includes(token),
       );

@@ -1,8 +1,9 @@
-import { InputError, type Problem, Secret } from "../../kernel/mod.ts";
-import { isObject, SettingsReader } from "./settings-reader.ts";
-import { readTokenFile } from "./token-file.ts";
+import { type Problem, Secret } from "../../kernel/mod.ts";
+import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import { SettingsReader } from "../settings-reader.ts";
 
-/** One bot. The access fields are carried for the access stage; the channel itself never reads them. */
+/** One bot. */
 export interface TelegramAccount {
   readonly accountId: string;
   readonly botToken: Secret;
@@ -13,23 +14,7 @@ export interface TelegramAccount {
   readonly textChunkLimit: number;
   /** Off unless asked for: a preview makes Telegram fetch any URL that the model was talked into writing. */
   readonly linkPreview: boolean;
-  readonly dmPolicy: DmPolicy;
-  /** Decimal user ids, "*", or "accessGroup:<name>". */
-  readonly allowFrom: readonly string[];
-  /** Undefined: channels.defaults.groupPolicy decides. */
-  readonly groupPolicy: GroupPolicy | undefined;
-  /** Undefined: allowFrom is used. */
-  readonly groupAllowFrom: readonly string[] | undefined;
-  /** By chat id (negative decimal) or "*"; each allowFrom inside holds cleaned ids. */
-  readonly groups: Readonly<Record<string, TelegramGroup>>;
-}
-
-export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
-export type GroupPolicy = "allowlist" | "open" | "disabled";
-
-export interface TelegramGroup {
-  readonly allowFrom?: readonly string[];
-  readonly [key: string]: unknown;
+  readonly access: ChannelAccess;
 }
 
 export interface TelegramWebhook {
@@ -48,154 +33,81 @@ export interface TelegramSettings {
 }
 
 const defaultApiRoot = "https://api.telegram.org";
-const defaultAccountId = "default";
 
-/**
- * Reads channels.telegram: one account named "default", or those under `accounts`, where an account's value
- * overrides the channel's. An absent block gives no accounts, whatever the environment holds.
- */
-export function telegramSettings(
-  config: unknown,
-  env: Readonly<Record<string, string | undefined>>,
-  readToken: (path: string) => string = readTokenFile,
-): TelegramSettings {
+/** Ids are decimal numbers: of users positive, of groups negative. */
+const ids: IdRule = {
+  sender(text) {
+    const id = text.replace(/^(tg|telegram):/i, "");
+    if (/^[1-9]\d{0,19}$/.test(id)) return { id };
+    return {
+      problem: /^-\d+$/.test(id)
+        ? "be a user id; a chat's id belongs into groups"
+        : "be a numeric user id such as 123456789 (ask the sender to write to the bot: the pairing reply shows it)",
+    };
+  },
+  group: (text) =>
+    /^-[1-9]\d{0,19}$/.test(text)
+      ? { id: text }
+      : {
+          problem:
+            "be named by a numeric chat id such as -1001234567890 (a name can be taken over by others)",
+        },
+};
+
+export const telegram: Platform = {
+  id: "telegram",
+  label: "Telegram",
+  read(section, sources) {
+    const { accounts, problems } = telegramSettings(section, sources);
+    return {
+      problems,
+      accounts: accounts.map((settings) => ({
+        account: settings.accountId,
+        access: settings.access,
+        secrets: [
+          settings.botToken.reveal(),
+          ...(settings.mode === "polling" ? [] : [settings.mode.secret.reveal()]),
+        ],
+        fingerprint: JSON.stringify(settings),
+        open: async (deps) => (await import("./mod.ts")).openTelegram(settings.accountId, settings, deps),
+      })),
+    };
+  },
+};
+
+export function telegramSettings(config: unknown, sources: SettingsSources): TelegramSettings {
   if (config === undefined) return { accounts: [], problems: [] };
   const problems: Problem[] = [];
   const root = new SettingsReader(config, ["channels", "telegram"], problems);
-  if (root.boolean("enabled", true) === false) return { accounts: [], problems };
-  const named = root.object("accounts");
-  const accounts: TelegramAccount[] = [];
-  const token = (place: SettingsReader, isDefault: boolean) =>
-    tokenOf(place, isDefault ? env.TELEGRAM_BOT_TOKEN : undefined, readToken);
-
-  const rootIsAccount =
-    !(defaultAccountId in named) &&
-    (Object.keys(named).length === 0 || root.has("botToken") || root.has("tokenFile"));
-  if (rootIsAccount) {
-    const botToken = token(root, true);
-    if (botToken) accounts.push(accountOf(defaultAccountId, root, root, botToken));
-  }
-  for (const [id, value] of Object.entries(named)) {
-    const place = new SettingsReader(value, [...root.path, "accounts", id], problems);
-    if (place.boolean("enabled", true) === false) continue;
-    if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id)) {
-      // The id becomes a part of session keys, where ":" separates (attack A-247).
-      problems.push({ path: place.path, kind: "value", message: "have a name of letters, digits, _ and -" });
-      continue;
-    }
-    // A named account never inherits the channel's token: two pollers of one bot steal each other's updates.
-    const isDefault = id === defaultAccountId;
-    const own = place.has("botToken") || place.has("tokenFile");
-    const botToken = token(isDefault && !own ? root : place, isDefault);
-    if (botToken) accounts.push(accountOf(id, place, root, botToken));
-  }
+  const accounts = accountPlaces(root, ["botToken", "tokenFile"]).flatMap((account) => {
+    const botToken = tokenOf(account, sources);
+    return botToken ? [accountOf(account, botToken)] : [];
+  });
   sameTwice(accounts, root);
   return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
-/** The channel's own keys are read once for each account. */
-function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
-  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
-}
-
-function tokenOf(
-  place: SettingsReader,
-  fromEnv: string | undefined,
-  readToken: (path: string) => string,
-): Secret | undefined {
-  const given = place.raw("botToken");
-  if (given instanceof Secret) return given;
-  let value: string | undefined;
-  if (isObject(given)) {
-    place.problem("botToken", "be a token; the secret reference was not resolved");
-    return undefined;
-  }
-  if (given !== undefined) value = place.string("botToken");
-  else if (place.has("tokenFile")) {
-    try {
-      value = readToken(place.string("tokenFile") ?? "");
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      place.problem("tokenFile", `be readable: ${error.message}`);
-      return undefined;
-    }
-  } else value = fromEnv;
-  if (value === undefined) {
-    if (given === undefined) {
-      place.problem("botToken", "be set (or tokenFile, or TELEGRAM_BOT_TOKEN for the default account)");
-    }
-    return undefined;
-  }
+function tokenOf(account: AccountPlace, sources: SettingsSources): Secret | undefined {
+  const keys = { key: "botToken", fileKey: "tokenFile", env: "TELEGRAM_BOT_TOKEN" };
+  const token = accountSecret(account, keys, sources);
   // The token becomes part of a URL's path, so nothing but its own alphabet may be in it.
-  if (!/^\d+:[A-Za-z0-9_-]+$/.test(value)) {
-    place.problem("botToken", 'be a token as @BotFather gives it: digits, ":", letters and digits');
-    return undefined;
-  }
-  return new Secret(value);
+  if (token === undefined || /^\d+:[A-Za-z0-9_-]+$/.test(token.reveal())) return token;
+  account.place.problem("botToken", 'be a token as @BotFather gives it: digits, ":", letters and digits');
+  return undefined;
 }
 
-function accountOf(
-  accountId: string,
-  place: SettingsReader,
-  root: SettingsReader,
-  botToken: Secret,
-): TelegramAccount {
-  // Whichever of the two places has the key; the account's wins.
-  const at = (key: string) => (place.has(key) ? place : root);
-  const legacy = (reader: SettingsReader) =>
-    new SettingsReader(reader.object("dm"), [...reader.path, "dm"], reader.problems);
-  const policyAt = place.has("dmPolicy") || legacy(place).has("policy") ? place : root;
+function accountOf(account: AccountPlace, botToken: Secret): TelegramAccount {
+  const { at } = account;
   const apiRoot = apiRootOf(at("apiRoot"));
   return Object.freeze({
-    accountId,
+    accountId: account.accountId,
     botToken,
     apiRoot,
     mode: modeOf(at, apiRoot),
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 4096) ?? 4000,
     linkPreview: at("linkPreview").boolean("linkPreview", false),
-    dmPolicy:
-      policyAt.oneOf("dmPolicy", ["pairing", "allowlist", "open", "disabled"]) ??
-      legacy(policyAt).oneOf("policy", ["pairing", "allowlist", "open", "disabled"]) ??
-      "pairing",
-    allowFrom: allowFromOf(place, root, legacy),
-    groupPolicy: at("groupPolicy").oneOf("groupPolicy", ["allowlist", "open", "disabled"]),
-    groupAllowFrom: at("groupAllowFrom").userIds("groupAllowFrom"),
-    groups: groupsOf(at("groups")),
+    access: accessOf(account, ids),
   });
-}
-
-/** An account's own list may narrow the channel's, never widen it. */
-function allowFromOf(
-  place: SettingsReader,
-  root: SettingsReader,
-  legacy: (reader: SettingsReader) => SettingsReader,
-): readonly string[] {
-  const read = (reader: SettingsReader) => reader.userIds("allowFrom") ?? legacy(reader).userIds("allowFrom");
-  const ceiling = read(root);
-  if (place === root) return ceiling ?? [];
-  const own = read(place);
-  if (own === undefined) return ceiling ?? [];
-  if (ceiling === undefined || ceiling.includes("*")) return own;
-  return own.includes("*") ? ceiling : own.filter((id) => ceiling.includes(id));
-}
-
-function groupsOf(place: SettingsReader): Readonly<Record<string, TelegramGroup>> {
-  const groups: [string, TelegramGroup][] = [];
-  for (const [id, value] of Object.entries(place.object("groups"))) {
-    const path = [...place.path, "groups", id];
-    if (id !== "*" && !/^-[1-9]\d{0,19}$/.test(id)) {
-      place.problems.push({
-        path,
-        kind: "value",
-        message: "be named by a numeric chat id such as -1001234567890 (a name can be taken over by others)",
-      });
-      continue;
-    }
-    const group = new SettingsReader(value, path, place.problems);
-    const allowFrom = group.userIds("allowFrom");
-    groups.push([id, Object.freeze({ ...group.value, ...(allowFrom ? { allowFrom } : {}) })]);
-  }
-  return Object.freeze(Object.fromEntries(groups));
 }
 
 function apiRootOf(place: SettingsReader): string {

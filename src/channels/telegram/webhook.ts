@@ -1,8 +1,8 @@
 import type { Update } from "grammy/types";
 import type { Webhook } from "../../delivery/channel.ts";
 import { admit, type Clock, refuse, sleep, type Verdict } from "../../kernel/mod.ts";
+import { Lanes } from "../lanes.ts";
 import type { BotApi } from "./bot-api.ts";
-import { Lanes } from "./lanes.ts";
 import { allowedUpdates, chatOf, maxConcurrentChats } from "./polling.ts";
 import type { TelegramWebhook } from "./settings.ts";
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { openChannel } from "../../../src/channels/mod.ts";
+import { openTelegram } from "../../../src/channels/telegram/mod.ts";
 import type { TelegramAccount } from "../../../src/channels/telegram/settings.ts";
 import type { Channel } from "../../../src/delivery/channel.ts";
 import { type Log, Secret } from "../../../src/kernel/mod.ts";
@@ -23,11 +23,13 @@ export function testAccount(fake: FakeTelegram, more: Partial<TelegramAccount> =
     mode: "polling",
     textChunkLimit: 4000,
     linkPreview: false,
-    dmPolicy: "pairing",
-    allowFrom: [],
-    groupPolicy: undefined,
-    groupAllowFrom: undefined,
-    groups: {},
+    access: {
+      dmPolicy: "pairing",
+      allowFrom: [],
+      groupPolicy: undefined,
+      groupAllowFrom: undefined,
+      groups: {},
+    },
     ...more,
   };
 }
@@ -42,7 +44,7 @@ export async function openTestChannel(
   clock: ManualClock,
   log: Log = () => {},
 ): Promise<Channel> {
-  return openChannel("telegram", settings.accountId, settings, { clock, random: middleRandom, log });
+  return openTelegram(settings.accountId, settings, { clock, random: middleRandom, log, stateFolder: "" });
 }
 
 /** The gateway's port, as far as a webhook needs it. */

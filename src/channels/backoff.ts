@@ -1,4 +1,4 @@
-import type { Random } from "../../kernel/mod.ts";
+import type { Random } from "../kernel/mod.ts";
 
 const firstMs = 1_000;
 const longestMs = 60_000;

@@ -1,16 +1,16 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { InputError } from "../../kernel/mod.ts";
+import { InputError } from "../kernel/mod.ts";
 
 const maxBytes = 1024;
 
 /**
- * The first line of a token file. The file must be a regular file of at most 1 KB; a symbolic link is refused,
+ * What a secret file holds, trimmed. The file must be a regular file of at most 1 KB; a symbolic link is refused,
  * because whoever may write to its folder could point it at another secret (attack A-200).
  * Throws an {@link InputError} that names the file and never its content.
  */
-export function readTokenFile(path: string): string {
+export function readSecretFile(path: string): string {
   const problem = (what: string) =>
-    new InputError(`tokenFile ${path} ${what}; put the bot token alone into a regular file with mode 600`);
+    new InputError(`${path} ${what}; put the secret alone into a regular file with mode 600`);
   let file: number;
   try {
     // O_NONBLOCK: opening a FIFO that nobody writes to would otherwise hang the start.
@@ -25,9 +25,9 @@ export function readTokenFile(path: string): string {
     if (status.size > maxBytes) throw problem(`is larger than ${maxBytes} bytes`);
     const buffer = Buffer.alloc(maxBytes);
     const length = readSync(file, buffer, 0, maxBytes, 0);
-    const token = buffer.toString("utf8", 0, length).trim();
-    if (token === "") throw problem("is empty");
-    return token;
+    const secret = buffer.toString("utf8", 0, length).trim();
+    if (secret === "") throw problem("is empty");
+    return secret;
   } finally {
     closeSync(file);
   }

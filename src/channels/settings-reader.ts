@@ -1,4 +1,5 @@
-import type { Problem } from "../../kernel/mod.ts";
+import type { Problem } from "../kernel/mod.ts";
+import type { IdRule } from "./platform.ts";
 
 /** Reads the keys of one object of the config, and notes what does not fit instead of throwing. */
 export class SettingsReader {
@@ -69,33 +70,24 @@ export class SettingsReader {
   }
 
   /**
-   * A list of user ids, cleaned: `tg:` and `telegram:` are cut off, numbers become text. A name is a problem, never
-   * an entry: names change hands, ids do not (GHSA-mj5r-hh7j-4gxf, attack A-055).
+   * A list of sender ids in the platform's one spelling. A name is a problem, never an entry: names change hands, ids
+   * do not (GHSA-mj5r-hh7j-4gxf, attack A-055).
    */
-  userIds(key: string): readonly string[] | undefined {
+  senderIds(key: string, ids: IdRule): readonly string[] | undefined {
     const value = this.raw(key);
     if (value === undefined) return undefined;
     if (!Array.isArray(value)) {
-      this.problem(key, "be an array of numeric user ids");
+      this.problem(key, "be an array of sender ids");
       return [];
     }
-    const ids: string[] = [];
+    const kept: string[] = [];
     for (const [index, item] of value.entries()) {
-      const id = String(item)
-        .trim()
-        .replace(/^(tg|telegram):/i, "");
-      if (id === "*" || /^[1-9]\d{0,19}$/.test(id) || /^accessGroup:.+$/.test(id)) ids.push(id);
-      else {
-        this.problems.push({
-          path: [...this.path, key, index],
-          kind: "value",
-          message: /^-\d+$/.test(id)
-            ? "be a user id; a chat's id belongs into groups"
-            : "be a numeric user id such as 123456789 (ask the sender to write to the bot: the pairing reply shows it)",
-        });
-      }
+      const text = String(item).trim();
+      const read = text === "*" || /^accessGroup:.+$/.test(text) ? { id: text } : ids.sender(text);
+      if ("id" in read) kept.push(read.id);
+      else this.problems.push({ path: [...this.path, key, index], kind: "value", message: read.problem });
     }
-    return Object.freeze(ids);
+    return Object.freeze(kept);
   }
 }
 

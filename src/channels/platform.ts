@@ -1,0 +1,76 @@
+import type { Channel } from "../delivery/channel.ts";
+import type { Clock, Log, Problem, Random } from "../kernel/mod.ts";
+
+/**
+ * One platform as the configuration sees it. A platform's folder exports one from its `settings.ts`, which must load
+ * nothing else of weight: the platform's library comes with the first {@link PlatformAccount.open}.
+ */
+export interface Platform {
+  /** The name under `channels`. */
+  readonly id: string;
+  /** As people write it: "Telegram". */
+  readonly label: string;
+  /**
+   * Reads `channels.<id>`; an absent block gives no accounts, whatever the environment holds. What does not fit is a
+   * problem, and an account with one that matters is not among the accounts.
+   */
+  read(section: unknown, sources: SettingsSources): PlatformSettings;
+}
+
+export interface SettingsSources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The first line of a small regular file; throws an InputError that names the file and never its content. */
+  readonly readSecretFile: (path: string) => string;
+}
+
+export interface PlatformSettings {
+  readonly accounts: readonly PlatformAccount[];
+  /** Paths start at `channels.<id>`; messages follow "must". Never a secret. */
+  readonly problems: readonly Problem[];
+}
+
+/** One account that is enabled and complete. */
+export interface PlatformAccount {
+  readonly account: string;
+  readonly access: ChannelAccess;
+  /** In clear, for the redactor. */
+  readonly secrets: readonly string[];
+  /** Changes when the account must be opened again; secrets are looked at beside it. */
+  readonly fingerprint: string;
+  /** Loads the platform's code; nothing is connected before start(). */
+  open(deps: ChannelDeps): Promise<Channel>;
+}
+
+export interface ChannelDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Where this account keeps what it must not lose (700, made when first used): keys of a linked device, a cursor. */
+  readonly stateFolder: string;
+}
+
+/** Who may talk here. Carried for the access stage; a channel itself never reads it. */
+export interface ChannelAccess {
+  readonly dmPolicy: "pairing" | "allowlist" | "open" | "disabled";
+  /** The platform's ids in its one spelling, "*", or "accessGroup:<name>". */
+  readonly allowFrom: readonly string[];
+  /** Undefined: channels.defaults.groupPolicy decides. */
+  readonly groupPolicy: "allowlist" | "open" | "disabled" | undefined;
+  /** Undefined: allowFrom is used. */
+  readonly groupAllowFrom: readonly string[] | undefined;
+  /** By the platform's chat id or "*"; each allowFrom inside holds ids in their one spelling. */
+  readonly groups: Readonly<Record<string, GroupAccess>>;
+}
+
+export interface GroupAccess {
+  readonly allowFrom?: readonly string[];
+  readonly [key: string]: unknown;
+}
+
+/** How a platform writes its ids. */
+export interface IdRule {
+  /** The one spelling of a sender's id, or why it is none ("be a numeric user id ..."). */
+  sender(text: string): { readonly id: string } | { readonly problem: string };
+  /** The one spelling of a group's id, likewise. */
+  group(text: string): { readonly id: string } | { readonly problem: string };
+}
