@@ -40,6 +40,7 @@ import {
   pairingRequired,
   parseConnect,
   parseFrame,
+  presenceOf,
   protocolVersion,
   type RequestFrame,
   rateLimited,
@@ -82,6 +83,8 @@ export interface OperatorParts {
   readonly version: string;
   /** The parts of hello-ok that depend on the caller's scopes. */
   readonly snapshot: (principal: Principal) => Readonly<Record<string, unknown>>;
+  /** A device came or went. */
+  readonly presenceChanged: () => void;
 }
 
 export interface Operator {
@@ -105,14 +108,16 @@ export function createOperator(parts: OperatorParts): Operator {
     const nonce = uuid(parts.random);
     let subscriber: Subscriber | undefined;
     let connecting = false;
+    let closed = false;
     waiting.add(socket);
     const cancelDeadline = clock.after(parts.handshakeTimeoutMs, () => {
       if (!subscriber) socket.close(1000, "");
     });
     socket.onClose(() => {
+      closed = true;
       cancelDeadline();
       waiting.delete(socket);
-      if (subscriber) hub.remove(subscriber);
+      if (subscriber) leave(subscriber);
     });
     socket.onMessage((bytes) => {
       const parsed = parseFrame(bytes);
@@ -134,7 +139,9 @@ export function createOperator(parts: OperatorParts): Operator {
         if (!principal) return;
         cancelDeadline();
         waiting.delete(socket);
-        subscriber = principal;
+        // It may have gone while its secret or its device was looked at: nobody would take it out again.
+        if (closed) leave(principal);
+        else subscriber = principal;
       });
     });
     socket.send(
@@ -229,12 +236,14 @@ export function createOperator(parts: OperatorParts): Operator {
       socket,
       principal,
       caps: new Set(params.caps ?? []),
+      presence: presenceOf(params.client, principal, clock.now()),
       followed: new Set(),
       followsList: false,
       seq: 0,
     };
     socket.authenticated();
     hub.add(subscriber);
+    if (subscriber.presence) parts.presenceChanged();
     answerJson(socket, frame.id, hello(subscriber));
     keepAlive(subscriber);
     return subscriber;
@@ -432,9 +441,14 @@ export function createOperator(parts: OperatorParts): Operator {
       if (!fits(subscriber.principal)) continue;
       ended.add(subscriber);
       // No event either; the answer to the very request that did this still goes out.
-      hub.remove(subscriber);
+      leave(subscriber);
       clock.after(0, () => subscriber.socket.close(code, reason));
     }
+  }
+
+  function leave(subscriber: Subscriber): void {
+    hub.remove(subscriber);
+    if (subscriber.presence) parts.presenceChanged();
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Principal } from "../auth/mod.ts";
 import type { Socket } from "../network/mod.ts";
+import type { PresenceEntry } from "./presence.ts";
 import type { EventName, StateVersion } from "./protocol.ts";
 
 /** An authenticated connection, as the events see it. */
@@ -8,6 +9,8 @@ export interface Subscriber {
   readonly socket: Socket;
   readonly principal: Principal;
   readonly caps: ReadonlySet<string>;
+  /** How others see it; undefined for a connection without a device. */
+  readonly presence: PresenceEntry | undefined;
   /** Sessions whose messages it follows; and whether it follows the list. */
   readonly followed: Set<string>;
   followsList: boolean;
@@ -19,6 +22,8 @@ export interface Subscriber {
 export type Audience =
   | { readonly kind: "everybody" }
   | { readonly kind: "readers" }
+  /** Everybody but the readers. */
+  | { readonly kind: "others" }
   | { readonly kind: "listFollowers" }
   | { readonly kind: "followers"; readonly sessionKey: string }
   | { readonly kind: "approvers" }
@@ -31,6 +36,9 @@ export interface Hub {
   add(subscriber: Subscriber): void;
   remove(subscriber: Subscriber): void;
   readonly size: number;
+  /** A node reads nothing, whatever scopes it was given. */
+  mayRead(principal: Principal): boolean;
+  mayAdminister(principal: Principal): boolean;
   all(): Iterable<Subscriber>;
   /** True when somebody would get it: spares making a payload for nobody. */
   wanted(audience: Audience): boolean;
@@ -44,6 +52,7 @@ export function createHub(
   ) => boolean,
 ): Hub {
   const subscribers = new Set<Subscriber>();
+  const mayRead = ({ role, scopes }: Principal) => role === "operator" && holds(scopes, "operator.read");
 
   function sees(subscriber: Subscriber, audience: Audience): boolean {
     const { scopes } = subscriber.principal;
@@ -51,13 +60,15 @@ export function createHub(
       case "everybody":
         return true;
       case "readers":
-        return holds(scopes, "operator.read");
+        return mayRead(subscriber.principal);
+      case "others":
+        return !mayRead(subscriber.principal);
       case "listFollowers":
-        return subscriber.followsList && holds(scopes, "operator.read");
+        return subscriber.followsList && mayRead(subscriber.principal);
       case "followers":
         return (
           (subscriber.followed.has(audience.sessionKey) || subscriber.followsList) &&
-          holds(scopes, "operator.read")
+          mayRead(subscriber.principal)
         );
       case "approvers":
         return (
@@ -84,6 +95,8 @@ export function createHub(
     get size() {
       return subscribers.size;
     },
+    mayRead,
+    mayAdminister: ({ role, scopes }) => role === "operator" && holds(scopes, "operator.admin"),
     all: () => subscribers,
     wanted(audience) {
       for (const subscriber of subscribers) if (sees(subscriber, audience)) return true;

@@ -6,6 +6,7 @@
  * 3. Each method has one row: name, scope, parameters, handler. There is no other way in.
  * 4. An event goes only to connections whose scopes cover it; numbers have no gaps.
  * 5. A slow reader loses its own socket and delays nobody else.
+ * 6. Who may not read is told that the gateway answers: no path, session, agent, channel or name, and not who is here.
  */
 export { connectError, pairingRequired, rateLimited } from "./connect-errors.ts";
 export * from "./frames.ts";
@@ -14,8 +15,8 @@ export * from "./method.ts";
 export { wireMessage } from "./methods/chat.ts";
 export { type DeviceControlParts, deviceMethods, pendingInfo } from "./methods/devices.ts";
 export { approvalInfo } from "./methods/operations.ts";
-export type { Health } from "./methods/system.ts";
 export type * from "./parts.ts";
+export { presenceOf } from "./presence.ts";
 export * from "./protocol.ts";
 export * from "./run-events.ts";
 export { sessionInfo } from "./session-info.ts";

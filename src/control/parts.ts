@@ -39,6 +39,12 @@ export interface ControlParts {
   readonly toolSpecs: (agentId: string) => Promise<readonly ToolSpec[]>;
   readonly workspacePath: (agentId: string) => string;
   readonly stateFolder: string;
+  /** What only administrators are told at their connect. */
+  readonly whereabouts: () => {
+    readonly configPath: string;
+    readonly stateDir: string;
+    readonly authMode: "none" | "token" | "password" | "trusted-proxy";
+  };
   readonly channelControl: ChannelControl;
   readonly approvalsDocument: ApprovalsDocumentPort;
 }
@@ -152,6 +158,7 @@ export interface UsageDay {
 }
 
 export interface EventLoopFigures {
+  readonly intervalMs: number;
   readonly delayP99Ms: number;
   readonly delayMaxMs: number;
   readonly utilization: number;

@@ -1,3 +1,4 @@
+import { createHealth } from "./health.ts";
 import type { Method } from "./method.ts";
 import { agentMethods } from "./methods/agents.ts";
 import { approvalRequestMethods } from "./methods/approval-requests.ts";
@@ -9,21 +10,23 @@ import { cronMethods } from "./methods/cron.ts";
 import { observationMethods } from "./methods/observation.ts";
 import { operationMethods } from "./methods/operations.ts";
 import { sessionMethods } from "./methods/sessions.ts";
-import { type Health, systemMethods } from "./methods/system.ts";
+import { systemMethods } from "./methods/system.ts";
 import { taskMethods } from "./methods/tasks.ts";
 import { transcriptMethods } from "./methods/transcript.ts";
 import { wakeMethods } from "./methods/wake.ts";
 import type { ControlParts } from "./parts.ts";
 import type { SessionNames } from "./session-names.ts";
+import { createSnapshots, type Snapshots } from "./snapshot.ts";
 
 /** Every method there is, by name: the one table behind dispatch, hello-ok and the tests. */
 export function methodTable(
   parts: ControlParts,
   names: SessionNames,
-): { readonly methods: ReadonlyMap<string, Method>; readonly health: () => Health } {
-  const system = systemMethods(parts);
+): { readonly methods: ReadonlyMap<string, Method>; readonly snapshots: Snapshots } {
+  const health = createHealth(parts);
+  const snapshots = createSnapshots(parts, health);
   const rows = [
-    ...system.methods,
+    ...systemMethods(parts, health, snapshots),
     ...chatMethods(parts, names),
     ...sessionMethods(parts, names),
     ...operationMethods(parts),
@@ -40,5 +43,5 @@ export function methodTable(
   ];
   const methods = new Map(rows.map((row) => [row.name, row]));
   if (methods.size !== rows.length) throw new Error("two rows of the method table have one name");
-  return { methods, health: system.health };
+  return { methods, snapshots };
 }

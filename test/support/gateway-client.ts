@@ -17,6 +17,7 @@ export interface EventFrame {
   readonly event: string;
   readonly payload: Payload;
   readonly seq?: number;
+  readonly stateVersion?: { readonly presence: number; readonly health: number };
 }
 
 export interface Answer {

@@ -1,82 +1,32 @@
 import { schema } from "../../kernel/mod.ts";
+import { eventLoop, type HealthReports } from "../health.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 import { sessionInfo } from "../session-info.ts";
+import type { Snapshots } from "../snapshot.ts";
 
 const { boolean, integer, object, open, optional, string } = schema;
 
 /** health, status, models.list, agents.list, channels.status, logs.tail and what every client asks at its start. */
-export function systemMethods(parts: ControlParts): {
-  readonly methods: Method[];
-  readonly health: () => Health;
-} {
+export function systemMethods(parts: ControlParts, health: HealthReports, snapshots: Snapshots): Method[] {
   const agentIds = () => parts.sessionSettings().agentIds;
 
-  function health(): Health {
-    const started = parts.clock.monotonic();
-    const { defaultAgentId } = parts.sessionSettings();
-    const channels = parts.channels();
-    const count = parts.sessions.count();
-    return {
-      ok: true,
-      ts: parts.clock.now(),
-      durationMs: Math.round(parts.clock.monotonic() - started),
-      version: parts.version,
-      uptimeMs: parts.clock.now() - parts.startedAtMs,
-      plugins: { loaded: [], errors: [], unavailable: [] },
-      channels: Object.fromEntries(
-        channels.map((channel) => [channel.id, { configured: true, ...channel.status }]),
-      ),
-      channelOrder: [...new Set(channels.map((channel) => channel.id))],
-      channelLabels: Object.fromEntries(channels.map((channel) => [channel.id, channel.label])),
-      heartbeatSeconds: 0,
-      defaultAgentId,
-      agents: agentIds().map((agentId) => ({
-        agentId,
-        isDefault: agentId === defaultAgentId,
-        heartbeat: { enabled: false, every: "0m", everyMs: null },
-        sessions: { path: parts.sessionsPath(agentId), count, recent: [] },
-      })),
-      sessions: { path: parts.sessionsPath(defaultAgentId), count, recent: [] },
-      activeRuns: parts.runs.activeRuns,
-      pendingApprovals: parts.approvals.pending().length,
-      eventLoop: eventLoop(parts),
-    };
-  }
-
-  // Many clients poll health: within a quarter of a second they share one answer.
-  let cached: Health | undefined;
-  let cachedAt = Number.NEGATIVE_INFINITY;
-  const recentHealth = () => {
-    const now = parts.clock.monotonic();
-    if (!cached || now - cachedAt > 250) {
-      cached = health();
-      cachedAt = now;
-    }
-    return cached;
-  };
-
-  const methods = [
+  return [
     method({
       name: "health",
       scope: undefined,
       params: open(object({ probe: optional(boolean()) })),
-      run: (params) => (params.probe ? health() : recentHealth()),
+      run: (params, call) => {
+        if (!parts.hub.mayRead(call.principal)) return health.reduced();
+        return params.probe ? health.full() : health.recent();
+      },
     }),
     method({ name: "status", scope: "operator.read", params: open(object({})), run: () => status(parts) }),
     method({
       name: "system-presence",
       scope: "operator.read",
       params: open(object({})),
-      run: () => [
-        {
-          mode: "gateway",
-          reason: "self",
-          version: parts.version,
-          text: `Gateway ${parts.version}`,
-          ts: parts.clock.now(),
-        },
-      ],
+      run: () => snapshots.presence(),
     }),
     method({ name: "last-heartbeat", scope: "operator.read", params: open(object({})), run: () => null }),
     method({
@@ -139,10 +89,7 @@ export function systemMethods(parts: ControlParts): {
       run: () => ({ url: parts.newTicketUrl() }),
     }),
   ];
-  return { methods, health };
 }
-
-export type Health = Readonly<Record<string, unknown>>;
 
 function status(parts: ControlParts) {
   const { defaultAgentId, agentIds } = parts.sessionSettings();
@@ -171,18 +118,6 @@ function status(parts: ControlParts) {
       rejected: parts.outbox.inDoubt("rejected", 100).length,
     },
     eventLoop: eventLoop(parts),
-  };
-}
-
-function eventLoop(parts: ControlParts) {
-  const figures = parts.eventLoop();
-  const degraded = figures.delayMaxMs > 50;
-  return {
-    degraded,
-    reasons: degraded ? ["delay"] : [],
-    ...figures,
-    // Turns have no other thread of ours: what keeps the loop busy is what keeps a core busy.
-    cpuCoreRatio: figures.utilization,
   };
 }
 
