@@ -60,15 +60,13 @@ export function createLiveConfig(deps: {
   }
 
   /** Nobody writes over what he has not read. */
-  function needBase(baseHash: string | undefined): void {
+  function needBase(baseHash: string | undefined, demand: string): void {
     if (!current.exists || baseHash !== undefined) return;
-    throw new MethodError(
-      invalid(`config base hash required for ${file}; re-run config.get and retry with baseHash`),
-    );
+    throw new MethodError(invalid(demand));
   }
 
   async function patch(raw: string, baseHash: string | undefined, replacePaths: readonly string[]) {
-    needBase(baseHash);
+    needBase(baseHash, `config base hash required for ${file}; re-run config.get and retry with baseHash`);
     const wanted = await parseJson5(raw);
     if (wanted === undefined) throw new MethodError(invalid("the patch is not JSON5"));
     const merged = mergePatch(current.unsubstituted, wanted.value, replacePaths);
@@ -77,7 +75,7 @@ export function createLiveConfig(deps: {
   }
 
   async function replace(raw: string, baseHash: string | undefined) {
-    needBase(baseHash);
+    needBase(baseHash, "config base hash required; re-run config.get and retry");
     const wanted = await parseJson5(raw);
     if (wanted === undefined) throw new MethodError(invalid("the config is not JSON5"));
     return writeWhole(wanted.value, baseHash);
