@@ -30,6 +30,9 @@ import {
   type Call,
   type ConnectParams,
   connectError,
+  createPace,
+  createRepeats,
+  defaultMaxBytes,
   events,
   type Hub,
   invalid,
@@ -37,6 +40,7 @@ import {
   MethodError,
   maxBufferedBytes,
   maxPayloadBytes,
+  ownerProfileId,
   pairingRequired,
   parseConnect,
   parseFrame,
@@ -101,6 +105,8 @@ export function createOperator(parts: OperatorParts): Operator {
   const { clock, hub } = parts;
   const waiting = new Set<Socket>();
   const ended = new WeakSet<Subscriber>();
+  const pace = createPace(clock);
+  const repeats = createRepeats(clock);
 
   // --- connection: challenge -> connect -> requests ----------------------------------------------------------
 
@@ -122,7 +128,7 @@ export function createOperator(parts: OperatorParts): Operator {
     socket.onMessage((bytes) => {
       const parsed = parseFrame(bytes);
       if (subscriber) {
-        if (parsed.ok) void dispatch(parsed.frame, subscriber);
+        if (parsed.ok) void dispatch(parsed.frame, bytes.length, subscriber);
         // What is not JSON has no id to answer to.
         else if (!parsed.garbage) answerError(socket, parsed.id, parsed.error);
         return;
@@ -236,6 +242,7 @@ export function createOperator(parts: OperatorParts): Operator {
       socket,
       principal,
       caps: new Set(params.caps ?? []),
+      limitKey: arrival.limitKey,
       presence: presenceOf(params.client, principal, clock.now()),
       followed: new Set(),
       followsList: false,
@@ -333,7 +340,7 @@ export function createOperator(parts: OperatorParts): Operator {
 
   // --- request: Principal -> capability -> method -> answer --------------------------------------------------
 
-  async function dispatch(frame: RequestFrame, connection: Subscriber): Promise<void> {
+  async function dispatch(frame: RequestFrame, bytes: number, connection: Subscriber): Promise<void> {
     const { socket, principal } = connection;
     if (frame.method === "connect") {
       answerError(socket, frame.id, invalid("connect is only valid as the first request"));
@@ -341,14 +348,19 @@ export function createOperator(parts: OperatorParts): Operator {
     }
     // A socket takes a while to close: what still comes on one that was revoked is not done (CVE-2026-42421).
     if (ended.has(connection)) return;
-    if (principal.role === "node" && frame.method !== "health")
-      return answerError(socket, frame.id, invalid("unauthorized role: node"));
     const row = parts.methods.get(frame.method);
+    const role = row?.role ?? "operator";
+    if (role !== "both" && role !== principal.role)
+      return answerError(socket, frame.id, invalid(`unauthorized role: ${principal.role}`));
     // Scope comes before existence, so that a caller without rights cannot learn which methods there are.
     const needed = row ? row.scope : "operator.admin";
     if (needed !== undefined && !holds(principal.scopes, needed))
       return answerError(socket, frame.id, missingScope(needed));
     if (!row) return answerError(socket, frame.id, invalid(`unknown method: ${frame.method}`));
+    const crowded = pace.take(row, connection);
+    if (crowded) return answerError(socket, frame.id, crowded);
+    const maxBytes = row.maxBytes ?? defaultMaxBytes;
+    if (bytes > maxBytes) return answerError(socket, frame.id, tooLong(row.name, maxBytes));
     const params = frame.params ?? {};
     const problems = schema.check(row.params, params);
     if (problems.length > 0) {
@@ -361,8 +373,9 @@ export function createOperator(parts: OperatorParts): Operator {
     const further = row.scopeFor?.(params);
     if (further !== undefined && !holds(principal.scopes, further))
       return answerError(socket, frame.id, missingScope(further));
+    if (frame.expectedProfileId !== undefined && frame.expectedProfileId !== ownerProfileId)
+      return answerError(socket, frame.id, profileMismatch());
     try {
-      if (row.admin) await recordAdmin(row, params, principal);
       const call: Call = {
         principal,
         connection,
@@ -371,7 +384,11 @@ export function createOperator(parts: OperatorParts): Operator {
             ? answerError(socket, frame.id, error as WireError, payload)
             : answer(socket, frame.id, payload),
       };
-      const result = row.run(params, call);
+      const run = () => row.run(params, call);
+      const recorded = row.admin ? () => recordAdmin(row, params, principal).then(run) : run;
+      const key = row.repeats === "remembered" ? keyOf(params) : undefined;
+      const result =
+        key === undefined ? recorded() : repeats.once(principal.id, `${row.name}\n${key}`, params, recorded);
       answer(socket, frame.id, result instanceof Promise ? await result : result);
     } catch (error) {
       if (error instanceof MethodError) return answerError(socket, frame.id, error.wire, error.payload);
@@ -540,4 +557,23 @@ export function missingScope(scope: string): WireError {
     message: `missing scope: ${scope}`,
     details: { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] },
   };
+}
+
+function tooLong(method: string, maxBytes: number): WireError {
+  return invalid(`invalid ${method} params: at root: the request must not be longer than ${maxBytes} bytes`, {
+    reason: "request-too-long",
+    maxBytes,
+  });
+}
+
+function profileMismatch(): WireError {
+  return invalid(`this connection acts as the profile ${ownerProfileId}; reconnect and ask again`, {
+    reason: "EXPECTED_PROFILE_MISMATCH",
+    execution: "not_started",
+  });
+}
+
+function keyOf(params: unknown): string | undefined {
+  const { idempotencyKey } = params as { readonly idempotencyKey?: unknown };
+  return typeof idempotencyKey === "string" ? idempotencyKey : undefined;
 }

@@ -9,6 +9,8 @@ export interface Subscriber {
   readonly socket: Socket;
   readonly principal: Principal;
   readonly caps: ReadonlySet<string>;
+  /** Where it comes from, as limits count it (Arrival.limitKey). */
+  readonly limitKey: string;
   /** How others see it; undefined for a connection without a device. */
   readonly presence: PresenceEntry | undefined;
   /** Sessions whose messages it follows; and whether it follows the list. */

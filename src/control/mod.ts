@@ -3,10 +3,11 @@
  *
  * 1. Nothing is served before `connect`; what is malformed gets the documented error.
  * 2. Scope is checked before the method's existence, and that before its parameters.
- * 3. Each method has one row: name, scope, parameters, handler. There is no other way in.
+ * 3. Each method has one row: name, role, scope, parameters, limits, handler. There is no other way in.
  * 4. An event goes only to connections whose scopes cover it; numbers have no gaps.
  * 5. A slow reader loses its own socket and delays nobody else.
  * 6. Who may not read is told that the gateway answers: no path, session, agent, channel or name, and not who is here.
+ * 7. A request is as long and as frequent as its row allows; an idempotency key stands for one run and one answer.
  */
 export { connectError, pairingRequired, rateLimited } from "./connect-errors.ts";
 export * from "./frames.ts";
@@ -15,9 +16,11 @@ export * from "./method.ts";
 export { wireMessage } from "./methods/chat.ts";
 export { type DeviceControlParts, deviceMethods, pendingInfo } from "./methods/devices.ts";
 export { approvalInfo } from "./methods/operations.ts";
+export { createPace } from "./pace.ts";
 export type * from "./parts.ts";
 export { presenceOf } from "./presence.ts";
 export * from "./protocol.ts";
+export { createRepeats } from "./repeats.ts";
 export * from "./run-events.ts";
 export { sessionInfo } from "./session-info.ts";
 export { type SessionNames, sessionNames } from "./session-names.ts";

@@ -13,11 +13,15 @@ export const signInPath = "/auth/sign-in";
 export const signOutPath = "/auth/sign-out";
 export const sessionPath = "/auth/session";
 
+/** Everybody who signs in acts for the one owner: there is one profile. */
+export const ownerProfileId = "gateway-owner";
+
 export interface RequestFrame {
   readonly type: "req";
   readonly id: string;
   readonly method: string;
   readonly params?: unknown;
+  readonly expectedProfileId?: string;
 }
 
 export interface ResponseFrame {

@@ -17,6 +17,7 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
     method({
       name: "exec.approval.request",
       scope: "operator.approvals",
+      maxBytes: 4_194_304,
       params: open(
         object({
           id: optional(id),

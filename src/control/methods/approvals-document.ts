@@ -16,6 +16,7 @@ export function approvalsDocumentMethods(parts: ControlParts): Method[] {
     method({
       name: "exec.approvals.set",
       scope: "operator.admin",
+      maxBytes: 4_194_304,
       params: open(object({ file: record(any()), baseHash: optional(string()) })),
       admin: (params) => ({
         action: "exec.approvals.set",

@@ -39,6 +39,8 @@ export function channelMethods(parts: ControlParts): Method[] {
     method({
       name: "send",
       scope: "operator.write",
+      maxBytes: 4_194_304,
+      repeats: "remembered",
       params: open(
         object({
           to: string({ minLength: 1 }),
@@ -52,6 +54,8 @@ export function channelMethods(parts: ControlParts): Method[] {
     method({
       name: "message.action",
       scope: "operator.write",
+      maxBytes: 4_194_304,
+      repeats: "remembered",
       params: open(
         object({
           channel: string({ minLength: 1 }),

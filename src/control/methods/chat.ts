@@ -3,6 +3,7 @@ import type { Entry } from "../../session/mod.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Call, type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
+import { maxPayloadBytes } from "../protocol.ts";
 import { sessionInfo } from "../session-info.ts";
 import type { SessionNames } from "../session-names.ts";
 
@@ -48,6 +49,8 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
       name: "chat.send",
       scope: "operator.write",
       scopeFor: adminForReset,
+      maxBytes: maxPayloadBytes,
+      repeats: "own",
       params: chatSend,
       run: async (params, call) => {
         refuseAttachments(params.attachments);
@@ -59,6 +62,8 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
       name: "sessions.send",
       scope: "operator.write",
       scopeFor: adminForReset,
+      maxBytes: maxPayloadBytes,
+      repeats: "own",
       params: open(
         object({
           key: string({ minLength: 1 }),
@@ -127,6 +132,8 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
       name: "agent",
       scope: "operator.write",
       scopeFor: adminForReset,
+      maxBytes: maxPayloadBytes,
+      repeats: "own",
       params: open(
         object({
           message: string({ minLength: 1 }),

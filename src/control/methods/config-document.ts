@@ -11,6 +11,8 @@ export function configDocumentMethods(parts: ControlParts): Method[] {
     method({
       name,
       scope: "operator.admin",
+      maxBytes: 4_194_304,
+      perMinute: 30,
       params: open(
         object({
           raw: string({ minLength: 1 }),

@@ -39,6 +39,8 @@ function configMethods(parts: ControlParts): Method[] {
     method({
       name: "config.patch",
       scope: "operator.admin",
+      maxBytes: 4_194_304,
+      perMinute: 30,
       params: open(
         object({
           raw: string({ minLength: 1 }),

@@ -135,6 +135,7 @@ export function sessionMethods(parts: ControlParts, names: SessionNames): Method
     method({
       name: "sessions.create",
       scope: "operator.write",
+      repeats: "remembered",
       params: open(
         object({
           key: optional(string({ minLength: 1, maxLength: 512 })),

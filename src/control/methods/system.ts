@@ -14,6 +14,7 @@ export function systemMethods(parts: ControlParts, health: HealthReports, snapsh
   return [
     method({
       name: "health",
+      role: "both",
       scope: undefined,
       params: open(object({ probe: optional(boolean()) })),
       run: (params, call) => {

@@ -24,6 +24,7 @@ export function transcriptMethods(parts: ControlParts, names: SessionNames): Met
     method({
       name: "chat.inject",
       scope: "operator.admin",
+      maxBytes: 4_194_304,
       params: open(
         object({
           sessionKey: key,

@@ -42,6 +42,7 @@ export function wakeMethods(parts: ControlParts, names: SessionNames): Method[] 
     method({
       name: "wake",
       scope: "operator.write",
+      maxBytes: 4_194_304,
       params: open(
         object({
           mode: oneOf(["now", "next-heartbeat"]),
@@ -55,6 +56,7 @@ export function wakeMethods(parts: ControlParts, names: SessionNames): Method[] 
     method({
       name: "system-event",
       scope: "operator.admin",
+      maxBytes: 4_194_304,
       params: open(
         object({
           text: string({ minLength: 1, maxLength: 100_000 }),
