@@ -89,6 +89,9 @@ export interface OperatorParts {
   readonly snapshot: (principal: Principal) => Readonly<Record<string, unknown>>;
   /** A device came or went. */
   readonly presenceChanged: () => void;
+  /** A node came, with what it says that it can do, or went. */
+  readonly nodeCame: (node: Subscriber, declared: ConnectParams) => void;
+  readonly nodeWent: (node: Subscriber) => void;
 }
 
 export interface Operator {
@@ -253,6 +256,7 @@ export function createOperator(parts: OperatorParts): Operator {
     if (subscriber.presence) parts.presenceChanged();
     answerJson(socket, frame.id, hello(subscriber));
     keepAlive(subscriber);
+    if (role === "node") parts.nodeCame(subscriber, params);
     return subscriber;
   }
 
@@ -466,6 +470,7 @@ export function createOperator(parts: OperatorParts): Operator {
   function leave(subscriber: Subscriber): void {
     hub.remove(subscriber);
     if (subscriber.presence) parts.presenceChanged();
+    if (subscriber.principal.role === "node") parts.nodeWent(subscriber);
   }
 }
 

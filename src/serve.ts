@@ -20,6 +20,7 @@ import { takeStateFolder } from "./compose/instance.ts";
 import { createLiveConfig } from "./compose/live-config.ts";
 import { composeLogging } from "./compose/logging.ts";
 import { createModels } from "./compose/models.ts";
+import { composeNodes } from "./compose/nodes.ts";
 import { pageRoutes } from "./compose/page.ts";
 import { composePairings, pairingPort } from "./compose/pairings.ts";
 import { probeRoutes } from "./compose/probes.ts";
@@ -374,6 +375,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     },
     approvalsDocument: createApprovalsDocument({ file: paths.approvalsFile, folder: paths.root }),
   };
+  let devicesChanged = () => {};
   const { devices, setupCodes, control } = await composeDevices({
     stateFolder: paths.root,
     meta: store.meta,
@@ -386,13 +388,17 @@ export async function serve(options: ServeOptions): Promise<Served> {
     settings: () => pairing,
     authMode: () => auth.mode,
     endConnections: (deviceId) => operator.endDevice(deviceId, "device removed"),
+    devicesChanged: () => devicesChanged(),
     cancelRunsOf(principalId) {
+      nodes.nodes.cancelOf(principalId);
       for (const row of store.inbox.open())
         if (row.source.author === principalId) gateway.abort(row.sessionKey, row.runId);
     },
     gatewayUrl: (publicUrl) =>
       setupUrl(publicUrl, config().gateway?.publicOrigin, ownUrl(network, bound.port)),
   });
+  const nodes = await composeNodes({ stateFolder: paths.root, config, devices, hub, clock, random, log });
+  devicesChanged = nodes.nodes.devicesChanged;
   const table = methodTable(
     controlParts,
     sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey }),
@@ -400,7 +406,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const { snapshots } = table;
   const methods = new Map([
     ...table.methods,
-    ...deviceMethods(control).map((row) => [row.name, row] as const),
+    ...[...deviceMethods(control), ...nodes.methods({ run: async () => ({ sent: false, why: "refused", reason: "not-available-yet", message: "node.invoke runs no commands" }) })].map((row) => [row.name, row] as const),
   ]);
   let ready = false;
   const operator = createOperator({
@@ -421,6 +427,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     version: options.version,
     snapshot: snapshots.of,
     presenceChanged: snapshots.presenceChanged,
+    nodeCame: nodes.came,
+    nodeWent: nodes.went,
   });
 
   // --- configuration, reloaded ------------------------------------------------------------------------------
@@ -433,6 +441,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     sessionsConfig = sessionSettings(config());
     models.reset();
     tools.reset();
+    nodes.nodes.settingsChanged();
     prompts.reset();
     const paths_ = change.changes.map((item) => item.path);
     await commit([
@@ -589,6 +598,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       hub.send("shutdown", { kind: "everybody" }, { reason: "gateway stopping" });
       operator.closeAll(1012, "service restart");
       await listener.close();
+      await nodes.nodes.close();
       await devices.close();
       await tools.close();
       await transcripts.flush();

@@ -49,6 +49,8 @@ export async function composeDevices(parts: {
   /** Stops what this principal started. */
   readonly cancelRunsOf: (principalId: string) => void;
   readonly gatewayUrl: DeviceControlParts["gatewayUrl"];
+  /** A device was paired, removed, or lost or got a right. */
+  readonly devicesChanged: () => void;
 }): Promise<ComposedDevices> {
   const { clock, random, log, hub, commit, meta } = parts;
   let key = meta.get("installationKey");
@@ -83,6 +85,7 @@ export async function composeDevices(parts: {
     },
     changed(event) {
       if (event.kind === "changed") {
+        parts.devicesChanged();
         const audience = { kind: "devicePairing", deviceId: event.deviceId } as const;
         return hub.send("device.pair.changed", audience, {});
       }

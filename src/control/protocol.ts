@@ -91,6 +91,10 @@ export interface ConnectParams {
   readonly role?: string;
   readonly scopes?: readonly string[];
   readonly caps?: readonly string[];
+  /** What a node can be asked for. */
+  readonly commands?: readonly string[];
+  readonly permissions?: Readonly<Record<string, boolean>>;
+  readonly pathEnv?: string;
   readonly auth?: {
     readonly token?: string;
     readonly password?: string;
@@ -149,6 +153,11 @@ export const events = [
   "device.pair.resolved",
   "device.pair.changed",
   "device.pair.setup.completed",
+  "node.pair.requested",
+  "node.pair.resolved",
+  "node.invoke.request",
+  "node.invoke.cancel",
+  "node.hostStats",
 ] as const;
 export type EventName = (typeof events)[number];
 

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeviceFiles } from "../auth/mod.ts";
 import type { Cancel, Clock } from "../kernel/mod.ts";
+import type { SurfaceFile } from "./surfaces.ts";
 
 export interface DeviceFileParts {
   /** nodes/ of the state folder; it exists. */
@@ -26,6 +27,16 @@ export function openDeviceFiles(parts: DeviceFileParts): DeviceFiles {
     readPending: () => parts.readJson(pending),
     writePending: (value) => parts.writeJson(pending, value),
     watch: (changed) => watchFile(parts, paired, changed),
+  };
+}
+
+/** nodes/surfaces.json: what each paired node may be asked for. */
+export function openSurfaceFile(parts: DeviceFileParts): SurfaceFile {
+  const path = join(parts.folder, "surfaces.json");
+  return {
+    read: () => parts.readJson(path),
+    write: (value) => parts.writeJson(path, value),
+    watch: (changed) => watchFile(parts, path, changed),
   };
 }
 

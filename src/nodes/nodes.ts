@@ -1,0 +1,355 @@
+import type { Devices, PairedDevice, Principal } from "../auth/mod.ts";
+import { admit, type Clock, type Log, type Random, refuse, type Verdict } from "../kernel/mod.ts";
+import {
+  approvalScopes,
+  commandAllowed,
+  effectiveSurface,
+  type NodeSettings,
+  platformOf,
+  policySurface,
+} from "./command-policy.ts";
+import {
+  createInvocations,
+  type Invocation,
+  type Invocations,
+  type InvokeOutcome,
+  type InvokeResult,
+  type NodeConnection,
+} from "./invocations.ts";
+import { type HostStats, type NodeReport, readNodeEvent } from "./node-events.ts";
+import { createPendingWork, type PendingWork } from "./pending-work.ts";
+import { createRepeats } from "./repeats.ts";
+import type { NodeRecord, PendingSurface } from "./surface-records.ts";
+import { type SurfaceDecision, type SurfaceEvents, type SurfaceFile, openSurfaces } from "./surfaces.ts";
+import {
+  approvedNode,
+  description,
+  type LiveNode,
+  type NodeDeclaration,
+  type NodeView,
+  nodeView,
+  type Seen,
+} from "./view.ts";
+
+/** Why a command was not sent to a node. */
+export type NotSent =
+  /** Not paired, or nothing of it is approved. */
+  | { readonly why: "pairing-changed" }
+  | { readonly why: "not-connected" }
+  | { readonly why: "not-declared"; readonly platform: string; readonly command: string }
+  | { readonly why: "not-allowed"; readonly platform: string; readonly command: string }
+  | { readonly why: "not-approved"; readonly command: string }
+  /** Policy, or whoever was asked, said no. */
+  | { readonly why: "refused"; readonly reason: string; readonly message: string }
+  | { readonly why: "conflict" }
+  | { readonly why: "forgotten" };
+
+export type Invoked = { readonly sent: true; readonly outcome: InvokeOutcome } | ({ readonly sent: false } & NotSent);
+
+/** The paired nodes: who is connected, what each may be asked for, and asking. */
+export interface Nodes {
+  connected(connection: NodeConnection, declaration: NodeDeclaration, viaSetupCode: boolean): Promise<void>;
+  /** Called for every connection that ends; others than nodes' are not known here. */
+  disconnected(connectionId: string): void;
+  /** The time of what the lists say. */
+  now(): number;
+  list(): readonly NodeView[];
+  find(nodeId: string): NodeView | undefined;
+  pairList(caller: Principal): {
+    readonly pending: readonly ReturnType<typeof pendingNode>[];
+    readonly paired: readonly ReturnType<typeof approvedNode>[];
+  };
+  approve(caller: Principal, requestId: string): Promise<Verdict<ReturnType<typeof approvedNode>>>;
+  reject(caller: Principal, requestId: string): Promise<Verdict<{ readonly nodeId: string }>>;
+  /** A device that is more than a node stays paired as that. */
+  remove(caller: Principal, nodeId: string): Promise<Verdict<{ readonly nodeId: string }>>;
+  rename(caller: Principal, nodeId: string, displayName: string): Promise<Verdict<{ readonly nodeId: string }>>;
+  /** Asks the node, once per idempotency key. */
+  invoke(nodeId: string, invocation: Invocation): Promise<Invoked>;
+  readonly answers: Pick<Invocations, "result" | "progress">;
+  /** What it says is matched and noted, never believed. */
+  report(
+    connectionId: string,
+    nodeId: string,
+    event: string,
+    payload: unknown,
+    payloadJSON: string | undefined,
+  ): NodeReport["kind"] | "unmatched" | "unapproved";
+  isApproved(nodeId: string): boolean;
+  readonly work: PendingWork;
+  /** The config has changed: what it no longer allows ends, and what it now allows is asked for. */
+  settingsChanged(): void;
+  /** Devices were paired, removed or revoked. */
+  devicesChanged(): void;
+  /** Ends what this principal asked for. */
+  cancelOf(owner: string): void;
+  close(): Promise<void>;
+}
+
+export interface NodesPorts {
+  readonly file: SurfaceFile;
+  readonly devices: Pick<Devices, "paired" | "list" | "remove" | "rename" | "revoke">;
+  readonly settings: () => NodeSettings;
+  readonly holds: (
+    scopes: readonly string[],
+    needed: "operator.pairing" | "operator.write" | "operator.admin",
+  ) => boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly requested: (pending: ReturnType<typeof pendingNode>) => void;
+  readonly resolved: (nodeId: string, requestId: string, decision: SurfaceDecision) => void;
+  readonly hostStats: (nodeId: string, stats: HostStats) => void;
+}
+
+export async function openNodes(ports: NodesPorts): Promise<Nodes> {
+  const { clock, devices, log } = ports;
+  /** The sockets of each node, the newest last: that one is asked. */
+  const live = new Map<string, (LiveNode & { readonly connection: NodeConnection })[]>();
+  const seen = new Map<string, Seen>();
+  const hostStats = new Map<string, HostStats>();
+  const invocations = createInvocations(ports);
+  const work = createPendingWork(ports);
+  const repeats = createRepeats<InvokeOutcome>({
+    clock,
+    sizeOf: (outcome) =>
+      outcome.ok ? (outcome.payloadJSON?.length ?? 0) : outcome.dispatched ? outcome.message.length : undefined,
+  });
+
+  const pairedNodes = () => devices.paired().filter(isNode);
+  const deviceOf = (nodeId: string) => pairedNodes().find((device) => device.deviceId === nodeId);
+  const newest = (nodeId: string) => live.get(nodeId)?.at(-1);
+
+  const events: SurfaceEvents = {
+    requested(node, pending) {
+      const device = deviceOf(node.nodeId);
+      if (device) ports.requested(pendingNode(device, node, pending));
+    },
+    resolved(nodeId, requestId, decision) {
+      const payload = { requestId, nodeId, decision, ts: clock.now() };
+      for (const { connection } of live.get(nodeId) ?? []) connection.send("node.pair.resolved", payload);
+      ports.resolved(nodeId, requestId, decision);
+    },
+    changed: (nodeId) => cancelRevoked(nodeId),
+  };
+  const surfaces = await openSurfaces({ ...ports, events });
+
+  /** What the node may be asked for at this moment. */
+  function effective(nodeId: string): readonly string[] {
+    const device = deviceOf(nodeId);
+    const now = newest(nodeId);
+    if (!device || !now) return [];
+    const declared = policySurface(now.declaration, platformOf(device.platform), ports.settings());
+    return effectiveSurface(declared, surfaces.get(nodeId)?.approved).commands;
+  }
+
+  function cancelRevoked(nodeId: string): void {
+    invocations.cancel((id, command) => id === nodeId && !effective(id).includes(command));
+  }
+
+  function whyNot(nodeId: string, command: string): NotSent | undefined {
+    const device = deviceOf(nodeId);
+    const approved = surfaces.get(nodeId)?.approved;
+    if (!device || !approved) return { why: "pairing-changed" };
+    const now = newest(nodeId);
+    if (!now) return { why: "not-connected" };
+    const platform = device.platform ?? "unknown";
+    if (!now.declaration.commands.includes(command)) return { why: "not-declared", platform, command };
+    if (!commandAllowed(command, platformOf(device.platform), ports.settings()))
+      return { why: "not-allowed", platform, command };
+    if (!effective(nodeId).includes(command)) return { why: "not-approved", command };
+    return undefined;
+  }
+
+  async function declare(nodeId: string, viaSetupCode: boolean): Promise<void> {
+    const device = deviceOf(nodeId);
+    const now = newest(nodeId);
+    if (!device || !now) return;
+    const surface = policySurface(now.declaration, platformOf(device.platform), ports.settings());
+    try {
+      const node = { nodeId, pairedAtMs: device.createdAtMs };
+      await surfaces.declare(node, surface, now.declaration.version, viaSetupCode);
+    } catch (error) {
+      log("error", "what a node can do could not be noted; nothing more of it is allowed", {
+        nodeId,
+        error: (error as Error).message,
+      });
+    }
+  }
+
+  function viewOf(device: PairedDevice): NodeView {
+    const nodeId = device.deviceId;
+    const lastSeen = seen.get(nodeId);
+    const stats = hostStats.get(nodeId);
+    return nodeView(device, surfaces.get(nodeId), newest(nodeId), {
+      settings: ports.settings(),
+      ...(lastSeen ? { seen: lastSeen } : {}),
+      ...(stats ? { hostStats: stats } : {}),
+    });
+  }
+
+  /** The device when this caller may manage it. */
+  const managed = (caller: Principal, nodeId: string) =>
+    devices.list(caller).paired.some((device) => device.deviceId === nodeId) ? deviceOf(nodeId) : undefined;
+
+  const approvedView = (device: PairedDevice) =>
+    approvedNode(device, surfaces.get(device.deviceId), seen.get(device.deviceId));
+
+  return {
+    async connected(connection, declaration, viaSetupCode) {
+      const { nodeId } = connection;
+      const connectedAtMs = clock.now();
+      live.set(nodeId, [...(live.get(nodeId) ?? []), { connection, declaration, connectedAtMs }]);
+      seen.set(nodeId, { atMs: connectedAtMs, reason: "connect" });
+      // A newer socket may declare less than the one that was asked until now.
+      cancelRevoked(nodeId);
+      await declare(nodeId, viaSetupCode);
+    },
+    disconnected(connectionId) {
+      for (const [nodeId, sockets] of live) {
+        if (!sockets.some(({ connection }) => connection.id === connectionId)) continue;
+        const left = sockets.filter(({ connection }) => connection.id !== connectionId);
+        if (left.length > 0) live.set(nodeId, left);
+        else live.delete(nodeId);
+        seen.set(nodeId, { atMs: clock.now(), reason: "disconnect" });
+        invocations.connectionLost(connectionId);
+        return;
+      }
+    },
+    now: clock.now,
+    list: () => pairedNodes().map(viewOf),
+    find(nodeId) {
+      const device = deviceOf(nodeId);
+      return device && viewOf(device);
+    },
+    pairList(caller) {
+      const own = new Set(devices.list(caller).paired.map((device) => device.deviceId));
+      const mine = pairedNodes().filter((device) => own.has(device.deviceId));
+      return {
+        pending: mine.flatMap((device) => {
+          const node = surfaces.get(device.deviceId);
+          return node?.pending ? [pendingNode(device, node, node.pending)] : [];
+        }),
+        paired: mine.filter((device) => surfaces.get(device.deviceId)?.approved).map(approvedView),
+      };
+    },
+    async approve(caller, requestId) {
+      const asked = surfaces.request(requestId);
+      const device = asked && managed(caller, asked.node.nodeId);
+      if (!asked || !device) return refuse("auth.pairing_request_unknown");
+      const missing = approvalScopes(asked.pending.commands).find(
+        (scope) => !ports.holds(caller.scopes, scope),
+      );
+      if (missing !== undefined) return refuse("auth.scope_missing", missing);
+      const done = await surfaces.approve(requestId);
+      return done ? admit(approvedView(device)) : refuse("auth.pairing_request_unknown");
+    },
+    async reject(caller, requestId) {
+      const asked = surfaces.request(requestId);
+      if (!asked || !managed(caller, asked.node.nodeId)) return refuse("auth.pairing_request_unknown");
+      const done = await surfaces.reject(requestId);
+      return done ? admit({ nodeId: done.nodeId }) : refuse("auth.pairing_request_unknown");
+    },
+    async remove(caller, nodeId) {
+      const device = managed(caller, nodeId);
+      if (!device) return refuse("auth.device_unknown");
+      const done = device.roles.some((role) => role !== "node")
+        ? await devices.revoke(caller, nodeId, "node")
+        : await devices.remove(caller, nodeId);
+      if (!done.ok) return done;
+      await surfaces.keepOnly(pairedNodes().map(since));
+      return admit({ nodeId });
+    },
+    async rename(caller, nodeId, displayName) {
+      if (!managed(caller, nodeId)) return refuse("auth.device_unknown");
+      const done = await devices.rename(caller, nodeId, displayName);
+      return done.ok ? admit({ nodeId }) : done;
+    },
+    async invoke(nodeId, invocation) {
+      const { command, idempotencyKey, owner, paramsJSON = "" } = invocation;
+      const refused = whyNot(nodeId, command);
+      if (refused) return { sent: false, ...refused };
+      const outcome = await repeats.once(
+        JSON.stringify([owner, nodeId, idempotencyKey]),
+        JSON.stringify([command, paramsJSON]),
+        () => {
+          const now = newest(nodeId);
+          return now
+            ? invocations.start(now.connection, invocation)
+            : Promise.resolve({ ok: false, code: "NOT_CONNECTED", message: "node not connected", dispatched: false });
+        },
+      );
+      return typeof outcome === "string" ? { sent: false, why: outcome } : { sent: true, outcome };
+    },
+    answers: invocations,
+    report(connectionId, nodeId, event, payload, payloadJSON) {
+      if (!surfaces.get(nodeId)?.approved) return "unapproved";
+      const report = readNodeEvent(event, payload, payloadJSON);
+      switch (report.kind) {
+        case "stats": {
+          const stats = { ...report.stats, updatedAtMs: clock.now() };
+          hostStats.set(nodeId, stats);
+          ports.hostStats(nodeId, stats);
+          break;
+        }
+        case "alive":
+          seen.set(nodeId, { atMs: clock.now(), reason: report.trigger });
+          break;
+        case "exec":
+          if (!invocations.isRunning(connectionId, report.runId, report.sessionKey)) return "unmatched";
+          break;
+      }
+      return report.kind;
+    },
+    isApproved: (nodeId) => deviceOf(nodeId) !== undefined && surfaces.get(nodeId)?.approved !== undefined,
+    work,
+    settingsChanged() {
+      for (const nodeId of live.keys()) {
+        cancelRevoked(nodeId);
+        void declare(nodeId, false);
+      }
+    },
+    devicesChanged() {
+      const paired = pairedNodes();
+      const ids = new Set(paired.map((device) => device.deviceId));
+      for (const map of [seen, hostStats]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
+      for (const node of surfaces.all()) if (!ids.has(node.nodeId)) work.forget(node.nodeId);
+      void surfaces
+        .keepOnly(paired.map(since))
+        .catch((error: Error) =>
+          log("error", "nodes that are no longer paired could not be taken out of nodes/surfaces.json", {
+            error: error.message,
+          }),
+        );
+    },
+    cancelOf: (owner) => invocations.cancel((_nodeId, _command, by) => by === owner),
+    close: surfaces.close,
+  };
+}
+
+export type { InvokeResult };
+
+function isNode(device: PairedDevice): boolean {
+  const token = device.tokens.find((item) => item.role === "node");
+  return device.roles.includes("node") && token !== undefined && token.revokedAtMs === undefined;
+}
+
+function since(device: PairedDevice) {
+  return { nodeId: device.deviceId, pairedAtMs: device.createdAtMs };
+}
+
+/** A row of the pending half of `node.pair.list`, and the payload of `node.pair.requested`. */
+function pendingNode(device: PairedDevice, node: NodeRecord, pending: PendingSurface) {
+  return {
+    requestId: pending.requestId,
+    nodeId: node.nodeId,
+    ...description(device),
+    ...(node.version === undefined ? {} : { version: node.version }),
+    caps: pending.caps,
+    commands: pending.commands,
+    permissions: pending.permissions,
+    requiredApproveScopes: approvalScopes(pending.commands),
+    silent: false,
+    ts: pending.ts,
+  };
+}
