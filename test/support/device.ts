@@ -65,12 +65,14 @@ export class TestDevice {
       "",
     ].join("|");
     return {
-      minProtocol: 4,
-      maxProtocol: 4,
+      minProtocol: options.protocol ?? 4,
+      maxProtocol: options.protocol ?? 4,
       client,
       role,
       scopes,
-      caps: [],
+      caps: options.caps ?? [],
+      ...(options.commands === undefined ? {} : { commands: options.commands }),
+      ...(options.permissions === undefined ? {} : { permissions: options.permissions }),
       auth,
       device: { id: this.id, publicKey: this.publicKey, signature: this.sign(text), signedAt, nonce },
     };
@@ -106,4 +108,8 @@ export interface DeviceConnect {
   readonly mode?: string;
   readonly displayName?: string;
   readonly signedAt?: number;
+  readonly caps?: readonly string[];
+  readonly commands?: readonly string[];
+  readonly permissions?: Readonly<Record<string, boolean>>;
+  readonly protocol?: number;
 }
