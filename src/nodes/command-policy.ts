@@ -128,7 +128,9 @@ export function isCovered(surface: Surface, approved: Surface | undefined): bool
   return (
     surface.commands.every((item) => approved.commands.includes(item)) &&
     surface.caps.every((item) => approved.caps.includes(item)) &&
-    Object.entries(surface.permissions).every(([key, granted]) => !granted || approved.permissions[key] === true)
+    Object.entries(surface.permissions).every(
+      ([key, granted]) => !granted || approved.permissions[key] === true,
+    )
   );
 }
 

@@ -125,9 +125,7 @@ export function createInvocations(ports: {
         };
         waiting.set(id, item);
         cleanUp.push(
-          clock.after(invocation.timeoutMs, () =>
-            cancelOne(id, item, "TIMEOUT", "node invoke timed out"),
-          ),
+          clock.after(invocation.timeoutMs, () => cancelOne(id, item, "TIMEOUT", "node invoke timed out")),
         );
         const { signal } = invocation;
         if (signal) {

@@ -43,11 +43,7 @@ export type NodeReport =
 
 const execEvents = ["exec.started", "exec.finished", "exec.denied"];
 
-export function readNodeEvent(
-  event: string,
-  payload: unknown,
-  payloadJSON: string | undefined,
-): NodeReport {
+export function readNodeEvent(event: string, payload: unknown, payloadJSON: string | undefined): NodeReport {
   const kind =
     event === "node.host.stats"
       ? statsSchema

@@ -20,7 +20,7 @@ import { type HostStats, type NodeReport, readNodeEvent } from "./node-events.ts
 import { createPendingWork, type PendingWork } from "./pending-work.ts";
 import { createRepeats } from "./repeats.ts";
 import type { NodeRecord, PendingSurface } from "./surface-records.ts";
-import { type SurfaceDecision, type SurfaceEvents, type SurfaceFile, openSurfaces } from "./surfaces.ts";
+import { openSurfaces, type SurfaceDecision, type SurfaceEvents, type SurfaceFile } from "./surfaces.ts";
 import {
   approvedNode,
   description,
@@ -44,7 +44,9 @@ export type NotSent =
   | { readonly why: "conflict" }
   | { readonly why: "forgotten" };
 
-export type Invoked = { readonly sent: true; readonly outcome: InvokeOutcome } | ({ readonly sent: false } & NotSent);
+export type Invoked =
+  | { readonly sent: true; readonly outcome: InvokeOutcome }
+  | ({ readonly sent: false } & NotSent);
 
 /** The paired nodes: who is connected, what each may be asked for, and asking. */
 export interface Nodes {
@@ -63,7 +65,11 @@ export interface Nodes {
   reject(caller: Principal, requestId: string): Promise<Verdict<{ readonly nodeId: string }>>;
   /** A device that is more than a node stays paired as that. */
   remove(caller: Principal, nodeId: string): Promise<Verdict<{ readonly nodeId: string }>>;
-  rename(caller: Principal, nodeId: string, displayName: string): Promise<Verdict<{ readonly nodeId: string }>>;
+  rename(
+    caller: Principal,
+    nodeId: string,
+    displayName: string,
+  ): Promise<Verdict<{ readonly nodeId: string }>>;
   /** Asks the node, once per idempotency key. */
   invoke(nodeId: string, invocation: Invocation): Promise<Invoked>;
   readonly answers: Pick<Invocations, "result" | "progress">;
@@ -113,7 +119,11 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
   const repeats = createRepeats<InvokeOutcome>({
     clock,
     sizeOf: (outcome) =>
-      outcome.ok ? (outcome.payloadJSON?.length ?? 0) : outcome.dispatched ? outcome.message.length : undefined,
+      outcome.ok
+        ? (outcome.payloadJSON?.length ?? 0)
+        : outcome.dispatched
+          ? outcome.message.length
+          : undefined,
   });
 
   const pairedNodes = () => devices.paired().filter(isNode);
@@ -276,7 +286,12 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
           const now = newest(nodeId);
           return now
             ? invocations.start(now.connection, invocation)
-            : Promise.resolve({ ok: false, code: "NOT_CONNECTED", message: "node not connected", dispatched: false });
+            : Promise.resolve({
+                ok: false,
+                code: "NOT_CONNECTED",
+                message: "node not connected",
+                dispatched: false,
+              });
         },
       );
       return typeof outcome === "string" ? { sent: false, why: outcome } : { sent: true, outcome };
@@ -314,13 +329,11 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
       const ids = new Set(paired.map((device) => device.deviceId));
       for (const map of [seen, hostStats]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
       for (const node of surfaces.all()) if (!ids.has(node.nodeId)) work.forget(node.nodeId);
-      void surfaces
-        .keepOnly(paired.map(since))
-        .catch((error: Error) =>
-          log("error", "nodes that are no longer paired could not be taken out of nodes/surfaces.json", {
-            error: error.message,
-          }),
-        );
+      void surfaces.keepOnly(paired.map(since)).catch((error: Error) =>
+        log("error", "nodes that are no longer paired could not be taken out of nodes/surfaces.json", {
+          error: error.message,
+        }),
+      );
     },
     cancelOf: (owner) => invocations.cancel((_nodeId, _command, by) => by === owner),
     close: surfaces.close,

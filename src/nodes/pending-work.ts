@@ -13,7 +13,10 @@ export interface PendingWork {
   /** The same kind of request waits once: asking again renews it. Undefined: too many nodes have work waiting. */
   enqueue(
     nodeId: string,
-    item: Pick<WorkItem, "type"> & { readonly priority?: WorkItem["priority"]; readonly expiresInMs?: number },
+    item: Pick<WorkItem, "type"> & {
+      readonly priority?: WorkItem["priority"];
+      readonly expiresInMs?: number;
+    },
   ): { readonly revision: number; readonly queued: WorkItem } | undefined;
   /** Hands out and forgets, urgent first. */
   drain(

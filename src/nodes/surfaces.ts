@@ -35,12 +35,7 @@ export interface Surfaces {
    * Notes what a connected node declares: what it holds already needs nothing; anything wider waits for a person,
    * unless `viaSetupCode` and nothing was approved before. The same ask keeps its request.
    */
-  declare(
-    node: PairedNode,
-    declared: Surface,
-    version: string,
-    viaSetupCode: boolean,
-  ): Promise<NodeRecord>;
+  declare(node: PairedNode, declared: Surface, version: string, viaSetupCode: boolean): Promise<NodeRecord>;
   /** Undefined: no such request waits. */
   approve(requestId: string): Promise<NodeRecord | undefined>;
   reject(requestId: string): Promise<NodeRecord | undefined>;
@@ -116,7 +111,10 @@ export async function openSurfaces(ports: {
     const { pending, ...rest } = node;
     if (isCovered(surface, node.approved)) return pending ? rest : node;
     if (viaSetupCode && !node.approved)
-      return { ...rest, approved: { ...surface, approvedAtMs: clock.now(), approvedVia: "setup-code" as const } };
+      return {
+        ...rest,
+        approved: { ...surface, approvedAtMs: clock.now(), approvedVia: "setup-code" as const },
+      };
     if (pending && isCovered(surface, pending) && isCovered(pending, surface)) return node;
     return { ...rest, pending: { ...surface, requestId: uuid(ports.random), ts: clock.now() } };
   }
@@ -147,8 +145,7 @@ export async function openSurfaces(ports: {
       );
       const node = after ?? fresh;
       const was = before?.pending?.requestId;
-      if (was !== undefined && was !== node.pending?.requestId)
-        events.resolved(node.nodeId, was, "rejected");
+      if (was !== undefined && was !== node.pending?.requestId) events.resolved(node.nodeId, was, "rejected");
       if (node.pending && node.pending.requestId !== was) events.requested(node, node.pending);
       return node;
     },

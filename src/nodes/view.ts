@@ -1,5 +1,11 @@
 import type { PairedDevice } from "../auth/mod.ts";
-import { effectiveSurface, type NodeSettings, platformOf, policySurface, type Surface } from "./command-policy.ts";
+import {
+  effectiveSurface,
+  type NodeSettings,
+  platformOf,
+  policySurface,
+  type Surface,
+} from "./command-policy.ts";
 import type { HostStats } from "./node-events.ts";
 import type { NodeRecord } from "./surface-records.ts";
 
