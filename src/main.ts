@@ -52,6 +52,7 @@ async function runGateway(options: GatewayRunOptions): Promise<number> {
     clock: systemClock,
     random: systemRandom,
     pid: process.pid,
+    nodeVersion: process.version,
     uid: process.getuid?.() ?? -1,
     timeZone: process.env.TZ,
     consoleLevel: options.verbose ? "debug" : "warn",

@@ -7,18 +7,20 @@ import { networkInterfaces } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { closedAccess } from "./access/mod.ts";
-import { agentSettings, createHistories } from "./agent/mod.ts";
+import { agentSettings, contextFiles, createHistories } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
 import { authSettings, createBrowserSessions, createLockout, holds, pairingSettings } from "./auth/mod.ts";
+import { createAgentFiles } from "./compose/agent-files.ts";
 import { composeApprovals } from "./compose/approvals.ts";
 import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
-import { apiRoutes, apiSecrets, createRunTap, createToolInvoker } from "./compose/http-api/mod.ts";
+import { apiRoutes, apiSecrets, createRunTap, createToolInvoker, operatorToolCalls } from "./compose/http-api/mod.ts";
 import { takeStateFolder } from "./compose/instance.ts";
 import { createLiveConfig } from "./compose/live-config.ts";
 import { composeLogging } from "./compose/logging.ts";
+import { machineFacts } from "./compose/machine-facts.ts";
 import { createModels } from "./compose/models.ts";
 import { composeNodes } from "./compose/nodes.ts";
 import { pageRoutes } from "./compose/page.ts";
@@ -75,6 +77,7 @@ export interface ServeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly pid: number;
+  readonly nodeVersion: string;
   readonly uid: number;
   readonly timeZone: string | undefined;
   readonly consoleLevel: LogLevel | "silent";
@@ -316,6 +319,14 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const bound: { port: number; listener?: Listener } = { port: network.port };
   const scheme = network.tls ? "https" : "http";
   const baseUrl = () => `${scheme}://127.0.0.1:${bound.port}/`;
+  const invokeTool = createToolInvoker({
+    random,
+    commit,
+    ledger: store.ledger,
+    policyFor: tools.policyFor,
+    execute: tools.execute,
+    redact,
+  });
   const controlParts = {
     clock,
     random,
@@ -369,6 +380,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
     workspacePath: tools.workspaceOf,
     stateFolder: paths.root,
     whereabouts: () => ({ configPath: paths.configFile, stateDir: paths.root, authMode: auth.mode }),
+    machine: machineFacts({ pid: options.pid, nodeVersion: options.nodeVersion, port: () => bound.port }),
+    agentFiles: createAgentFiles(contextFiles, random),
+    invokeTool: operatorToolCalls(invokeTool, config),
     channelControl: {
       start: (channel: string, account: string) => channels.startAccount(config(), channel, account),
       stop: channels.stopAccount,
@@ -507,14 +521,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       sessions: store.sessions,
       models: models.rows,
       tap: runTap,
-      invokeTool: createToolInvoker({
-        random,
-        commit,
-        ledger: store.ledger,
-        policyFor: tools.policyFor,
-        execute: tools.execute,
-        redact,
-      }),
+      invokeTool,
       fenceKey,
     }),
     webhookRoute(channels),

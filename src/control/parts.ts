@@ -45,6 +45,18 @@ export interface ControlParts {
     readonly stateDir: string;
     readonly authMode: "none" | "token" | "password" | "trusted-proxy";
   };
+  /** The machine's facts (system.info), without the time that it has been up. */
+  readonly machine: () => Readonly<Record<string, unknown>>;
+  readonly agentFiles: AgentFilesPort;
+  /** One tool call that no model made: judged, recorded, run. Where an operator would be asked it is refused. */
+  readonly invokeTool: (call: {
+    readonly agentId: string;
+    readonly sessionKey: string;
+    readonly tool: string;
+    readonly args: unknown;
+    readonly actor: string;
+    readonly isOwner: boolean;
+  }) => Promise<Verdict<{ readonly text: string; readonly isError: boolean }>>;
   readonly channelControl: ChannelControl;
   readonly approvalsDocument: ApprovalsDocumentPort;
 }
@@ -132,6 +144,29 @@ export interface ApprovalsDocumentPort {
     file: Readonly<Record<string, unknown>>,
     baseHash: string | undefined,
   ): Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** The files of a workspace that an agent reads at the start of each turn. Throws an InputError for any other name. */
+export interface AgentFilesPort {
+  list(workspace: string): Promise<readonly AgentFile[]>;
+  /** With its content, unless it is missing. */
+  read(workspace: string, name: string): Promise<AgentFile>;
+  /** `expectedHash`: SHA-256 of what is to be replaced; undefined replaces whatever is there. */
+  write(
+    workspace: string,
+    name: string,
+    content: string,
+    expectedHash: string | undefined,
+  ): Promise<AgentFile>;
+}
+
+export interface AgentFile {
+  readonly name: string;
+  readonly path: string;
+  readonly missing: boolean;
+  readonly size?: number;
+  readonly updatedAtMs?: number;
+  readonly content?: string;
 }
 
 export interface LogPort {

@@ -10,23 +10,35 @@
  * 7. A tool call passes policy and the sandbox; tools that run commands are never open to it.
  * 8. What a hook's caller wrote stands behind a fence; instructions come from the configuration only.
  */
-import { InputError, type Reason } from "../../kernel/mod.ts";
+import type { OpenClawConfig } from "../../config/mod.ts";
+import { InputError, type Reason, refuse, type Verdict } from "../../kernel/mod.ts";
 import type { Route } from "../../network/mod.ts";
 import { createDoor } from "./authenticate.ts";
 import { chatCompletion } from "./chat-completions.ts";
 import { hooksRoute } from "./hooks.ts";
 import { listModels, oneModel } from "./model-list.ts";
 import { operatorRoute } from "./operator-route.ts";
-import type { ApiParts } from "./parts.ts";
+import type { ApiParts, InvokeTool, ToolCall, ToolResult } from "./parts.ts";
 import { response } from "./responses.ts";
 import { createRunDesk } from "./run-desk.ts";
 import { type ApiSettings, apiSettings } from "./settings.ts";
-import { invokeOverHttp } from "./tools-invoke.ts";
+import { invokeOverHttp, openOverHttp } from "./tools-invoke.ts";
 
 export { createToolInvoker } from "./invoke-tool.ts";
 export type { ApiParts, InvokeTool, ToolCall, ToolResult } from "./parts.ts";
 export { createRunTap, type RunTap } from "./run-tap.ts";
 export { apiSecrets } from "./settings.ts";
+
+/** Tool calls over the WebSocket: what a request over HTTP may not name is not open here either. */
+export function operatorToolCalls(
+  invoke: InvokeTool,
+  config: () => OpenClawConfig,
+): (call: ToolCall & { readonly isOwner: boolean }) => Promise<Verdict<ToolResult>> {
+  return async ({ isOwner, ...call }) =>
+    openOverHttp(call.tool, apiSettings(config()).tools, isOwner)
+      ? invoke(call, new AbortController().signal)
+      : refuse("policy.tool_denied", call.tool);
+}
 
 const maxToolBodyBytes = 2 * 1024 * 1024;
 

@@ -11,7 +11,7 @@ const id = string({ minLength: 1, maxLength: 256 });
 const maxWaiting = 500;
 const longestWaitMs = 30 * 60_000;
 
-/** exec.approval.request and waitDecision; approval.get and approval.resolve, which know every kind of approval. */
+/** exec.approval.request and waitDecision; approval.get, resolve and history, which know every kind of approval. */
 export function approvalRequestMethods(parts: ControlParts): Method[] {
   return [
     method({
@@ -121,6 +121,18 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
         }
       },
     }),
+    method({
+      name: "approval.history",
+      scope: "operator.approvals",
+      params: open(
+        object({
+          cursor: optional(string({ maxLength: 20 })),
+          limit: optional(integer({ minimum: 1, maximum: 100 })),
+          kind: optional(oneOf(["exec", "plugin", "system-agent"])),
+        }),
+      ),
+      run: (params) => history(parts, params),
+    }),
   ];
 }
 
@@ -200,4 +212,36 @@ function snapshot(approval: Approval) {
 
 function sourceOf(agentId: string, sessionKey: string) {
   return { ...(agentId === "" ? {} : { agentId }), ...(sessionKey === "" ? {} : { sessionKey }) };
+}
+
+/** Those that are over, newest first: the record says which there were. */
+function history(
+  parts: ControlParts,
+  params: { readonly cursor?: string; readonly limit?: number; readonly kind?: string },
+) {
+  if (params.kind !== undefined && params.kind !== "exec") return { items: [] };
+  const beforeSeq = params.cursor === undefined ? undefined : Number(params.cursor);
+  if (beforeSeq !== undefined && !(Number.isSafeInteger(beforeSeq) && beforeSeq > 0))
+    throw new MethodError(invalid("invalid cursor; pass on nextCursor as it was given"));
+  const limit = params.limit ?? 50;
+  const before = beforeSeq === undefined ? {} : { beforeSeq };
+  const rows = parts.audit.list({ stage: "policy", kind: "verdict", limit: 500, ...before });
+  const items = [];
+  let last = rows.at(-1)?.seq;
+  let isMore = rows.length === 500;
+  for (const row of rows) {
+    const approval = row.action.startsWith("approval.") ? parts.approvals.get(idOf(row.facts)) : undefined;
+    if (!approval || row.action !== `approval.${approval.state}` || approval.state === "pending") continue;
+    items.push(snapshot(approval));
+    if (items.length < limit) continue;
+    isMore = true;
+    last = row.seq;
+    break;
+  }
+  return { items, ...(isMore && last !== undefined ? { nextCursor: String(last) } : {}) };
+}
+
+function idOf(facts: unknown): string {
+  const { id: approvalId } = (facts ?? {}) as { readonly id?: unknown };
+  return typeof approvalId === "string" ? approvalId : "";
 }

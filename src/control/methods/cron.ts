@@ -51,8 +51,8 @@ export function cronMethods(): Method[] {
         );
       },
     }),
-    ...["cron.update", "cron.remove", "cron.run"].map((name) =>
-      method({ name, scope: "operator.admin", params: oneJob, run: noSuchJob }),
+    ...["cron.update", "cron.remove", "cron.run", "cron.scratch.get", "cron.scratch.set"].map((name) =>
+      method({ name, scope: "operator.admin", maxBytes: 524_288, params: oneJob, run: noSuchJob }),
     ),
   ];
 }

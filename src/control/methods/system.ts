@@ -29,6 +29,12 @@ export function systemMethods(parts: ControlParts, health: HealthReports, snapsh
       params: open(object({})),
       run: () => snapshots.presence(),
     }),
+    method({
+      name: "system.info",
+      scope: "operator.read",
+      params: open(object({})),
+      run: () => ({ ...parts.machine(), uptimeMs: parts.clock.now() - parts.startedAtMs }),
+    }),
     method({ name: "last-heartbeat", scope: "operator.read", params: open(object({})), run: () => null }),
     method({
       name: "models.list",

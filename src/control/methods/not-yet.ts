@@ -1,0 +1,226 @@
+import type { Scope } from "../../auth/mod.ts";
+import { schema, uuid } from "../../kernel/mod.ts";
+import { invalid, MethodError, unavailable } from "../frames.ts";
+import { type Method, method } from "../method.ts";
+import type { ControlParts } from "../parts.ts";
+
+const { any, array, boolean, integer, object, oneOf, open, optional, string } = schema;
+
+const id = string({ minLength: 1, maxLength: 256 });
+const nothing = open(object({}));
+
+/**
+ * Methods whose subject is not here yet. What reads answers as the existing system does when there is nothing; what
+ * would change something is refused in a sentence, so that nobody believes that it was done.
+ */
+export function notYetMethods(parts: ControlParts): Method[] {
+  return [...gatewayMethods(parts), ...askingMethods(parts), ...otherMethods()];
+}
+
+/** gateway.restart.*, gateway.suspend.*, update.status. */
+function gatewayMethods(parts: ControlParts): Method[] {
+  const suspensionId = open(object({ suspensionId: id }));
+  const blockers = () =>
+    parts.runs.activeRuns === 0
+      ? []
+      : [{ kind: "chat-run", count: parts.runs.activeRuns, message: "a reply is being written" }];
+  return [
+    method({
+      name: "gateway.restart.preflight",
+      scope: "operator.read",
+      params: nothing,
+      run: () => {
+        const { activeRuns } = parts.runs;
+        return {
+          safe: activeRuns === 0,
+          counts: { queueSize: 0, pendingReplies: 0, embeddedRuns: 0, activeTasks: 0, activeRuns },
+          blockers: blockers(),
+          summary: activeRuns === 0 ? "nothing is being done" : `${activeRuns} replies are being written`,
+        };
+      },
+    }),
+    method({
+      name: "gateway.restart.request",
+      scope: "operator.admin",
+      perMinute: 30,
+      params: open(object({ reason: optional(string({ maxLength: 1000 })) })),
+      admin: () => ({ action: "gateway.restart.request" }),
+      run: () =>
+        refuse("restarting from here is", "restart it with what started it (systemd, launchd, a terminal)"),
+    }),
+    method({
+      name: "gateway.suspend.prepare",
+      scope: "operator.admin",
+      params: open(object({ requestId: id, drain: optional(boolean()) })),
+      admin: () => ({ action: "gateway.suspend.prepare" }),
+      run: () => {
+        const { activeRuns } = parts.runs;
+        if (activeRuns === 0)
+          return refuse("suspending the gateway is", "stop it instead: nothing that waits is lost");
+        return {
+          status: "busy",
+          reason: "active-work",
+          retryAfterMs: 1000,
+          activeCount: activeRuns,
+          blockers: blockers(),
+        };
+      },
+    }),
+    method({
+      name: "gateway.suspend.status",
+      scope: "operator.read",
+      params: suspensionId,
+      run: () => ({ status: "running" }),
+    }),
+    method({
+      name: "gateway.suspend.resume",
+      scope: "operator.admin",
+      params: suspensionId,
+      admin: () => ({ action: "gateway.suspend.resume" }),
+      run: () => ({ ok: true, status: "running", resumed: false }),
+    }),
+    method({
+      name: "update.status",
+      scope: "operator.admin",
+      params: open(object({ refreshCheckout: optional(boolean()) })),
+      run: () => ({ sentinel: null, updateAvailable: null }),
+    }),
+  ];
+}
+
+/** question.*, plugin.approval.*, exec.approval.grants.revoke. */
+function askingMethods(parts: ControlParts): Method[] {
+  const one = open(object({ id }));
+  const noQuestion = (name: string) =>
+    method({
+      name,
+      scope: "operator.questions",
+      params: one,
+      run: (params): never => {
+        throw new MethodError(
+          invalid(`unknown question ${JSON.stringify(params.id)}; question.list shows them`),
+        );
+      },
+    });
+  const noApproval = (name: string, text: string, params: schema.Schema) =>
+    method({
+      name,
+      scope: "operator.approvals",
+      params,
+      run: (): never => {
+        throw new MethodError(
+          invalid(text, {
+            reason: "APPROVAL_NOT_FOUND",
+            remediation: "plugin.approval.list shows those that wait",
+          }),
+        );
+      },
+    });
+  return [
+    method({
+      name: "question.request",
+      scope: "operator.questions",
+      params: open(object({ questions: array(any(), { minItems: 1, maxItems: 8 }) })),
+      run: () => refuse("asking people questions is", "ask in the conversation"),
+    }),
+    ...["question.waitAnswer", "question.get", "question.resolve"].map(noQuestion),
+    method({
+      name: "plugin.approval.request",
+      scope: "operator.approvals",
+      params: open(
+        object({
+          title: string({ minLength: 1, maxLength: 512 }),
+          description: string({ maxLength: 16_384 }),
+          timeoutMs: optional(integer({ minimum: 1, maximum: 86_400_000 })),
+        }),
+      ),
+      // There are no plugins, so nobody is shown their approvals: it ends at once, as where no client can review.
+      run: (params) => {
+        const createdAtMs = parts.clock.now();
+        const expiresAtMs = createdAtMs + (params.timeoutMs ?? 0);
+        return {
+          id: uuid(parts.random),
+          decision: null,
+          createdAtMs,
+          expiresAtMs,
+          terminalReason: "no-route",
+        };
+      },
+    }),
+    noApproval("plugin.approval.waitDecision", "approval expired or not found", one),
+    noApproval(
+      "plugin.approval.resolve",
+      "unknown or expired approval id",
+      open(object({ id, decision: oneOf(["allow-once", "allow-always", "deny"]) })),
+    ),
+    method({
+      name: "exec.approval.grants.revoke",
+      scope: "operator.approvals",
+      params: open(object({ grantId: id })),
+      admin: (params) => ({ action: "exec.approval.grants.revoke", facts: { grantId: params.grantId } }),
+      run: () => ({ outcome: "not-found" }),
+    }),
+  ];
+}
+
+/** voicewake.*, users.self, doctor.memory.status, skills.bins, poll, tasks.cancel. */
+function otherMethods(): Method[] {
+  const reads = (name: string, scope: Scope, answer: Readonly<Record<string, unknown>>) =>
+    method({ name, scope, params: nothing, run: () => answer });
+  return [
+    reads("voicewake.routing.get", "operator.read", {
+      config: { version: 1, defaultTarget: { mode: "current" }, routes: [], updatedAtMs: 0 },
+    }),
+    reads("users.self", "operator.read", { profile: null }),
+    method({
+      name: "skills.bins",
+      role: "node",
+      scope: undefined,
+      params: nothing,
+      run: () => ({ bins: [] }),
+    }),
+    method({
+      name: "voicewake.set",
+      scope: "operator.write",
+      params: open(object({ triggers: array(string({ maxLength: 100 }), { maxItems: 32 }) })),
+      run: () => refuse("wake words are", "no device listens for them"),
+    }),
+    method({
+      name: "doctor.memory.status",
+      scope: "operator.read",
+      params: open(object({ agentId: optional(string()) })),
+      run: (params) => ({
+        agentId: params.agentId ?? "main",
+        provider: "none",
+        embedding: { ok: false, error: "there is no memory index yet" },
+        dreaming: { enabled: false },
+      }),
+    }),
+    method({
+      name: "poll",
+      scope: "operator.write",
+      repeats: "remembered",
+      params: open(
+        object({
+          to: string({ minLength: 1 }),
+          question: string({ minLength: 1 }),
+          options: array(string({ minLength: 1 }), { minItems: 2, maxItems: 32 }),
+          idempotencyKey: string({ minLength: 1, maxLength: 256 }),
+        }),
+      ),
+      run: () => refuse("sending polls is", "ask in the conversation"),
+    }),
+    method({
+      name: "tasks.cancel",
+      scope: "operator.write",
+      params: open(object({ taskId: id, reason: optional(string({ maxLength: 1000 })) })),
+      run: () => ({ found: false, cancelled: false, reason: "there is no such task" }),
+    }),
+  ];
+}
+
+function refuse(what: string, instead: string): never {
+  throw new MethodError(
+    unavailable(`${what} not available yet; ${instead}`, { reason: "not-available-yet" }),
+  );
+}
