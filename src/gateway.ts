@@ -20,6 +20,7 @@ import {
   type OutboxSender,
   type OutboxStore,
   replyRows,
+  sameConversation,
   type Target,
 } from "./delivery/mod.ts";
 import {
@@ -42,7 +43,10 @@ import type { Approvals } from "./policy/mod.ts";
 import {
   type ChatCommand,
   type Lanes,
+  leaveOut,
   parseChatCommand,
+  type QueueRule,
+  queueRule,
   type RunOutcome,
   type Runs,
   route,
@@ -131,19 +135,58 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
 
     const { source } = access.value;
-    const command = parseChatCommand(message.text);
+    const settings = parts.sessionSettings();
+    const command = parseChatCommand(message.text, settings.resetTriggers);
     if (command?.name === "approve") return answerApproval(message, access.value, command, routed.value);
     // Rejecting (rather than refusing) makes the platform offer the message again when there is room.
-    if (!lanes.hasRoom(routed.value.sessionKey)) throw new Error(reasonText("session.queue_full"));
-    const row = rowOf(message, "accepted", routed.value, source, readable(message));
+    const { sessionKey } = routed.value;
+    if (!lanes.hasRoom(sessionKey)) throw new Error(reasonText("session.queue_full"));
+    const rule = queueRule(settings.queue, message.channel);
+    const gone = command ? undefined : givesWay(sessionKey, rule);
+    if (gone && rule.drop === "new") {
+      return turnAway(message, "session", "session.queue_capped", `${rule.cap} messages wait`);
+    }
+    const row = withNotes(rowOf(message, "accepted", routed.value, source, readable(message)), gone, rule);
     await commit([
       inbox.insert(row),
+      ...(gone ? lettingGo(gone, row) : []),
       record("access", "admit", row, { trust: source.trust }),
       record("session", "route", row, { agentId: row.agentId }),
     ]);
+    if (gone) runs.absorb(gone.runId);
     if (command?.name === "stop") abort(row.sessionKey, undefined, row.runId);
+    else if (rule.mode === "interrupt") interrupt(row);
     enqueue(row);
     return admit({ messageId: row.messageId });
+  }
+
+  /** The oldest message that waits, once as many wait as may. */
+  function givesWay(sessionKey: string, rule: QueueRule): InboxRow | undefined {
+    if (lanes.depth(sessionKey) <= rule.cap) return undefined;
+    const waiting = inbox.waiting(sessionKey);
+    return waiting.length < rule.cap
+      ? undefined
+      : waiting.find((row) => parseChatCommand(row.text) === undefined);
+  }
+
+  function withNotes(row: InboxRow, gone: InboxRow | undefined, rule: QueueRule): InboxRow {
+    // Another person's words stay out of this one's turn.
+    if (!gone || rule.drop !== "summarize" || gone.source.author !== row.source.author) return row;
+    return { ...row, text: leaveOut(gone.text, row.text) };
+  }
+
+  function lettingGo(gone: InboxRow, next: InboxRow): Write[] {
+    return [
+      inbox.move(gone.messageId, "refused", "session.queue_dropped", clock.now()),
+      record("session", "refuse", gone, { gaveWayTo: next.messageId }, "session.queue_dropped"),
+    ];
+  }
+
+  /** The running turn of the same conversation stops for what was just said. */
+  function interrupt(row: InboxRow): void {
+    const active = runs.ofSession(row.sessionKey);
+    const other = active && inbox.byRunId(active.runId);
+    if (active && other && sameConversation(row, other)) abort(row.sessionKey, active.runId);
   }
 
   /** A message that no agent will see: recorded with its reason; an unknown sender gets a pairing code, once. */

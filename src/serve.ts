@@ -59,6 +59,7 @@ import type { SendSignal } from "./sandbox/mod.ts";
 import {
   createLanes,
   createRuns,
+  lastDaily,
   parseSessionKey,
   resolveSessionKey,
   sessionSettings,
@@ -254,6 +255,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     histories,
     sender,
     approvals,
+    sessionSettings: () => sessionsConfig,
+    lastDaily: (hour) => lastDaily(clock.now(), hour, options.timeZone),
     agentSettings: agentOf,
     async modelFor(agentId, sessionModel) {
       const choice = modelChoiceOf(agentId, sessionModel);

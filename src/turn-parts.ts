@@ -6,7 +6,15 @@ import type { InboxRow, InboxStore, OutboxSender, OutboxStore, ReplyTo } from ".
 import type { Clock, Commit, Log, Random, Source, Write } from "./kernel/mod.ts";
 import type { Approvals, Permit, PolicyContext } from "./policy/mod.ts";
 import type { Outcome } from "./sandbox/mod.ts";
-import type { ActiveRun, Entry, Lanes, Runs, SessionRow, SessionStore } from "./session/mod.ts";
+import type {
+  ActiveRun,
+  Entry,
+  Lanes,
+  Runs,
+  SessionRow,
+  SessionSettings,
+  SessionStore,
+} from "./session/mod.ts";
 import type { FileSourceStore, UsageStore } from "./store/mod.ts";
 
 /** Everything that a turn needs, made by the composer. Functions give what may change while the gateway runs. */
@@ -26,6 +34,9 @@ export interface TurnParts {
   readonly histories: Histories;
   readonly sender: OutboxSender;
   readonly approvals: Approvals;
+  readonly sessionSettings: () => SessionSettings;
+  /** The newest moment, not after now, at which it was this hour here. Unix ms. */
+  readonly lastDaily: (hour: number) => number;
   readonly agentSettings: (agentId: string) => AgentSettings;
   readonly modelFor: (
     agentId: string,

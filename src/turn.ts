@@ -13,20 +13,32 @@ import {
   type RunResult,
   run,
   type Step,
-  type ToolAnswer,
+  type StepAnswer,
   unansweredCalls,
 } from "./agent/mod.ts";
 import { createChatCommands } from "./chat-commands.ts";
 import type { RunEvents } from "./control/mod.ts";
 import { type InboxRow, type ReplyTo, replyRows } from "./delivery/mod.ts";
 import { InputError, joinSources, ModelFault, type Source, sleep, type Write } from "./kernel/mod.ts";
-import { type ActiveRun, type Entry, type EntryBody, parseChatCommand } from "./session/mod.ts";
+import {
+  type ActiveRun,
+  type Entry,
+  type EntryBody,
+  isStale,
+  maySend,
+  parseChatCommand,
+  type ResetPlace,
+  resetRule,
+  type SessionRow,
+} from "./session/mod.ts";
 import { createToolCalls } from "./tool-call.ts";
 import { createTurnLog } from "./turn-log.ts";
 import type { Said, Turn, TurnParts } from "./turn-parts.ts";
+import { createTurnQueue } from "./turn-queue.ts";
 
 const quotedSource: Source = { author: "quoted", proof: "none", trust: "untrusted", sensitivity: "public" };
 const charsPerToken = 3.5;
+const maxEntriesOfARun = 2000;
 /** Pause before a turn whose end the store refused (disk full) is tried again. */
 const storeRetryMs = 1000;
 
@@ -35,10 +47,11 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   const log = createTurnLog(parts);
   const { add, addReply, partial, modelStart, modelEnd, recordVerdict, sessionOf } = log;
   const callTool = createToolCalls(parts, log);
+  const queue = createTurnQueue(parts, log);
   const runCommand = createChatCommands(parts, log);
 
   async function turn(row: InboxRow): Promise<void> {
-    if (parts.isStopping()) return;
+    if (parts.isStopping() || runs.takeAbsorbed(row.runId)) return;
     const active = runs.begin(row.runId, row.sessionKey);
     const events = parts.events({
       runId: row.runId,
@@ -73,7 +86,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   ): Promise<boolean> {
     const unfinished: { task?: Turn } = {};
     try {
-      const command = parseChatCommand(row.text);
+      const command = parseChatCommand(row.text, parts.sessionSettings().resetTriggers);
       if (runs.takeSkipped(row.runId))
         await close(row, { status: "aborted", text: "" }, undefined, events, active);
       else if (command) {
@@ -111,12 +124,14 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   // --- the model's loop ----------------------------------------------------------------------------------------
 
   async function converse(
-    row: InboxRow,
+    accepted: InboxRow,
     active: ActiveRun,
     events: RunEvents,
     settings: AgentSettings,
     unfinished: { task?: Turn },
   ): Promise<void> {
+    const gathered = queue.gather(accepted);
+    const row = gathered?.row ?? accepted;
     const found = sessions.get(row.sessionKey);
     const specs = await parts.toolSpecs(row.agentId);
     const [{ model, choice }, system] = await Promise.all([
@@ -137,7 +152,15 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       session.current.lastSeq > 0 &&
       sessions.entryByKey(session.current.sessionId, userKey(row)) !== undefined;
     const opening: Write[] = [inbox.move(row.messageId, "running", undefined, clock.now())];
+    if (resumed) task.seen = joinSources(task.seen, readBefore(session.current, row));
+    else if (found && isDue(found, row)) startAfresh(task, opening);
     const added = resumed ? [] : [add(task, opening, userBody(row))];
+    if (gathered && !resumed) {
+      // At once: until it is on disk that they belong to this turn, they must not be seen as a part of it.
+      opening.push(...gathered.writes, sessions.put(session.current));
+      await commit(opening.splice(0));
+      gathered.taken();
+    }
     const roomChars = (choice.contextTokens - choice.maxOutputTokens) * charsPerToken - system.length;
     const fitting = histories.fit(
       session.current,
@@ -169,10 +192,36 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     await follow(loop, task, opening);
   }
 
+  /** The label of what an interrupted turn had read: its message and its tools' results. */
+  function readBefore(session: SessionRow, row: InboxRow): Source {
+    const first = sessions.entryByKey(session.sessionId, userKey(row))?.seq ?? session.lastSeq;
+    return sessions
+      .entries(session.sessionId, { afterSeq: first - 1, limit: maxEntriesOfARun })
+      .flatMap(({ body }) => (body.type === "message" ? [body.message.source] : []))
+      .reduce(joinSources, row.source);
+  }
+
+  function isDue(session: SessionRow, row: InboxRow): boolean {
+    const conversation = row.reply?.conversation;
+    const kind = conversation?.kind === "direct" || !conversation ? "direct" : "group";
+    const place: ResetPlace = {
+      ...(conversation ? { channel: row.channel } : {}),
+      kind: conversation?.threadId === undefined ? kind : "thread",
+    };
+    const rule = resetRule(parts.sessionSettings().resets, place);
+    return session.lastSeq > 0 && isStale(rule, session, clock.now(), parts.lastDaily);
+  }
+
+  function startAfresh(task: Turn, opening: Write[]): void {
+    add(task, opening, { type: "reset" });
+    histories.forget(task.session.current.sessionId);
+    opening.push(recordVerdict("session", "reset", task.row, { because: "session.reset" }));
+  }
+
   /** Carries out the loop's steps. `opening` is the turn's own start: the first effect's record takes it along. */
   async function follow(loop: ReturnType<typeof run>, task: Turn, opening: Write[]): Promise<void> {
     let first: Write[] | undefined = opening;
-    let answer: ToolAnswer | undefined;
+    let answer: StepAnswer | undefined;
     let reply: Said | undefined;
     for (;;) {
       const { value: step, done } = await loop.next(answer);
@@ -187,7 +236,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
         first = undefined;
       } else if (step.type === "assistant" && step.final) reply = step;
       else {
-        if (first && (step.type === "tool" || step.type === "assistant")) {
+        if (first && (step.type === "tool" || step.type === "assistant" || step.type === "hear")) {
           await commit(first);
           first = undefined;
         }
@@ -199,7 +248,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   async function carryOut(
     step: Exclude<Step, { type: "model" }>,
     task: Turn,
-  ): Promise<ToolAnswer | undefined> {
+  ): Promise<StepAnswer | undefined> {
     switch (step.type) {
       case "modelEnd":
         // Nothing outside depends on it: it rides along with the turn's next commit.
@@ -225,6 +274,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       }
       case "tool":
         return callTool(step.request, task);
+      case "hear":
+        return queue.hear(task);
     }
   }
 
@@ -310,6 +361,9 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   }
 
   function repliesTo(row: InboxRow, text: string, reply: ReplyTo) {
+    const { channel, sessionKey } = row;
+    const { sendPolicy } = parts.sessionSettings();
+    if (!maySend(sendPolicy, { channel, sessionKey, kind: reply.conversation.kind })) return [];
     return replyRows(row, text, reply, parts.channelTextLimit(row.channel, row.account), clock.now());
   }
 

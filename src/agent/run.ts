@@ -52,7 +52,16 @@ export type Step =
       readonly usage: Usage;
       readonly final: boolean;
     }
-  | { readonly type: "tool"; readonly request: ToolRequest };
+  | { readonly type: "tool"; readonly request: ToolRequest }
+  /** Before the model is asked again: did somebody say more meanwhile? */
+  | { readonly type: "hear" };
+
+/** What the map answers: to `tool` the outcome, to `hear` what was said. */
+export type StepAnswer = ToolAnswer | Heard;
+
+export interface Heard {
+  readonly heard: readonly string[];
+}
 
 export type RunResult =
   | { readonly status: "done"; readonly text: string; readonly stopReason: EndReason }
@@ -64,7 +73,7 @@ const maxDelayMs = 60_000;
 const noUsage: Usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
 /** The loop. It holds no power: every effect is a step that the map carries out, or does not. */
-export async function* run(input: RunInput): AsyncGenerator<Step, RunResult, ToolAnswer | undefined> {
+export async function* run(input: RunInput): AsyncGenerator<Step, RunResult, StepAnswer | undefined> {
   const messages = [...input.messages];
   let text = "";
   yield* answerCalls(input, messages, input.unanswered);
@@ -84,6 +93,10 @@ export async function* run(input: RunInput): AsyncGenerator<Step, RunResult, Too
     if (final) return { status: "done", text, stopReason: reply.stopReason };
     messages.push({ role: "assistant", content });
     yield* answerCalls(input, messages, calls);
+    const answer = yield { type: "hear" };
+    if (answer && "heard" in answer) {
+      for (const text of answer.heard) messages.push({ role: "user", content: [{ type: "text", text }] });
+    }
   }
 }
 
@@ -91,14 +104,15 @@ async function* answerCalls(
   input: RunInput,
   messages: ModelMessage[],
   calls: readonly ToolCallPart[],
-): AsyncGenerator<Step, void, ToolAnswer | undefined> {
+): AsyncGenerator<Step, void, StepAnswer | undefined> {
   for (const call of calls) {
     // An aborted run still needs a result for each call (the wire demands it), but makes none.
     const { runId, agentId, sessionKey } = input;
-    const answer = yield {
+    const given = yield {
       type: "tool",
       request: { id: call.id, tool: call.name, arguments: call.arguments, runId, agentId, sessionKey },
     };
+    const answer = given && "modelText" in given ? given : undefined;
     messages.push({
       role: "tool",
       toolCallId: call.id,
@@ -123,7 +137,7 @@ async function* ask(
 ): AsyncGenerator<
   Step,
   Reply | { readonly fault: ModelFault; readonly text: string },
-  ToolAnswer | undefined
+  StepAnswer | undefined
 > {
   for (let attempt = 1; ; attempt++) {
     yield { type: "model", round, attempt };
@@ -148,7 +162,7 @@ async function* stream(
 ): AsyncGenerator<
   Step,
   Reply | { readonly fault: ModelFault; readonly text: string },
-  ToolAnswer | undefined
+  StepAnswer | undefined
 > {
   let text = "";
   let usage: Usage = noUsage;

@@ -87,8 +87,11 @@ const effective: readonly string[] = [
     "presets",
     "mappings",
   ].map((key) => `hooks.${key}`),
-  "session.dmScope",
-  "session.scope",
+  ...["dmScope", "scope", "groupScope", "identityLinks", "idleMinutes", "sendPolicy"].map(
+    (key) => `session.${key}`,
+  ),
+  ...["reset", "resetByType", "resetByChannel", "resetTriggers"].map((key) => `session.${key}`),
+  ...["mode", "cap", "drop", "byChannel"].map((key) => `messages.queue.${key}`),
   "commands.ownerAllowFrom",
 ];
 

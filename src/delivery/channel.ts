@@ -23,8 +23,24 @@ export interface InboundMessage {
   readonly mentionsBot: boolean;
   /** True when the message is a platform reply to one of ours. */
   readonly repliesToBot: boolean;
-  /** Text of another person that the message quotes or forwards; always untrusted. */
-  readonly quoted?: { readonly author: string; readonly text: string };
+  /** True when it quotes one of ours without being a reply to it. */
+  readonly quotesBot?: boolean;
+  /** True when it stands in a thread that the platform says we take part in (never merely a thread of the group). */
+  readonly inBotThread?: boolean;
+  /** True when the platform marks a mention of somebody else. */
+  readonly mentionsOthers?: boolean;
+  /** The text without what it quotes and without code; absent where the platform marks neither. */
+  readonly ownText?: string;
+  /**
+   * Text of another person that the message quotes or forwards; always untrusted. `author` is for display; `authorId`
+   * is the author's stable id, absent where the platform does not prove it; `isBot`: we wrote it ourselves.
+   */
+  readonly quoted?: {
+    readonly author: string;
+    readonly text: string;
+    readonly authorId?: string;
+    readonly isBot?: boolean;
+  };
   /** Files that came with it, in the platform's order; more than 16 are cut off. Fetched later, and only once admitted. */
   readonly attachments?: readonly Attachment[];
   readonly isBot: boolean;
@@ -46,6 +62,8 @@ export interface Conversation {
   readonly id: string;
   /** Topic or thread inside it. */
   readonly threadId?: string;
+  /** What the chat belongs to, where the platform has such a thing: a Discord guild, a Slack team. */
+  readonly spaceId?: string;
 }
 
 export interface Sender {
@@ -54,6 +72,12 @@ export interface Sender {
   readonly proof: Proof;
   /** What the sender calls itself: for display only, never for a decision. */
   readonly claimedName?: string;
+  /** The ids of the roles that the platform gives it in the conversation's space. */
+  readonly roles?: readonly string[];
+  /** The name under which others find the sender, without "@". It changes hands: as worthless as the claimed name. */
+  readonly claimedHandle?: string;
+  /** What the platform itself says the sender belongs to: "audience:<guild>/<channel>" (those who can view it). */
+  readonly memberOf?: readonly string[];
 }
 
 /** What the channel may do with the gateway. */

@@ -10,4 +10,4 @@
 export type * from "./channel.ts";
 export { createOutboxSender, type Sender as OutboxSender } from "./outbox.ts";
 export type * from "./queue.ts";
-export { digestOf, inboxRowOf, replyRows, type Target } from "./rows.ts";
+export { digestOf, inboxRowOf, replyRows, sameConversation, type Target } from "./rows.ts";

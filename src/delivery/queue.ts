@@ -45,6 +45,8 @@ export interface InboxStore {
   move(messageId: string, state: InboxState, detail: string | undefined, at: number): Write;
   /** Not final yet, oldest first. */
   open(): InboxRow[];
+  /** Of one session, accepted and not begun, oldest first. */
+  waiting(sessionKey: string): InboxRow[];
 }
 
 /** `sending` is committed before the request leaves, so that a crash in between shows as doubt. */

@@ -85,3 +85,16 @@ export function replyRows(
 export function digestOf(place: string, text: string): string {
   return hash("sha256", `${place}\n${text}`);
 }
+
+/** Do the replies to both go to the same place? */
+export function sameConversation(a: InboxRow, b: InboxRow): boolean {
+  const one = a.reply?.conversation;
+  const other = b.reply?.conversation;
+  return (
+    a.channel === b.channel &&
+    a.account === b.account &&
+    one !== undefined &&
+    one.id === other?.id &&
+    one.threadId === other.threadId
+  );
+}

@@ -108,6 +108,76 @@ export const reasons = {
     "The setup code is wrong, was used already, or has expired.",
     "Make a new one: device.pair.setupCode.",
   ],
+  "auth.trusted_proxy_untrusted_source": [
+    "This gateway lets its proxy say who is calling, and the request did not come through it.",
+    "Open the gateway at the proxy's address; on the gateway's own machine gateway.auth.password works too.",
+  ],
+  "auth.trusted_proxy_loopback_source": [
+    "The proxy runs on this machine, where every program could pass for it.",
+    "Set gateway.auth.trustedProxy.allowLoopback to true if you trust all programs on this machine.",
+  ],
+  "auth.trusted_proxy_local_interface_source": [
+    "The request comes from this machine's own address, not from a proxy elsewhere.",
+    "Put the proxy on another machine or container network, or on loopback with allowLoopback.",
+  ],
+  "auth.trusted_proxy_local_interface_check_failed": [
+    "This machine does not tell its own addresses, so the proxy cannot be told from it.",
+    "The log says what failed; nobody is signed in by the proxy until it works.",
+  ],
+  "auth.trusted_proxy_missing_header": [
+    "A header that gateway.auth.trustedProxy.requiredHeaders names is missing or empty.",
+    "Make the proxy send it; the log says which.",
+  ],
+  "auth.trusted_proxy_user_missing": [
+    "The proxy did not say who is calling, or not plainly.",
+    "Make the proxy overwrite gateway.auth.trustedProxy.userHeader with one name.",
+  ],
+  "auth.trusted_proxy_user_not_allowed": [
+    "The proxy signed somebody in who is not in gateway.auth.trustedProxy.allowUsers.",
+    "Add the user there, spelled exactly as the proxy spells it.",
+  ],
+  "auth.assertion_missing": [
+    "The request carries no signed assertion of the identity provider.",
+    "Open the gateway through the provider; the log says which header was looked for.",
+  ],
+  "auth.assertion_invalid": [
+    "The signed assertion is not valid for this gateway.",
+    "Check issuer and audience in gateway.auth.trustedProxy.assertion, and both clocks; the log says what did not fit.",
+  ],
+  "auth.assertion_key_unknown": [
+    "The assertion is signed with a key that the provider has not published, or its keys could not be fetched.",
+    "Check gateway.auth.trustedProxy.assertion.jwksUrl; the log says why a fetch failed.",
+  ],
+  "auth.tailscale_unverified": [
+    "Tailscale does not confirm who is calling.",
+    "Sign in with the gateway's token or password.",
+  ],
+  "auth.api_token_invalid": [
+    "The API token is wrong, expired or revoked.",
+    "See those that are good: openclaw tokens list; make one: openclaw tokens create.",
+  ],
+  "auth.method_not_allowed": [
+    "This token may not call this method.",
+    "See what it is limited to: openclaw tokens list; make one that may.",
+  ],
+  "auth.agent_not_allowed": [
+    "This token may not use this agent.",
+    "Name an agent that it is for: openclaw tokens list shows them.",
+  ],
+  "auth.channel_not_allowed": [
+    "This token may not use this channel.",
+    "Name a channel that it is for: openclaw tokens list shows them.",
+  ],
+  "auth.token_too_wide": [
+    "A token cannot reach further than whoever makes it.",
+    "Leave out what the answer names, or ask somebody who holds it.",
+  ],
+  "auth.token_name_taken": [
+    "There is a token of this name.",
+    "Choose another name, or revoke that one: openclaw tokens revoke <name>.",
+  ],
+  "auth.token_full": ["There are too many tokens.", "Revoke those that nobody uses: openclaw tokens list."],
+  "auth.token_unknown": ["There is no such token.", "See those that there are: openclaw tokens list."],
   "auth.scope_missing": [
     "The caller does not hold the scope that this needs.",
     "Connect with the scope named in the error.",
@@ -160,6 +230,38 @@ export const reasons = {
     "The message does not mention the agent.",
     "Mention it, or set requireMention to false for this group.",
   ],
+  "access.conversation_unknown": [
+    "The channel did not say what kind of conversation this is.",
+    "Nothing to do: what is neither a direct chat nor a group is refused.",
+  ],
+  "access.bot_refused": [
+    "The sender is a bot.",
+    'Set allowBots to true, or to "mentions", if this bot may talk to the agent.',
+  ],
+  "access.bot_loop": [
+    "A bot and this agent keep answering each other.",
+    "Wait until the pause is over (botLoopProtection.cooldownSeconds), or make the other bot stop.",
+  ],
+  "access.command_not_allowed": [
+    "The sender may talk to the agent, but not give it commands.",
+    "Add the sender's stable id to commands.allowFrom, or to the allowlist of this chat.",
+  ],
+  "access.command_owner_only": [
+    "Only the owner may give this command.",
+    "Add the sender to commands.ownerAllowFrom, if it is the owner.",
+  ],
+  "access.sender_too_fast": [
+    "The sender wrote too many messages in a short time.",
+    "Wait a moment, then send it again; the limit is messageLimits.perSender.",
+  ],
+  "access.chat_too_fast": [
+    "Too many messages came from this chat in a short time.",
+    "Wait a moment, then send it again; the limit is messageLimits.perChat.",
+  ],
+  "access.budget_spent": [
+    "The sender has used up the requests of a day.",
+    "Ask again later; the limit is messageLimits.perSenderPerDay.",
+  ],
   "access.pairing_full": [
     "Too many senders are waiting to be paired.",
     "Approve or dismiss some: openclaw pairing list.",
@@ -172,6 +274,14 @@ export const reasons = {
   "session.queue_full": [
     "This conversation has too many messages waiting.",
     "Wait for a reply, or send /stop.",
+  ],
+  "session.queue_capped": [
+    "Too many messages wait in this conversation.",
+    "Wait for the answers, send /stop, or raise messages.queue.cap.",
+  ],
+  "session.queue_dropped": [
+    "It gave way to a newer message while too many waited.",
+    "Send it again; messages.queue.cap and messages.queue.drop say how many wait and which gives way.",
   ],
   "session.message_too_large": [
     "The message is larger than an agent can take.",

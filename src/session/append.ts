@@ -16,6 +16,8 @@ export function newSession(input: {
     kind: /:(?:group|channel):/.test(input.key) ? "group" : "direct",
     createdAt: input.now,
     updatedAt: input.now,
+    startedAt: input.now,
+    lastInteractionAt: input.now,
     archived: false,
     pinned: false,
     lastSeq: 0,
@@ -45,12 +47,16 @@ export function appendEntry(
   };
   const spoken = body.type === "message" ? spokenText(body.message) : "";
   const reset =
-    body.type === "reset" ? { windowStartSeq: seq, inputTokens: 0, outputTokens: 0, costUsd: 0 } : {};
+    body.type === "reset"
+      ? { windowStartSeq: seq, startedAt: now, inputTokens: 0, outputTokens: 0, costUsd: 0 }
+      : {};
+  const isFromOutside = body.type === "message" && body.message.role === "user";
   return {
     entry,
     row: {
       ...row,
       updatedAt: now,
+      ...(isFromOutside ? { lastInteractionAt: now } : {}),
       lastSeq: seq,
       lastEntryId: entry.id,
       ...(row.title === undefined && spoken !== "" ? { title: titleOf(spoken) } : {}),

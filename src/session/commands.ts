@@ -7,10 +7,18 @@ export interface ChatCommand {
   readonly rest: string;
 }
 
+const noTriggers: ReadonlySet<string> = new Set();
 const names = new Set<string>(["new", "reset", "stop", "status", "help", "approve", "whoami"]);
 
-/** Undefined for text that is no command we know: the agent reads it as it is. */
-export function parseChatCommand(text: string): ChatCommand | undefined {
+/**
+ * Undefined for text that is no command we know: the agent reads it as it is. `resetTriggers` are further whole
+ * messages, in lower case, that mean `/reset`.
+ */
+export function parseChatCommand(
+  text: string,
+  resetTriggers: ReadonlySet<string> = noTriggers,
+): ChatCommand | undefined {
+  if (resetTriggers.has(text.trim().toLowerCase())) return { name: "reset", args: [], rest: "" };
   const match = /^\/([a-z]+)(?:@\w+)?(?:\s+([\s\S]*))?$/i.exec(text.trim());
   const name = match?.[1]?.toLowerCase() ?? "";
   if (!names.has(name)) return undefined;

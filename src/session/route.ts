@@ -11,66 +11,92 @@ export interface Route {
 
 /**
  * Which agent and which session a channel's message belongs to. Bindings are tried from the most special to the
- * least (exact peer, any peer of the kind, account, channel); without one, the only agent there is, else nobody.
+ * least; without one, the only agent there is, else nobody.
  */
 export function route(message: InboundMessage, settings: SessionSettings): Verdict<Route> {
-  const agentId = agentFor(message, settings);
+  const binding = bindingFor(message, settings.bindings);
+  const only = settings.agentIds.length === 1 ? settings.agentIds[0] : undefined;
+  const agentId = binding?.agentId ?? only;
+  const { conversation, channel } = message;
   if (agentId === undefined || !settings.agentIds.includes(agentId)) {
-    return refuse(
-      "session.no_agent",
-      `${message.channel} ${message.conversation.kind} ${message.conversation.id}`,
-    );
+    return refuse("session.no_agent", `${channel} ${conversation.kind} ${conversation.id}`);
   }
-  return admit({
-    agentId,
-    sessionKey: channelSessionKey(agentId, message, settings),
-    kind: message.conversation.kind === "direct" ? "direct" : "group",
-  });
+  const isDirect = conversation.kind === "direct";
+  const sessionKey = isDirect
+    ? directKey(agentId, message, settings, binding)
+    : groupKey(agentId, message, binding?.groupScope ?? settings.groupScope);
+  return admit({ agentId, sessionKey, kind: isDirect ? "direct" : "group" });
 }
 
-function agentFor(message: InboundMessage, settings: SessionSettings): string | undefined {
-  const tiers: ((binding: Binding) => boolean)[] = [
-    (binding) => binding.peer !== undefined && binding.peer.id !== "*",
-    (binding) => binding.peer?.id === "*",
-    (binding) => binding.peer === undefined && binding.account !== undefined && binding.account !== "*",
-    (binding) => binding.peer === undefined && (binding.account === undefined || binding.account === "*"),
-  ];
+/** From the most special to the least. Within one tier the first in the file wins. */
+const tiers: readonly ((binding: Binding, message: InboundMessage) => boolean)[] = [
+  ({ peer }, message) => peer !== undefined && peer.id === exactPeer(message),
+  ({ peer }) => peer !== undefined && peer.id !== "*",
+  ({ peer }) => peer?.id === "*",
+  ({ space, roles }) => space !== undefined && roles !== undefined,
+  ({ space, roles }) => space?.kind === "guild" && roles === undefined,
+  ({ space, roles }) => space?.kind === "team" && roles === undefined,
+  ({ account, space, peer }) => !space && !peer && account !== undefined && account !== "*",
+  ({ account, space, peer }) => !space && !peer && (account === undefined || account === "*"),
+];
+
+function bindingFor(message: InboundMessage, bindings: readonly Binding[]): Binding | undefined {
+  const matching = bindings.filter((binding) => matches(binding, message));
   for (const inTier of tiers) {
-    const found = settings.bindings.find((binding) => inTier(binding) && matches(binding, message));
-    if (found) return found.agentId;
+    const found = matching.find((binding) => inTier(binding, message));
+    if (found) return found;
   }
-  return settings.agentIds.length === 1 ? settings.agentIds[0] : undefined;
+  return undefined;
 }
 
-function matches(binding: Binding, message: InboundMessage): boolean {
-  if (binding.channel !== message.channel) return false;
-  if (binding.account !== undefined && binding.account !== "*" && binding.account !== message.account)
-    return false;
-  if (!binding.peer) return true;
-  const id = message.conversation.kind === "direct" ? message.sender.id : message.conversation.id;
-  return (
-    binding.peer.kind === message.conversation.kind && (binding.peer.id === "*" || binding.peer.id === id)
-  );
+/** The thread itself where there is one: a binding of a thread goes before one of the chat that it is in. */
+function exactPeer({ conversation, sender }: InboundMessage): string {
+  if (conversation.kind === "direct") return sender.id;
+  return conversation.threadId ?? conversation.id;
 }
 
-function channelSessionKey(agentId: string, message: InboundMessage, settings: SessionSettings): string {
-  const { conversation } = message;
+/** Every field that the binding names must match. */
+function matches({ channel, account, peer, space, roles }: Binding, message: InboundMessage): boolean {
+  const { conversation, sender } = message;
+  if (channel !== message.channel) return false;
+  if (account !== undefined && account !== "*" && account !== message.account) return false;
+  if (space && space.id !== conversation.spaceId) return false;
+  if (roles && !roles.some((role) => sender.roles?.includes(role))) return false;
+  if (!peer) return true;
+  if (peer.kind !== conversation.kind) return false;
+  const parent = conversation.kind === "direct" ? sender.id : conversation.id;
+  return peer.id === "*" || peer.id === exactPeer(message) || peer.id === parent;
+}
+
+function groupKey(agentId: string, message: InboundMessage, scope: SessionSettings["groupScope"]): string {
+  if (scope === "main") return mainKey(agentId);
+  const { conversation, channel } = message;
+  const base = `agent:${agentId}:${keyPart(channel)}:${conversation.kind}:${keyPart(conversation.id)}`;
+  if (conversation.threadId === undefined) return base;
+  const word = channel === "telegram" ? "topic" : "thread";
+  return `${base}:${word}:${keyPart(conversation.threadId)}`;
+}
+
+function directKey(
+  agentId: string,
+  message: InboundMessage,
+  settings: SessionSettings,
+  binding: Binding | undefined,
+): string {
+  const { sender, account } = message;
   const channel = keyPart(message.channel);
-  if (conversation.kind !== "direct") {
-    const base = `agent:${agentId}:${channel}:${conversation.kind}:${keyPart(conversation.id)}`;
-    if (conversation.threadId === undefined) return base;
-    const word = message.channel === "telegram" ? "topic" : "thread";
-    return `${base}:${word}:${keyPart(conversation.threadId)}`;
-  }
-  const peer = keyPart(message.sender.id);
-  switch (settings.dmScope) {
-    case "main":
-      return mainKey(agentId);
+  const peer = keyPart(sender.id);
+  const scope = binding?.dmScope ?? settings.dmScope;
+  if (scope === "main") return mainKey(agentId);
+  const person = settings.identities.get(`${message.channel}:${sender.id}`);
+  // One part more than any platform's id makes: nobody can spell a person's name with an id.
+  if (person !== undefined) return `agent:${agentId}:direct:person:${keyPart(person)}`;
+  switch (scope) {
     case "per-peer":
       return `agent:${agentId}:direct:${peer}`;
     case "per-channel-peer":
       return `agent:${agentId}:${channel}:direct:${peer}`;
     case "per-account-channel-peer":
-      return `agent:${agentId}:${channel}:${keyPart(message.account)}:direct:${peer}`;
+      return `agent:${agentId}:${channel}:${keyPart(account)}:direct:${peer}`;
   }
 }

@@ -39,6 +39,10 @@ export interface Runs {
   skip(runId: string): void;
   /** True once, for a run that was skipped. */
   takeSkipped(runId: string): boolean;
+  /** A message that waits became a part of another turn, or gave way: its own turn shall not begin. */
+  absorb(runId: string): void;
+  /** True once, for a run that was absorbed. */
+  takeAbsorbed(runId: string): boolean;
   settle(outcome: RunOutcome): void;
   /** The outcome once the run has ended; undefined when `timeoutMs` passed first. */
   wait(runId: string, timeoutMs: number): Promise<RunOutcome | undefined>;
@@ -51,6 +55,7 @@ export function createRuns(clock: Clock, stored: (runId: string) => RunOutcome |
   const active = new Map<string, ActiveRun>();
   const bySession = new Map<string, ActiveRun>();
   const skipped = new Set<string>();
+  const absorbed = new Set<string>();
   const outcomes = new Map<string, RunOutcome>();
   const waiters = new Map<string, Set<(outcome: RunOutcome) => void>>();
 
@@ -80,6 +85,8 @@ export function createRuns(clock: Clock, stored: (runId: string) => RunOutcome |
     },
     skip: (runId) => void skipped.add(runId),
     takeSkipped: (runId) => skipped.delete(runId),
+    absorb: (runId) => void absorbed.add(runId),
+    takeAbsorbed: (runId) => absorbed.delete(runId),
     settle(outcome) {
       outcomes.set(outcome.runId, outcome);
       if (outcomes.size > maxKeptOutcomes) outcomes.delete(outcomes.keys().next().value as string);

@@ -12,13 +12,22 @@ import {
   sessionSettings,
   titleOf,
 } from "./mod.ts";
+import { queueSettings } from "./queue-mode.ts";
+import { resetSettings } from "./reset.ts";
+import { sendPolicyOf } from "./send-policy.ts";
 import type { Binding, DmScope } from "./settings.ts";
 
 const settings: SessionSettings = {
   agentIds: ["main"],
   defaultAgentId: "main",
   dmScope: "per-channel-peer",
+  groupScope: "per-group",
   bindings: [],
+  identities: new Map(),
+  resets: resetSettings(undefined),
+  resetTriggers: new Set(),
+  sendPolicy: sendPolicyOf(undefined),
+  queue: queueSettings(undefined),
   perSessionWaiting: 1,
   totalWaiting: 1,
   concurrentSessions: 1,

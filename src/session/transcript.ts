@@ -64,6 +64,10 @@ export interface SessionRow {
   readonly kind: "direct" | "group" | "global" | "unknown";
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Unix ms since when the model sees it: creation, or the last reset. */
+  readonly startedAt: number;
+  /** Unix ms of the last message from outside. */
+  readonly lastInteractionAt: number;
   readonly label?: string;
   /** First words of the first message, for lists. */
   readonly title?: string;

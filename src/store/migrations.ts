@@ -145,6 +145,12 @@ const steps: readonly string[] = [
   CREATE INDEX outbox_open ON outbox (place) WHERE state IN ('pending', 'sending');
   CREATE INDEX outbox_platform ON outbox (channel, account, platform_id) WHERE platform_id IS NOT NULL;
   `,
+  `
+  ALTER TABLE sessions ADD COLUMN started_at INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN last_interaction_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE sessions SET started_at = created_at, last_interaction_at = updated_at;
+  CREATE INDEX inbox_session ON inbox (session_key, place) WHERE state IN ('accepted', 'running');
+  `,
 ];
 
 export const schemaVersion = steps.length;

@@ -61,6 +61,13 @@ export function inboxStore(database: Database): InboxStore {
           messageId,
         );
       }),
+    waiting: (sessionKey) =>
+      database
+        .all(
+          "SELECT * FROM inbox INDEXED BY inbox_session WHERE session_key = ? AND state = 'accepted' AND state IN ('accepted', 'running') ORDER BY place",
+          sessionKey,
+        )
+        .map(inboxRow),
     open: () =>
       database.all("SELECT * FROM inbox WHERE state IN ('accepted', 'running') ORDER BY place").map(inboxRow),
   };

@@ -24,7 +24,7 @@ export function sessionStore(database: Database): SessionStore {
         if (count !== undefined && !db.get("SELECT 1 AS one FROM sessions WHERE key = ?", row.key))
           count += 1;
         db.run(
-          "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
           row.key,
           row.agentId,
           row.sessionId,
@@ -46,6 +46,8 @@ export function sessionStore(database: Database): SessionStore {
           row.outputTokens,
           row.costUsd,
           row.route ?? null,
+          row.startedAt,
+          row.lastInteractionAt,
         );
       }),
     append: (sessionId, entry) =>
@@ -135,6 +137,8 @@ function sessionRow(row: Row): SessionRow {
     kind: String(row.kind) as SessionRow["kind"],
     createdAt: Number(row.created_at),
     updatedAt: Number(row.updated_at),
+    startedAt: Number(row.started_at),
+    lastInteractionAt: Number(row.last_interaction_at),
     ...text("label", "label"),
     ...text("title", "title"),
     ...text("last_message", "lastMessage"),

@@ -50,6 +50,8 @@ export function sessionMethods(parts: ControlParts, names: SessionNames): Method
         kind: "direct",
         createdAt: now,
         updatedAt: now,
+        startedAt: now,
+        lastInteractionAt: now,
         archived: false,
         pinned: false,
         lastSeq: 0,
