@@ -6,7 +6,15 @@
  * Here: `receive` (a platform's message) and `submit` (a control client's), up to the lane that its turn waits in.
  * Nothing here decides: each refusal and each permission comes from the stage that is named beside it.
  */
-import { type AccessSettings, type Admitted, decide, type Pairings } from "./access/mod.ts";
+import {
+  type AccessSettings,
+  type Admitted,
+  canonical,
+  decide,
+  type Meters,
+  mayBeTold,
+  type Pairings,
+} from "./access/mod.ts";
 import { fence } from "./agent/mod.ts";
 import type { LedgerStore } from "./audit/mod.ts";
 import {
@@ -66,7 +74,8 @@ export interface GatewayParts {
   readonly sender: OutboxSender;
   readonly approvals: Approvals;
   readonly pairings: Pairings;
-  readonly accessSettings: (channel: string, account: string) => AccessSettings;
+  readonly accessSettings: (channel: string, account: string) => Promise<AccessSettings>;
+  readonly meters: Meters;
   readonly sessionSettings: () => SessionSettings;
   /** Takes one accepted message to its reply (turn.ts). */
   readonly turn: (row: InboxRow) => Promise<void>;
@@ -119,16 +128,25 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   // --- a platform's message: Arrival -> Admitted -> Turn -------------------------------------------------------
 
-  async function receive(message: InboundMessage): Promise<Verdict<{ readonly messageId: string }>> {
+  async function receive(inbound: InboundMessage): Promise<Verdict<{ readonly messageId: string }>> {
     if (draining) throw new Error(reasonText("delivery.draining"));
-    const known = inbox.find(message.channel, message.account, message.eventId);
+    const { channel, account, eventId } = inbound;
+    const known = inbox.find(channel, account, eventId);
     if (known) return admit({ messageId: known.messageId });
 
-    const paired = await parts.pairings.allowed(message.channel, message.account);
-    const access = decide(message, parts.accessSettings(message.channel, message.account), paired);
-    if (!admitted(access)) return turnAway(message, "access", access.reason, access.detail);
-
+    const rules = await parts.accessSettings(channel, account);
+    const paired = await parts.pairings.allowed(channel, account);
+    const message = canonical(inbound, rules);
+    // Which agent it would go to is one of the facts (its name may be called); nothing goes there yet.
     const routed = route(message, parts.sessionSettings());
+    const agentId = admitted(routed) ? routed.value.agentId : undefined;
+    // Nothing is waited for between what the meters say and what they count.
+    const use = parts.meters.read(message, rules);
+    const command = parseChatCommand(message.text, parts.sessionSettings().resetTriggers);
+    const access = decide({ message, paired, agentId, command: command?.name, use }, rules);
+    if (!admitted(access)) return turnAway(message, "access", access.reason, access.detail);
+    parts.meters.count(message, rules);
+
     if (!admitted(routed)) return turnAway(message, "session", routed.reason, routed.detail);
     if (message.text.length > parts.maxMessageChars) {
       return turnAway(message, "session", "session.message_too_large", `${message.text.length} characters`);
@@ -136,7 +154,6 @@ export function createGateway(parts: GatewayParts): Gateway {
 
     const { source } = access.value;
     const settings = parts.sessionSettings();
-    const command = parseChatCommand(message.text, settings.resetTriggers);
     if (command?.name === "approve") return answerApproval(message, access.value, command, routed.value);
     // Rejecting (rather than refusing) makes the platform offer the message again when there is room.
     const { sessionKey } = routed.value;
@@ -146,7 +163,11 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (gone && rule.drop === "new") {
       return turnAway(message, "session", "session.queue_capped", `${rule.cap} messages wait`);
     }
-    const row = withNotes(rowOf(message, "accepted", routed.value, source, readable(message)), gone, rule);
+    const row = withNotes(
+      rowOf(message, "accepted", routed.value, source, readable(message, access.value)),
+      gone,
+      rule,
+    );
     await commit([
       inbox.insert(row),
       ...(gone ? lettingGo(gone, row) : []),
@@ -204,7 +225,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       sensitivity: "private",
     };
     const row = { ...rowOf(message, "refused", { agentId: "", sessionKey: "" }, source, ""), detail: reason };
-    const replies = reason === "access.sender_unpaired" ? await pairingReply(message, row) : [];
+    const replies = await refusalReply(message, row, reason);
     await commit([
       inbox.insert(row),
       record(stage, "refuse", row, { detail }, reason),
@@ -212,6 +233,12 @@ export function createGateway(parts: GatewayParts): Gateway {
     ]);
     parts.sender.offer(replies);
     return refuse(reason, detail);
+  }
+
+  /** Strangers get a code to pair with, and otherwise silence; who may talk is told, now and then, what was refused. */
+  async function refusalReply(message: InboundMessage, row: InboxRow, reason: Reason): Promise<OutboxRow[]> {
+    if (reason === "access.sender_unpaired") return pairingReply(message, row);
+    return mayBeTold(reason) && parts.meters.takeNotice(message) ? repliesTo(row, reasonText(reason)) : [];
   }
 
   async function pairingReply(message: InboundMessage, row: InboxRow): Promise<OutboxRow[]> {
@@ -361,8 +388,10 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** What the agent reads: the text, and what it quotes of others behind a fence. */
-  function readable(message: InboundMessage): string {
+  function readable(message: InboundMessage, who: Admitted): string {
     if (!message.quoted) return message.text;
+    if (!who.showsQuote)
+      return `${message.text}\n\n[quoted words of somebody who may not speak here are left out]`;
     return `${message.text}\n\n${fence(message.quoted.text, message.quoted.author, message.eventId, parts.fenceKey)}`;
   }
 

@@ -6,12 +6,13 @@
 import { networkInterfaces } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
-import { closedAccess } from "./access/mod.ts";
+import { createMeters } from "./access/mod.ts";
 import { agentSettings, contextFiles, createHistories } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
 import { authSettings, createBrowserSessions, createLockout, holds, pairingSettings } from "./auth/mod.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
 import { composeApprovals } from "./compose/approvals.ts";
+import { createAccess } from "./compose/access.ts";
 import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
@@ -32,7 +33,7 @@ import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
 import { storedOutcome } from "./compose/stored-outcome.ts";
 import { createTools } from "./compose/tools.ts";
-import { type ConfigChange, configProblemText, loadConfig } from "./config/mod.ts";
+import { type ConfigChange, configProblemText, formatPath, loadConfig } from "./config/mod.ts";
 import {
   createHub,
   createRunEvents,
@@ -158,6 +159,15 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const models = createModels({ config, env, clock, random });
   logging.addSecrets(models.secrets, () => apiSecrets(config()));
   const agentOf = (agentId: string) => agentSettings(config(), agentId);
+  // --- access ------------------------------------------------------------------------------------------------------
+  const pairings = composePairings(paths.credentials, clock, random);
+  const access = createAccess({
+    loaded: live.loaded,
+    pairings,
+    onProblem: ({ path, message }) =>
+      log("warn", "an entry admits nobody", { at: formatPath(path), problem: `must ${message}` }),
+  });
+
   const tools = createTools({
     config,
     defaultWorkspace: paths.workspace,
@@ -168,6 +178,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log,
     timeZone: options.timeZone,
     sendSignal: options.sendSignal,
+    toolLimitsOf: access.toolLimitsOf,
     agentWorkspace(agentId) {
       const configured = agentOf(agentId).workspace;
       if (configured === undefined) return undefined;
@@ -180,9 +191,6 @@ export async function serve(options: ServeOptions): Promise<Served> {
     sessionModel ?? agentOf(agentId).model ?? "demo/demo";
   const modelChoiceOf = (agentId: string, sessionModel: string | undefined) =>
     models.choice(modelReference(agentId, sessionModel), agentOf(agentId).contextTokens);
-
-  // --- access ------------------------------------------------------------------------------------------------------
-  const pairings = composePairings(paths.credentials, clock, random);
 
   // --- events to clients ---------------------------------------------------------------------------------------------
   const hub = createHub(holds);
@@ -263,8 +271,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
       return { model: await models.open(choice.provider), choice };
     },
     promptFor: prompts.of,
-    toolSpecs: tools.specs,
-    policyFor: tools.policyFor,
+    toolSpecs: tools.specsFor,
+    policyFor: tools.policyForTurn,
     execute: tools.execute,
     events: (run) => runTap.tee(createRunEvents(hub, clock, run), run.runId),
     ...sessionEvents,
@@ -287,7 +295,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     sender,
     approvals,
     pairings,
-    accessSettings: (channel, account) => channels.access(channel, account) ?? closedAccess,
+    accessSettings: access.settingsOf,
+    meters: createMeters(clock),
     sessionSettings: () => sessionsConfig,
     turn: turns.run,
     pairingChanged: () => hub.send("channels.pairing.changed", { kind: "pairing" }, {}),
@@ -390,6 +399,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       start: (channel: string, account: string) => channels.startAccount(config(), channel, account),
       stop: channels.stopAccount,
     },
+    access,
     approvalsDocument: createApprovalsDocument({ file: paths.approvalsFile, folder: paths.root }),
   };
   let devicesChanged = () => {};

@@ -43,8 +43,9 @@ export interface TurnParts {
     sessionModel: string | undefined,
   ) => Promise<{ readonly model: Model; readonly choice: ModelChoice }>;
   readonly promptFor: (agentId: string, toolNames: readonly string[]) => Promise<string>;
-  readonly toolSpecs: (agentId: string) => Promise<readonly ToolSpec[]>;
-  readonly policyFor: (agentId: string, tool: string) => Promise<PolicyContext>;
+  /** The tools that the model of this message's turn is shown: those of its agent that its sender may use here. */
+  readonly toolSpecs: (row: InboxRow) => Promise<readonly ToolSpec[]>;
+  readonly policyFor: (row: InboxRow, tool: string) => Promise<PolicyContext>;
   readonly execute: (
     permit: Permit,
     signal: AbortSignal,

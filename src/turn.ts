@@ -133,7 +133,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     const gathered = queue.gather(accepted);
     const row = gathered?.row ?? accepted;
     const found = sessions.get(row.sessionKey);
-    const specs = await parts.toolSpecs(row.agentId);
+    const specs = await parts.toolSpecs(row);
     const [{ model, choice }, system] = await Promise.all([
       parts.modelFor(row.agentId, found?.model),
       parts.promptFor(

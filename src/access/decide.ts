@@ -1,98 +1,108 @@
 import type { InboundMessage } from "../delivery/mod.ts";
 import { admit, refuse, type Source, type Verdict } from "../kernel/mod.ts";
-import type { AccessSettings, GroupSettings } from "./settings.ts";
+import { type Facts, rulesFor, type Sight, type Step, sightOf } from "./rules.ts";
+import { matchSender } from "./senders.ts";
+import type { AccessSettings } from "./settings.ts";
+import { type ToolLimit, toolLimits } from "./tool-limits.ts";
 
 /** Proof that a message passed the access rules. Only {@link decide} makes one. */
 class Admitted {
+  /** With the sender's id in its one spelling. */
   readonly message: InboundMessage;
   /** The label of everything that the sender wrote. */
   readonly source: Source;
   readonly isOwner: boolean;
+  /** The chat command that the sender may give; undefined for any other text. */
+  readonly command: string | undefined;
+  /** What narrows the tools of this sender here, for policy. */
+  readonly tools: readonly ToolLimit[];
+  /** May the model see what the message quotes of somebody else? */
+  readonly showsQuote: boolean;
 
-  private constructor(message: InboundMessage, source: Source, isOwner: boolean) {
-    this.message = message;
+  private constructor(sight: Sight, source: Source, tools: readonly ToolLimit[], showsQuote: boolean) {
+    this.message = sight.message;
     this.source = source;
-    this.isOwner = isOwner;
+    this.isOwner = sight.owner !== undefined;
+    this.command = sight.command?.name;
+    this.tools = tools;
+    this.showsQuote = showsQuote;
   }
 
-  static of(message: InboundMessage, source: Source, isOwner: boolean): Admitted {
-    return new Admitted(message, source, isOwner);
+  static of(sight: Sight, source: Source, tools: readonly ToolLimit[], showsQuote: boolean): Admitted {
+    return new Admitted(sight, source, tools, showsQuote);
   }
 }
 
 export type { Admitted };
 
 /**
- * May this sender reach an agent here? Pure: the same facts give the same answer.
- * `paired` holds the sender ids that were approved for this channel and account.
+ * May this sender reach an agent here? Pure: the same facts give the same answer. `tell` hears each rule's step, in
+ * order, up to the one that refuses: what explains an answer is what gave it.
  */
 export function decide(
-  message: InboundMessage,
+  facts: Facts,
   settings: AccessSettings,
-  paired: ReadonlySet<string>,
+  tell: (step: Step) => void = () => {},
 ): Verdict<Admitted> {
-  if (!settings.enabled) return refuse("access.channel_disabled", message.channel);
-  // A sender without a platform-proved id cannot be told from anybody else: no rule may match it, not even "*".
-  if (message.sender.id === "" || message.sender.proof === "none" || message.sender.proof === "claimed") {
-    return refuse("access.sender_unidentified", `sender id ${JSON.stringify(message.sender.id)}`);
+  const sight = sightOf(facts, settings);
+  for (const rule of rulesFor(sight.message.conversation.kind)) {
+    const step = rule(sight);
+    if (!step) continue;
+    tell(step);
+    if (step.reason) return refuse(step.reason, step.facts);
   }
-  const verdict =
-    message.conversation.kind === "direct"
-      ? decideDirect(message, settings, paired)
-      : decideGroup(message, settings);
-  if (verdict) return verdict;
-  const author = `${message.channel}:${message.sender.id}`;
-  const isOwner = settings.owners.includes(author);
-  const trust = isOwner ? "owner" : "known";
-  return admit(
-    Admitted.of(message, { author, proof: message.sender.proof, trust, sensitivity: "private" }, isOwner),
-  );
+  const source = sourceOf(sight);
+  const { at, isSet } = settings.owners;
+  tell({ rule: "owner", outcome: "note", facts: `trust: ${source.trust}`, at: sight.owner?.at ?? at, isSet });
+  const showsQuote = quoteIsShown(sight, tell);
+  const place = { senderId: sight.message.sender.id, agentId: facts.agentId, rooms: sight.rooms };
+  const tools = toolLimits(place, settings);
+  for (const limit of tools)
+    tell({ rule: "tools", outcome: "note", facts: limitText(limit), at: limit.at, isSet: true });
+  return admit(Admitted.of(sight, source, tools, showsQuote));
 }
 
-/** A refusal, or undefined to go on. */
-function decideDirect(message: InboundMessage, settings: AccessSettings, paired: ReadonlySet<string>) {
-  const id = message.sender.id;
-  switch (settings.dmPolicy) {
-    case "open":
-      return settings.allowFrom.includes("*")
-        ? undefined
-        : refuse("access.open_without_wildcard", message.channel);
-    case "allowlist":
-      return settings.allowFrom.includes(id) || settings.allowFrom.includes("*")
-        ? undefined
-        : refuse("access.sender_not_listed", id);
-    case "pairing":
-      return settings.allowFrom.includes(id) || paired.has(id)
-        ? undefined
-        : refuse("access.sender_unpaired", id);
-    default:
-      return refuse("access.dm_disabled", message.channel);
-  }
+/** Who was let in by a name proved nothing: what such a sender writes is labelled as a claim, and never an owner's. */
+function sourceOf({ message, owner, sender, settings }: Sight): Source {
+  return {
+    author: `${settings.channel}:${message.sender.id}`,
+    proof: sender?.by === "name" ? "claimed" : message.sender.proof,
+    trust: owner ? "owner" : "known",
+    sensitivity: "private",
+  };
 }
 
-/** A refusal, or undefined to go on. Pairings play no part here: a direct chat never opens a group. */
-function decideGroup(message: InboundMessage, settings: AccessSettings) {
-  const { id } = message.conversation;
-  const group: GroupSettings | undefined = own(settings.groups, id) ?? own(settings.groups, "*");
-  if (settings.groupPolicy !== "open" && settings.groupPolicy !== "allowlist") {
-    return refuse("access.group_disabled", message.channel);
-  }
-  if (settings.groupPolicy === "allowlist" && group === undefined)
-    return refuse("access.group_not_listed", id);
-  if (group?.enabled === false) return refuse("access.group_disabled", id);
-  const senders = group?.allowFrom ?? settings.groupAllowFrom ?? settings.allowFrom;
-  const anybody =
-    settings.groupPolicy === "open" &&
-    group?.allowFrom === undefined &&
-    settings.groupAllowFrom === undefined;
-  if (!anybody && !senders.includes("*") && !senders.includes(message.sender.id)) {
-    return refuse("access.group_sender_not_listed", message.sender.id);
-  }
-  const mentioned = message.mentionsBot || message.repliesToBot;
-  if (group?.requireMention !== false && !mentioned) return refuse("access.not_mentioned", id);
-  return undefined;
+/** The documented contextVisibility: whose words the model sees when somebody quotes them (attack A-071). */
+function quoteIsShown(sight: Sight, tell: (step: Step) => void): boolean {
+  const { quoted, sender, conversation } = sight.message;
+  if (!quoted) return true;
+  const { contextVisibility: mode, channel, ids } = sight.settings;
+  const id = quoted.authorId === undefined ? undefined : ids.sender(quoted.authorId);
+  const author = id && "id" in id ? { id: id.id, proof: sender.proof } : undefined;
+  const lists = [
+    sight.settings.allowFrom,
+    sight.settings.groupAllowFrom,
+    ...sight.rooms.map((room) => room.allowFrom),
+  ];
+  const isListed =
+    author !== undefined &&
+    (author.id === sender.id ||
+      lists.some((list) => list && matchSender(list, author) !== undefined) ||
+      (conversation.kind === "direct" && sight.facts.paired.has(author.id)));
+  const isShown =
+    mode.value === "all" || mode.value === "allowlist_quote" || quoted.isBot === true || isListed;
+  const who = author ? `${channel}:${author.id}` : "an author whom the platform does not prove";
+  tell({
+    rule: "context",
+    outcome: "note",
+    facts: `words of ${who} are ${isShown ? "shown to" : "kept from"} the model`,
+    at: mode.at,
+    isSet: mode.isSet,
+  });
+  return isShown;
 }
 
-function own<T>(map: Readonly<Record<string, T>>, key: string): T | undefined {
-  return Object.hasOwn(map, key) ? map[key] : undefined;
+function limitText({ allow, deny }: ToolLimit): string {
+  const parts = [allow && `only ${allow.join(", ")}`, deny.length > 0 && `never ${deny.join(", ")}`];
+  return parts.filter((part) => part).join("; ") || "no limit";
 }

@@ -18,6 +18,8 @@ export interface PairingFiles {
   readPending(channel: string, account: string): Promise<unknown>;
   writePending(channel: string, account: string, value: unknown): Promise<void>;
   readAllowed(channel: string, account: string): Promise<unknown>;
+  /** Changes whenever the file of those who are allowed does, so that it is not read for each message. */
+  stampAllowed(channel: string, account: string): Promise<string>;
   writeAllowed(channel: string, account: string, value: unknown): Promise<void>;
 }
 
@@ -103,9 +105,20 @@ export function createPairings(ports: {
     });
   }
 
+  // With ten thousand people paired, reading them again for each message would be felt.
+  const known = new Map<string, { readonly stamp: string; readonly ids: ReadonlySet<string> }>();
+
   return {
     async allowed(channel, account) {
-      return new Set(parseAllowed(await ports.files.readAllowed(channel, account)));
+      const key = `${channel}\n${account}`;
+      const stamp = await ports.files.stampAllowed(channel, account);
+      const before = known.get(key);
+      if (before?.stamp === stamp) return before.ids;
+      // Dropped first: a file that has become unreadable admits nobody by what it said before.
+      known.delete(key);
+      const ids = new Set(parseAllowed(await ports.files.readAllowed(channel, account)));
+      known.set(key, { stamp, ids });
+      return ids;
     },
     request: (channel, account, sender, eventId) =>
       serial(channel, account, async () => {

@@ -1,3 +1,4 @@
+import type { IdRule } from "../access/mod.ts";
 import type { Channel } from "../delivery/channel.ts";
 import type { Clock, Log, Problem, Random } from "../kernel/mod.ts";
 
@@ -10,6 +11,8 @@ export interface Platform {
   readonly id: string;
   /** As people write it: "Telegram". */
   readonly label: string;
+  /** How it writes its ids. */
+  readonly ids: IdRule;
   /**
    * Reads `channels.<id>`; an absent block gives no accounts, whatever the environment holds. What does not fit is a
    * problem, and an account with one that matters is not among the accounts.
@@ -67,10 +70,4 @@ export interface GroupAccess {
   readonly [key: string]: unknown;
 }
 
-/** How a platform writes its ids. */
-export interface IdRule {
-  /** The one spelling of a sender's id, or why it is none ("be a numeric user id ..."). */
-  sender(text: string): { readonly id: string } | { readonly problem: string };
-  /** The one spelling of a group's id, likewise. */
-  group(text: string): { readonly id: string } | { readonly problem: string };
-}
+export type { IdRule };

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { AccessSettings } from "../access/mod.ts";
 import {
   type ChannelDeps,
   loadPlatform,
@@ -18,7 +17,6 @@ export interface Channels {
   /** Starts, stops and restarts what the config asks for. Resolves when each has ended its first attempt. */
   apply(config: OpenClawConfig): Promise<void>;
   get(id: string, account: string): Channel | undefined;
-  access(id: string, account: string): AccessSettings | undefined;
   rows(): readonly ChannelRow[];
   /** Secrets in use, for the redactor. */
   secrets(): readonly string[];
@@ -34,7 +32,6 @@ interface Account {
   readonly id: string;
   readonly label: string;
   readonly account: string;
-  readonly access: AccessSettings;
   readonly fingerprint: string;
   readonly platform: PlatformAccount;
 }
@@ -61,11 +58,11 @@ export function createChannels(ports: {
   async function accountsOf(config: OpenClawConfig): Promise<Account[]> {
     const sections: Readonly<Record<string, unknown>> = config.channels ?? {};
     const configured = platformIds.filter((id) => sections[id] !== undefined);
-    const lists = await Promise.all(configured.map((id) => accountsOn(id, sections[id], config)));
+    const lists = await Promise.all(configured.map((id) => accountsOn(id, sections[id])));
     return lists.flat();
   }
 
-  async function accountsOn(id: string, section: unknown, config: OpenClawConfig): Promise<Account[]> {
+  async function accountsOn(id: string, section: unknown): Promise<Account[]> {
     const platform = await loadPlatform(id);
     if (!platform) return [];
     const { accounts, problems } = platform.read(section, { env: ports.env, readSecretFile });
@@ -75,19 +72,11 @@ export function createChannels(ports: {
         problem: `must ${problem.message}`,
       });
     }
-    const owners = (config.commands?.ownerAllowFrom ?? []).map(String);
-    const groupPolicy = config.channels?.defaults?.groupPolicy ?? "allowlist";
     return accounts.map((item) => ({
       id,
       label: platform.label,
       account: item.account,
-      access: {
-        ...item.access,
-        enabled: true,
-        groupPolicy: item.access.groupPolicy ?? groupPolicy,
-        owners,
-      },
-      fingerprint: [item.fingerprint, JSON.stringify(item.access), ...item.secrets].join("\n"),
+      fingerprint: [item.fingerprint, ...item.secrets].join("\n"),
       platform: item,
     }));
   }
@@ -134,7 +123,6 @@ export function createChannels(ports: {
       ports.changed();
     },
     get: (id, account) => running.get(keyOf(id, account))?.channel,
-    access: (id, account) => running.get(keyOf(id, account))?.account.access,
     rows: () =>
       [...running.values()].map((item) => ({
         id: item.account.id,

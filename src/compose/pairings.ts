@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createPairings, type PairingFiles, type Pairings } from "../access/mod.ts";
 import type { ChannelRow, ControlParts } from "../control/mod.ts";
@@ -12,9 +13,21 @@ export function composePairings(folder: string, clock: Clock, random: Random): P
     readPending: (channel, account) => readJsonFile(path(channel, account, "pairing")),
     writePending: (channel, account, value) => writeJsonFile(path(channel, account, "pairing"), value),
     readAllowed: (channel, account) => readJsonFile(path(channel, account, "allowFrom")),
+    stampAllowed: (channel, account) => fileStamp(path(channel, account, "allowFrom")),
     writeAllowed: (channel, account, value) => writeJsonFile(path(channel, account, "allowFrom"), value),
   };
   return createPairings({ files, clock, random });
+}
+
+/** Tells one content of a file from another without reading it; empty where there is no file. */
+async function fileStamp(file: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs } = await stat(file, { bigint: true });
+    return `${ino}:${size}:${mtimeNs}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
 }
 
 /** What operators may do with them. */

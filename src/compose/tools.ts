@@ -1,13 +1,16 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import type { ToolLimit } from "../access/mod.ts";
 import type { ToolSpec } from "../agent/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
+import type { InboxRow } from "../delivery/mod.ts";
 import { type Clock, type Log, type Random, refuse } from "../kernel/mod.ts";
 import {
   type Approval,
   addressVerdict,
   type CommandRules,
   hostVerdict,
+  narrowed,
   type Permit,
   type PolicyContext,
   type PolicySettings,
@@ -24,6 +27,9 @@ import { prepareWorkspace } from "./workspace-files.ts";
 export interface Tools {
   specs(agentId: string): Promise<readonly ToolSpec[]>;
   policyFor(agentId: string, tool: string): Promise<PolicyContext>;
+  /** The same for the turn of one message, narrowed by what its sender may use where it was written. */
+  specsFor(row: InboxRow): Promise<readonly ToolSpec[]>;
+  policyForTurn(row: InboxRow, tool: string): Promise<PolicyContext>;
   execute(permit: Permit, signal: AbortSignal, progress: (text: string) => void): Promise<Outcome>;
   /** Keeps the standing rule of an allow-always. */
   remember(approval: Approval): Promise<void>;
@@ -65,6 +71,7 @@ export function createTools(ports: {
   readonly timeZone: string | undefined;
   readonly sendSignal: SendSignal;
   readonly agentWorkspace: (agentId: string) => string | undefined;
+  readonly toolLimitsOf: (row: InboxRow) => Promise<readonly ToolLimit[]>;
 }): Tools {
   let loading: Promise<Loaded> | undefined;
   const workspaces = new Map<string, Promise<HostWorkspace>>();
@@ -166,7 +173,7 @@ export function createTools(ports: {
     };
   }
 
-  return {
+  const self: Tools = {
     workspaceOf,
     async specs(agentId) {
       let specs = specsOf.get(agentId);
@@ -188,6 +195,19 @@ export function createTools(ports: {
         commands: commandRules(await approvalsDocument(), sandbox.environmentProblem),
         ssrf: ssrf(),
       };
+    },
+    async specsFor(row) {
+      const [specs, limits] = await Promise.all([self.specs(row.agentId), ports.toolLimitsOf(row)]);
+      if (limits.length === 0) return specs;
+      const settings = narrowed(policy(row.agentId), limits);
+      return specs.filter((spec) => toolAllowed(spec.name, settings));
+    },
+    async policyForTurn(row, name) {
+      const [context, limits] = await Promise.all([
+        self.policyFor(row.agentId, name),
+        ports.toolLimitsOf(row),
+      ]);
+      return { ...context, settings: narrowed(context.settings, limits) };
     },
     async execute(permit, signal, progress) {
       const { tools, host, sandbox } = await load();
@@ -256,6 +276,7 @@ export function createTools(ports: {
       for (const opened of workspaces.values()) await (await opened).close();
     },
   };
+  return self;
 }
 
 const noRules: ApprovalsDocument = { version: 1, agents: {} };

@@ -1,3 +1,4 @@
+import { accessFindings } from "../access/settings.ts";
 import type { ConfigPath } from "./config-path.ts";
 import type { Finding } from "./config-problem.ts";
 import type { OpenClawConfig } from "./schema/mod.ts";
@@ -21,6 +22,7 @@ export function crossCheck(config: OpenClawConfig, context: CrossCheckContext): 
   checkAgents(config, report);
   checkTools(config, report);
   checkRoles(config, report);
+  for (const { path, message } of accessFindings(config)) report(path, `must ${message}`);
   return findings;
 }
 

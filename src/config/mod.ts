@@ -15,6 +15,7 @@ export { type ConfigProblem, configProblemText } from "./config-problem.ts";
 export { crossCheck } from "./cross-check.ts";
 export { changedPaths } from "./diff.ts";
 export { type ConfigEdit, editConfig } from "./edit.ts";
+export { placeOf } from "./include.ts";
 export {
   checkConfigText,
   type LoadDeps,

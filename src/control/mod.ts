@@ -13,6 +13,14 @@ export { connectError, pairingRequired, rateLimited } from "./connect-errors.ts"
 export * from "./frames.ts";
 export * from "./hub.ts";
 export * from "./method.ts";
+export type {
+  AccessAnswer,
+  AccessChange,
+  AccessPort,
+  AccessQuery,
+  AccessStep,
+  ToolReach,
+} from "./methods/access.ts";
 export { wireMessage } from "./methods/chat.ts";
 export { type DeviceControlParts, deviceMethods, pendingInfo } from "./methods/devices.ts";
 export { nodeApprovalMethods } from "./methods/node-approvals.ts";

@@ -6,6 +6,7 @@ import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod
 import type { Approvals } from "../policy/mod.ts";
 import type { SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
 import type { Hub } from "./hub.ts";
+import type { AccessPort } from "./methods/access.ts";
 
 /** What the methods may do, given by the composer. They reach nothing else. */
 export interface ControlParts {
@@ -59,6 +60,7 @@ export interface ControlParts {
   }) => Promise<Verdict<{ readonly text: string; readonly isError: boolean }>>;
   readonly channelControl: ChannelControl;
   readonly approvalsDocument: ApprovalsDocumentPort;
+  readonly access: AccessPort;
 }
 
 export interface RunPort {

@@ -2,6 +2,7 @@ import { createHealth } from "./health.ts";
 import type { Method } from "./method.ts";
 import { agentFileMethods } from "./methods/agent-files.ts";
 import { agentSettingsMethods } from "./methods/agent-settings.ts";
+import { accessMethods } from "./methods/access.ts";
 import { agentMethods } from "./methods/agents.ts";
 import { approvalRequestMethods } from "./methods/approval-requests.ts";
 import { approvalsDocumentMethods } from "./methods/approvals-document.ts";
@@ -36,6 +37,7 @@ export function methodTable(
     ...chatMethods(parts, names),
     ...sessionMethods(parts, names),
     ...operationMethods(parts),
+    ...accessMethods(parts.access),
     ...agentMethods(parts, names),
     ...agentFileMethods(parts),
     ...agentSettingsMethods(parts),

@@ -23,4 +23,4 @@ export {
   toolAllowed,
 } from "./decide.ts";
 export { type Effect, effectFacts, plainPath } from "./effect.ts";
-export { type ExecSettings, type PolicySettings, policySettings } from "./settings.ts";
+export { type ExecSettings, narrowed, type PolicySettings, policySettings } from "./settings.ts";

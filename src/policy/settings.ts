@@ -53,6 +53,20 @@ export function policySettings(
   });
 }
 
+/** The settings of one turn: each limit (of its sender, its group, its caller) only narrows what the agent may do. */
+export function narrowed(
+  settings: PolicySettings,
+  limits: readonly { readonly allow?: readonly string[] | undefined; readonly deny?: readonly string[] }[],
+): PolicySettings {
+  if (limits.length === 0) return settings;
+  const layers = [settings.allow, ...limits.map((limit) => limit.allow && expand(limit.allow))];
+  return Object.freeze({
+    ...settings,
+    allow: intersect(layers.filter((layer) => layer !== undefined)),
+    deny: [...settings.deny, ...expand(limits.flatMap((limit) => limit.deny ?? []))],
+  });
+}
+
 function listOf(list: readonly string[] | undefined): readonly string[] | undefined {
   return list && list.length > 0 ? list : undefined;
 }

@@ -57,6 +57,7 @@ const ids: IdRule = {
 export const telegram: Platform = {
   id: "telegram",
   label: "Telegram",
+  ids,
   read(section, sources) {
     const { accounts, problems } = telegramSettings(section, sources);
     return {

@@ -67,6 +67,21 @@ const execApprovals = section({
   sessionFilter: strings,
 });
 
+/** So many messages in so many seconds (60), `burst` of them at once. */
+const rate = s.union([
+  s.object({
+    messages: s.integer({ minimum: 1 }),
+    seconds: s.optional(s.number({ minimum: 1 })),
+    burst: s.optional(s.integer({ minimum: 1 })),
+  }),
+  s.oneOf([false]),
+]);
+const messageLimits = section({
+  perSender: rate,
+  perChat: rate,
+  perSenderPerDay: s.integer({ minimum: 1 }),
+});
+
 /** Keys that every channel, and every account of it, understands. */
 const common = {
   enabled: s.boolean(),
@@ -101,6 +116,7 @@ const common = {
     windowSeconds: s.number({ minimum: 0 }),
     cooldownSeconds: s.number({ minimum: 0 }),
   }),
+  messageLimits,
   configWrites: s.boolean(),
   joinIntro: s.boolean(),
   mediaMaxMb: s.number({ minimum: 0 }),
@@ -287,6 +303,7 @@ export const channels = section({
     heartbeatVisibility,
     healthMonitor,
     botLoopProtection: common.botLoopProtection,
+    messageLimits,
   }),
   modelByChannel: named(named(s.string({ minLength: 1 }))),
   telegram,

@@ -1,0 +1,172 @@
+import type { InboundMessage, Sender } from "../delivery/mod.ts";
+import type { Problem } from "../kernel/mod.ts";
+
+/** Keys from the root of the config. */
+export type Path = readonly (string | number)[];
+
+/** How a platform writes its ids. Each function gives the one spelling, or why the text is no id ("be a ..."). */
+export interface IdRule {
+  sender(text: string): { readonly id: string } | { readonly problem: string };
+  group(text: string): { readonly id: string } | { readonly problem: string };
+}
+
+/** Who a list names, compiled once: a look-up costs the same for ten entries and for ten thousand. */
+export interface SenderList {
+  readonly at: Path;
+  /** False: the config says nothing, and the list is empty. */
+  readonly isSet: boolean;
+  /** Where "*" stands; undefined: the list names each sender. */
+  readonly anybody: Path | undefined;
+  /** By id in its one spelling: where the entry stands. */
+  readonly ids: ReadonlyMap<string, Path>;
+  /** By membership that the platform proves ("audience:<guild>/<channel>"). */
+  readonly memberships: ReadonlyMap<string, Path>;
+  /** Names that senders give themselves; empty unless dangerouslyAllowNameMatching is on. */
+  readonly names: ReadonlyMap<string, Path>;
+}
+
+/** The documented `accessGroups`. */
+export type AccessGroups = Readonly<
+  Record<
+    string,
+    | {
+        readonly type: "message.senders";
+        readonly members: Readonly<Record<string, readonly (string | number)[]>>;
+      }
+    | { readonly type: "discord.channelAudience"; readonly guildId: string; readonly channelId: string }
+  >
+>;
+
+export interface ListContext {
+  readonly channel: string;
+  readonly ids: IdRule;
+  readonly groups: AccessGroups;
+  readonly namesMatch: boolean;
+  /** Entries that match nobody, and why; messages follow "must". */
+  readonly problems: Problem[];
+}
+
+const groupPrefix = "accessGroup:";
+/** What platforms and configs call a place; a place never writes (attack A-061). */
+const placeShaped =
+  /^(?:channel|group|chat|chat_id|room|thread|topic|guild|team|server):|@g\.us$|@newsletter$|@broadcast$/i;
+
+/** For a platform that names no rule of its own: the id as it is, never a place's. */
+export const plainIds: IdRule = {
+  sender: (text) =>
+    text === "" || text === "*" || placeShaped.test(text)
+      ? { problem: "be a sender's id; a place is none" }
+      : { id: text },
+  group: (text) => (text === "" ? { problem: "be a group's id" } : { id: text }),
+};
+
+/** The sender's id in its one spelling; undefined for what can be nobody's. */
+export function senderId(text: string, channel: string, ids: IdRule): string | undefined {
+  const plain = withoutChannel(text, channel);
+  // Asked first: no platform's own rule can make a place or a wildcard into a person.
+  if ("problem" in plainIds.sender(plain)) return undefined;
+  const read = ids.sender(plain);
+  return "id" in read && read.id !== "" ? read.id : undefined;
+}
+
+/** The message with its sender's id in the one spelling, so that all that follows calls the sender the same. */
+export function canonical(
+  message: InboundMessage,
+  rules: { readonly channel: string; readonly ids: IdRule },
+): InboundMessage {
+  const id = senderId(message.sender.id, rules.channel, rules.ids);
+  return id === undefined ? message : { ...message, sender: { ...message.sender, id } };
+}
+
+/** "telegram:42" and "42" are one entry of a Telegram list. */
+function withoutChannel(text: string, channel: string): string {
+  const trimmed = text.trim();
+  return trimmed.toLowerCase().startsWith(`${channel}:`) ? trimmed.slice(channel.length + 1) : trimmed;
+}
+
+export function senderList(
+  entries: readonly (string | number)[] | undefined,
+  at: Path,
+  context: ListContext,
+): SenderList {
+  const ids = new Map<string, Path>();
+  const memberships = new Map<string, Path>();
+  const names = new Map<string, Path>();
+  let anybody: Path | undefined;
+  for (const [index, entry] of (entries ?? []).entries()) {
+    const text = String(entry).trim();
+    const path = [...at, index];
+    if (text === "*") anybody ??= path;
+    else if (text.startsWith(groupPrefix)) {
+      addGroup(text.slice(groupPrefix.length), path, { ids, memberships }, context);
+    } else {
+      const id = senderId(text, context.channel, context.ids);
+      if (id !== undefined) ids.set(id, path);
+      else if (context.namesMatch && nameOf(text) !== "") names.set(nameOf(text), path);
+      else context.problems.push({ path, kind: "value", message: whyNoId(text, context) });
+    }
+  }
+  return Object.freeze({ at, isSet: entries !== undefined, anybody, ids, memberships, names });
+}
+
+/** A group that is missing, or of another channel, admits nobody. */
+function addGroup(
+  name: string,
+  path: Path,
+  into: { readonly ids: Map<string, Path>; readonly memberships: Map<string, Path> },
+  context: ListContext,
+): void {
+  const { channel, groups, problems } = context;
+  const group = Object.hasOwn(groups, name) ? groups[name] : undefined;
+  if (!group) {
+    problems.push({ path, kind: "value", message: `name one of accessGroups; there is no group "${name}"` });
+    return;
+  }
+  if (group.type === "discord.channelAudience") {
+    if (channel === "discord") into.memberships.set(`audience:${group.guildId}/${group.channelId}`, path);
+    return;
+  }
+  for (const key of [channel, "*"]) {
+    const members = Object.hasOwn(group.members, key) ? (group.members[key] ?? []) : [];
+    for (const [index, member] of members.entries()) {
+      // "*" and groups in groups are read by nobody: an entry of a group is one person.
+      const id = senderId(String(member), channel, context.ids);
+      if (id !== undefined) into.ids.set(id, ["accessGroups", name, "members", key, index]);
+    }
+  }
+}
+
+function whyNoId(text: string, { channel, ids }: ListContext): string {
+  const read = ids.sender(withoutChannel(text, channel));
+  return "problem" in read ? read.problem : "be a sender's id; a place or a blank is none";
+}
+
+function nameOf(text: string): string {
+  return text.trim().replace(/^@/, "");
+}
+
+/** How a list came to name a sender. */
+export interface Match {
+  readonly by: "id" | "membership" | "anybody" | "name";
+  readonly at: Path;
+}
+
+/** Undefined: the list does not name the sender, whose id is in its one spelling. */
+export function matchSender(list: SenderList, sender: Sender): Match | undefined {
+  const byId = list.ids.get(sender.id);
+  if (byId) return { by: "id", at: byId };
+  if (list.memberships.size > 0) {
+    for (const membership of sender.memberOf ?? []) {
+      const at = list.memberships.get(membership);
+      if (at) return { by: "membership", at };
+    }
+  }
+  if (list.anybody) return { by: "anybody", at: list.anybody };
+  if (list.names.size > 0) {
+    for (const name of [sender.claimedHandle, sender.claimedName]) {
+      const at = name === undefined ? undefined : list.names.get(nameOf(name));
+      if (at) return { by: "name", at };
+    }
+  }
+  return undefined;
+}
