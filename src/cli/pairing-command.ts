@@ -24,13 +24,13 @@ const list = define({
         : table(
             ["CODE", "CHANNEL", "ACCOUNT", "SENDER ID", "CLAIMED NAME", "ASKED", "EXPIRES"],
             answer.requests.map((request) => [
-              request.code,
+              request.requestId,
               request.channel,
               request.accountId,
               request.senderId,
-              request.senderName ?? "",
-              ago(request.createdAtMs, context.now),
-              ago(request.expiresAtMs, context.now),
+              request.senderLabel === request.senderId ? "" : request.senderLabel,
+              ago(Date.parse(request.createdAt), context.now),
+              ago(Date.parse(request.expiresAt), context.now),
             ]),
             context.columns,
             context.style.dim,
@@ -53,12 +53,12 @@ const answering = (verb: "approve" | "dismiss", about: string, done: string) =>
     run: async (context) => {
       const [channel = "", code = ""] = context.words;
       const { account } = context.options;
-      const answer = await context.ask<{ channel: string; senderId: string }>(
-        "operator.pairing",
-        `channels.pairing.${verb}`,
-        { channel, code: code.trim(), ...(account === undefined ? {} : { accountId: account }) },
-      );
-      context.print(answer, () => `${visibleLine(`${answer.channel}:${answer.senderId}`)} ${done}\n`);
+      const answer = await context.ask<{ senderId: string }>("operator.pairing", `channels.pairing.${verb}`, {
+        channel,
+        requestId: code.trim(),
+        accountId: account ?? "default",
+      });
+      context.print(answer, () => `${visibleLine(`${channel}:${answer.senderId}`)} ${done}\n`);
       return 0;
     },
   });

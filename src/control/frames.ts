@@ -125,6 +125,11 @@ export function unavailable(
   };
 }
 
+export function unknownAgent(agentId: string): MethodError {
+  const message = `unknown agent id ${JSON.stringify(agentId)}; agents.list shows them`;
+  return new MethodError(invalid(message, { code: "UNKNOWN_AGENT_ID", agentId }));
+}
+
 /** Thrown by a method to answer with this error. */
 export class MethodError extends Error {
   readonly wire: WireError;

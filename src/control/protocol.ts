@@ -178,7 +178,7 @@ export interface ChatEvent {
   };
   readonly stopReason?: string;
   readonly errorMessage?: string;
-  readonly errorKind?: string;
+  readonly errorKind?: "refusal" | "timeout" | "rate_limit" | "context_length" | "unknown";
 }
 
 /** Payload of `agent`. */
@@ -238,11 +238,17 @@ export interface ApprovalInfo {
 
 /** An element of `channels.pairing.list`. */
 export interface PairingInfo {
+  /** The code that the sender was shown. */
+  readonly requestId: string;
   readonly channel: string;
+  readonly channelLabel: string;
   readonly accountId: string;
-  readonly code: string;
   readonly senderId: string;
-  readonly senderName?: string;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
+  /** What the sender calls itself; its id when it says nothing. */
+  readonly senderLabel: string;
+  /** ISO 8601, like the other two. */
+  readonly createdAt: string;
+  readonly lastSeenAt: string;
+  readonly expiresAt: string;
+  readonly notifySupported: boolean;
 }

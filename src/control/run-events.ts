@@ -35,6 +35,13 @@ export type RunEnd =
 
 const deltaIntervalMs = 50;
 
+/** Why a run failed, in the wire's few words. */
+const errorKinds: Readonly<Record<string, ChatEvent["errorKind"]>> = {
+  timeout: "timeout",
+  rateLimit: "rate_limit",
+  contextOverflow: "context_length",
+};
+
 export function createRunEvents(
   hub: Hub,
   clock: Clock,
@@ -164,7 +171,11 @@ export function createRunEvents(
         });
       } else {
         agent("lifecycle", { phase: "error", startedAt, endedAt, error: end.errorMessage });
-        chat({ state: "error", errorMessage: end.errorMessage, errorKind: end.errorKind });
+        chat({
+          state: "error",
+          errorMessage: end.errorMessage,
+          errorKind: errorKinds[end.errorKind] ?? "unknown",
+        });
       }
     },
   };

@@ -1,8 +1,8 @@
 import { createHealth } from "./health.ts";
 import type { Method } from "./method.ts";
+import { accessMethods } from "./methods/access.ts";
 import { agentFileMethods } from "./methods/agent-files.ts";
 import { agentSettingsMethods } from "./methods/agent-settings.ts";
-import { accessMethods } from "./methods/access.ts";
 import { agentMethods } from "./methods/agents.ts";
 import { approvalRequestMethods } from "./methods/approval-requests.ts";
 import { approvalsDocumentMethods } from "./methods/approvals-document.ts";

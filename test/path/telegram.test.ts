@@ -56,10 +56,14 @@ test("a stranger gets a code once and reaches no model; once approved, the same 
   const client = await gateway.connect();
   const { requests } = await client.rpc("channels.pairing.list", {});
   assert.deepEqual(
-    requests.map((item: { code: string; senderId: string }) => [item.code, item.senderId]),
+    requests.map((item: { requestId: string; senderId: string }) => [item.requestId, item.senderId]),
     [[code, "42"]],
   );
-  await client.rpc("channels.pairing.approve", { channel: "telegram", code });
+  await client.rpc("channels.pairing.approve", {
+    channel: "telegram",
+    accountId: "default",
+    requestId: code,
+  });
   fake.deliver("hello");
   await fake.sentCount(2);
   assert.equal(fake.sent[1]?.text, "re: hello");

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { WebSocket } from "ws";
+import { createFrameCheck } from "./wire-frames.ts";
 
 export interface ConnectOptions {
   readonly token?: string;
@@ -48,6 +49,7 @@ export class GatewayClient {
   readonly #answers = new Map<unknown, Answer>();
   readonly #chatEnds = new Map<string, Payload>();
   readonly #waiting = new Map<string, () => void>();
+  readonly #check = createFrameCheck();
   #isClosed = false;
   #abandoned = false;
 
@@ -65,6 +67,9 @@ export class GatewayClient {
     socket.on("message", (data) => {
       const frame = JSON.parse(String(data)) as Payload;
       this.frames.push(frame);
+      // Thrown here it fails the test that is running: no frame of ours may differ from what is published.
+      const problems = this.#check.problems(frame);
+      if (problems.length > 0) throw new Error(`${problems.join("; ")}: ${JSON.stringify(frame).slice(0, 2000)}`);
       if (frame.type === "event") this.#takeEvent(frame);
       else if (frame.type === "res" && frame.payload?.status !== "accepted") {
         this.#answers.set(frame.id, frame);
@@ -101,6 +106,7 @@ export class GatewayClient {
   /** The answer as it came. */
   ask(method: string, params?: unknown): Promise<Answer> {
     const id = randomUUID();
+    this.#check.asked(id, method);
     this.sendRaw(JSON.stringify({ type: "req", id, method, ...(params === undefined ? {} : { params }) }));
     return this.answerTo(id);
   }

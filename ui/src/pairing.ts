@@ -1,5 +1,5 @@
 import { type Desk, problemText } from "./desk.ts";
-import { amount, fields, firstText, items, text } from "./untrusted.ts";
+import { fields, items, text } from "./untrusted.ts";
 
 /** Somebody on a chat platform who asks to be let in. */
 export interface PairingRequest {
@@ -46,7 +46,7 @@ export function openPairing(desk: Desk): Pairing {
         await desk.call(admit ? "channels.pairing.approve" : "channels.pairing.dismiss", {
           channel,
           accountId,
-          code,
+          requestId: code,
         });
         store.change((state) => ({ pairing: state.pairing.filter((one) => !isSame(one, request)) }));
         desk.notify("info", admit ? "They may write to the agent now." : "The request was dismissed.");
@@ -63,11 +63,16 @@ function readPairing(raw: unknown): PairingRequest {
   return {
     channel: text(request.channel),
     accountId: text(request.accountId),
-    code: firstText(request.code, request.requestId),
+    code: text(request.requestId),
     senderId: text(request.senderId),
-    senderName: text(request.senderName),
-    createdAtMs: amount(request.createdAtMs),
-    expiresAtMs: amount(request.expiresAtMs),
+    senderName: request.senderLabel === request.senderId ? "" : text(request.senderLabel),
+    createdAtMs: momentMs(request.createdAt),
+    expiresAtMs: momentMs(request.expiresAt),
     answering: false,
   };
+}
+
+function momentMs(iso: unknown): number | undefined {
+  const ms = Date.parse(text(iso));
+  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -381,10 +381,10 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
     const request = {
       channel: "telegram",
       accountId: "default",
-      code: "AB12CD",
+      requestId: "AB12CD",
       senderId: "42",
-      senderName: "<b>Mallory</b>\u202e",
-      expiresAtMs: Date.now() + 600_000,
+      senderLabel: "<b>Mallory</b>\u202e",
+      expiresAt: new Date(Date.now() + 600_000).toISOString(),
     };
     await withPage(async (page, gateway) => {
       gateway.pairing = [request];
@@ -395,7 +395,7 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
       await dialog.getByText("AB12CD").waitFor();
       await dialog.getByRole("button", { name: "Approve" }).click();
       const { params } = await gateway.called("channels.pairing.approve");
-      assert.deepEqual(params, { channel: "telegram", accountId: "default", code: "AB12CD" });
+      assert.deepEqual(params, { channel: "telegram", accountId: "default", requestId: "AB12CD" });
       await dialog.getByText("Nobody asks to be let in.").waitFor();
     });
   });

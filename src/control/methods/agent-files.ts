@@ -1,5 +1,5 @@
 import { schema } from "../../kernel/mod.ts";
-import { invalid, MethodError } from "../frames.ts";
+import { unknownAgent } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 
@@ -11,8 +11,7 @@ const name = string({ minLength: 1, maxLength: 64 });
 /** agents.files.list, get and set: the files of a workspace that an agent reads at the start of each turn. */
 export function agentFileMethods(parts: ControlParts): Method[] {
   const workspaceOf = (id: string) => {
-    if (!parts.sessionSettings().agentIds.includes(id))
-      throw new MethodError(invalid(`unknown agent id ${JSON.stringify(id)}; agents.list shows them`));
+    if (!parts.sessionSettings().agentIds.includes(id)) throw unknownAgent(id);
     return parts.workspacePath(id);
   };
   return [

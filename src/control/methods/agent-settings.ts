@@ -1,5 +1,5 @@
 import { schema } from "../../kernel/mod.ts";
-import { invalid, MethodError } from "../frames.ts";
+import { invalid, MethodError, unknownAgent } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 
@@ -45,8 +45,7 @@ export function agentSettingsMethods(parts: ControlParts): Method[] {
   const write = (change: unknown, hash: string) =>
     parts.config.patch(JSON.stringify(change), hash, ["agents.list", "bindings"]);
   const known = (id: string) => {
-    if (!parts.sessionSettings().agentIds.includes(id))
-      throw new MethodError(invalid(`unknown agent id ${JSON.stringify(id)}; agents.list shows them`));
+    if (!parts.sessionSettings().agentIds.includes(id)) throw unknownAgent(id);
   };
 
   return [

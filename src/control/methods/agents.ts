@@ -1,6 +1,6 @@
 import { schema } from "../../kernel/mod.ts";
 import type { ChatCommand } from "../../session/mod.ts";
-import { invalid, MethodError } from "../frames.ts";
+import { unknownAgent } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 import type { SessionNames } from "../session-names.ts";
@@ -16,8 +16,7 @@ export function agentMethods(parts: ControlParts, names: SessionNames): Method[]
       return names.resolve(params.sessionKey, undefined).agentId;
     const { agentIds, defaultAgentId } = parts.sessionSettings();
     const agentId = params.agentId ?? defaultAgentId;
-    if (!agentIds.includes(agentId))
-      throw new MethodError(invalid(`unknown agent id ${JSON.stringify(agentId)}; agents.list shows them`));
+    if (!agentIds.includes(agentId)) throw unknownAgent(agentId);
     return agentId;
   }
 

@@ -142,32 +142,56 @@ function notFound(): MethodError {
   );
 }
 
+// As documented for the existing system; the access stage holds them.
+const pairingLimits = { pendingPerAccount: 3, ttlMs: 3_600_000 };
+
 function pairingMethods(parts: ControlParts): Method[] {
   const target = open(
     object({
       channel: string({ minLength: 1 }),
       accountId: optional(string()),
-      code: string({ minLength: 1, maxLength: 64 }),
+      requestId: string({ minLength: 1, maxLength: 64 }),
     }),
   );
   const changed = () => parts.hub.send("channels.pairing.changed", { kind: "pairing" }, {});
+  const labelOf = (channel: string) => parts.channels().find((row) => row.id === channel)?.label ?? channel;
+  const hasOwner = async () => {
+    const { config } = (await parts.config.get()) as {
+      readonly config?: { readonly commands?: { readonly ownerAllowFrom?: readonly unknown[] } };
+    };
+    return (config?.commands?.ownerAllowFrom ?? []).length > 0;
+  };
   return [
     method({
       name: "channels.pairing.list",
       scope: "operator.pairing",
-      params: open(object({ channel: optional(string()) })),
+      params: open(object({ channel: optional(string()), accountId: optional(string()) })),
       run: async (params) => ({
-        requests: (await parts.pairings.list(params.channel)).map(
-          ({ channel, account, request }): PairingInfo => ({
-            channel,
-            accountId: account,
-            code: request.code,
-            senderId: request.senderId,
-            ...(request.claimedName === undefined ? {} : { senderName: request.claimedName }),
-            createdAtMs: request.createdAtMs,
-            expiresAtMs: request.expiresAtMs,
+        accounts: parts.channels().map((row) => ({
+          channel: row.id,
+          channelLabel: row.label,
+          accountId: row.account,
+          notifySupported: false,
+        })),
+        requests: (await parts.pairings.list(params.channel))
+          .filter(({ account }) => params.accountId === undefined || account === params.accountId)
+          .map(({ channel, account, request }): PairingInfo => {
+            const createdAt = new Date(request.createdAtMs).toISOString();
+            return {
+              requestId: request.code,
+              channel,
+              channelLabel: labelOf(channel),
+              accountId: account,
+              senderId: request.senderId,
+              senderLabel: request.claimedName || request.senderId,
+              createdAt,
+              lastSeenAt: createdAt,
+              expiresAt: new Date(request.expiresAtMs).toISOString(),
+              notifySupported: false,
+            };
           }),
-        ),
+        commandOwnerConfigured: await hasOwner(),
+        limits: pairingLimits,
       }),
     }),
     method({
@@ -176,14 +200,12 @@ function pairingMethods(parts: ControlParts): Method[] {
       params: target,
       admin: (params) => ({ action: "channels.pairing.approve", facts: { channel: params.channel } }),
       run: async (params, call) => {
-        const request = await parts.pairings.approve(
-          params.channel,
-          params.accountId ?? "default",
-          params.code,
-          call.principal.id,
-        );
+        const { channel, accountId = "default", requestId } = params;
+        const hadOwner = await hasOwner();
+        const { senderId } = await parts.pairings.approve(channel, accountId, requestId, call.principal.id);
         changed();
-        return { ok: true, channel: params.channel, senderId: request.senderId };
+        const adopted = hadOwner ? "already-configured" : (await hasOwner()) ? "configured" : "not-requested";
+        return { requestId, senderId, notification: "not-requested", commandOwnerBootstrap: adopted };
       },
     }),
     method({
@@ -192,13 +214,10 @@ function pairingMethods(parts: ControlParts): Method[] {
       params: target,
       admin: (params) => ({ action: "channels.pairing.dismiss", facts: { channel: params.channel } }),
       run: async (params) => {
-        const request = await parts.pairings.dismiss(
-          params.channel,
-          params.accountId ?? "default",
-          params.code,
-        );
+        const { channel, accountId = "default", requestId } = params;
+        const { senderId } = await parts.pairings.dismiss(channel, accountId, requestId);
         changed();
-        return { ok: true, channel: params.channel, senderId: request.senderId };
+        return { requestId, senderId };
       },
     }),
   ];

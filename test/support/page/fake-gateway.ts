@@ -236,7 +236,7 @@ export class FakeGateway implements AsyncDisposable {
         return { requests: this.pairing };
       case "channels.pairing.approve":
       case "channels.pairing.dismiss":
-        this.pairing = this.pairing.filter((one) => one.code !== params.code);
+        this.pairing = this.pairing.filter((one) => one.requestId !== params.requestId);
         return {};
       case "channels.status":
         return this.channels;
