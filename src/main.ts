@@ -132,6 +132,11 @@ const cli: Cli = {
   input: process.stdin,
   output: process.stdout,
   onInterrupt: (action) => void process.on("SIGINT", action),
+  onStop: (action) => {
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, action);
+  },
+  sendSignal: (pid, signal) => process.kill(pid, signal),
+  pid: process.pid,
   clock: systemClock,
   random: systemRandom,
   platform: process.platform,

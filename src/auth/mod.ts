@@ -18,7 +18,7 @@
  */
 export * from "./browser.ts";
 export * from "./connect.ts";
-export { type ClaimedDevice, type ProvedDevice, type SignedFacts, verifyDevice } from "./device.ts";
+export { type ClaimedDevice, type ProvedDevice, type SignedFacts, signedTexts, verifyDevice } from "./device.ts";
 export type * from "./device-administration.ts";
 export type { DeviceAdmission } from "./device-door.ts";
 export type { DeviceAsk, PairingNeed, PairingSettings } from "./device-pairing.ts";

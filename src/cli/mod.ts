@@ -11,6 +11,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { StatePaths } from "../compose/state-folder.ts";
 import type { Clock, Random } from "../kernel/mod.ts";
+import type { SendSignal } from "../sandbox/mod.ts";
 import { CommandFailure, UsageError } from "./failure.ts";
 
 /** What a command may touch: the process, given by main. */
@@ -27,6 +28,10 @@ export interface Cli {
   readonly input: Readable & { readonly isTTY?: boolean };
   readonly output: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly onInterrupt: (action: () => void) => void;
+  /** Ctrl-C, or a service manager that wants it to end. */
+  readonly onStop: (action: () => void) => void;
+  readonly sendSignal: SendSignal;
+  readonly pid: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly platform: string;
@@ -94,6 +99,14 @@ const commands: Readonly<Record<string, Entry>> = {
   devices: {
     summary: "programs and machines that sign in with a key of their own",
     load: async () => (await import("./devices-command.ts")).devicesCommand,
+  },
+  nodes: {
+    summary: "other machines that the gateway may ask for something",
+    load: async () => (await import("./nodes-command.ts")).nodesCommand,
+  },
+  node: {
+    summary: "this machine as a node of a gateway",
+    load: async () => (await import("./node-command.ts")).nodeCommand,
   },
   channels: {
     summary: "the chat platforms",

@@ -66,7 +66,8 @@ function credentials(
   return { credentialFrom: undefined };
 }
 
-function remoteUrl(text: string): string {
+/** The address as it is used. Throws a UsageError for one over which everybody on the way could read a secret. */
+export function remoteUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const scheme = url && { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" }[url.protocol];
   if (!url || !scheme || url.username !== "")

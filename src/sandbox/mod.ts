@@ -9,6 +9,7 @@
  * 5. A request goes to an address that was judged, in every hop; a name is resolved once per hop.
  * 6. Time, output, bodies and process trees are bounded; nothing outlives its session or the gateway.
  */
+export { runArgv } from "./argv-command.ts";
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
 export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
