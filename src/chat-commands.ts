@@ -2,16 +2,21 @@
 import type { InboxRow } from "./delivery/mod.ts";
 import { uuid, type Write } from "./kernel/mod.ts";
 import { appendEntry, type ChatCommand, chatHelp, type SessionRow } from "./session/mod.ts";
+import type { createCompaction } from "./turn-compaction.ts";
 import type { TurnLog } from "./turn-log.ts";
 import type { TurnParts } from "./turn-parts.ts";
+
+/** Code points. */
+const maxFocus = 800;
 
 export function createChatCommands(
   parts: TurnParts,
   { sessionOf }: TurnLog,
-): (row: InboxRow, command: ChatCommand) => Promise<string> {
+  compact: ReturnType<typeof createCompaction>,
+): (row: InboxRow, command: ChatCommand, signal: AbortSignal) => Promise<string> {
   const { clock, commit, sessions, histories, runs } = parts;
 
-  async function runCommand(row: InboxRow, command: ChatCommand): Promise<string> {
+  async function runCommand(row: InboxRow, command: ChatCommand, signal: AbortSignal): Promise<string> {
     let session = sessions.get(row.sessionKey) ?? sessionOf(row);
     const writes: Write[] = [];
     let text = chatHelp;
@@ -31,6 +36,7 @@ export function createChatCommands(
       text = `You are ${row.source.author} (proved by ${row.source.proof}; trust: ${row.source.trust}).`;
     else if (command.name === "approve")
       text = "Answer approvals on the page, or with: openclaw approvals resolve <id> <decision>";
+    else if (command.name === "compact") text = await condense(row, session, command.rest, signal);
     else if (command.name === "status") text = statusText(session);
     if (writes.length > 0) await commit(writes);
     if (resets) {
@@ -38,6 +44,21 @@ export function createChatCommands(
       parts.sessionChanged(session, "reset", row.runId);
     }
     return text;
+  }
+
+  async function condense(
+    row: InboxRow,
+    current: SessionRow,
+    focus: string,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { choice } = await parts.modelFor(row.agentId, current.model);
+    const task = { row, session: { current }, choice, signal };
+    const about = [...focus].slice(0, maxFocus).join("");
+    const done = await compact(about === "" ? task : { ...task, focus: about }, 0);
+    if (!done) return "There is nothing to condense yet, or the model gave no summary.";
+    parts.sessionChanged(task.session.current, "compact", row.runId);
+    return "Condensed. The model now sees a summary of what was said before; the log keeps it all.";
   }
 
   function statusText(session: SessionRow): string {

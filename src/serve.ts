@@ -10,14 +10,20 @@ import { createMeters } from "./access/mod.ts";
 import { agentSettings, contextFiles, createHistories } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
 import { authSettings, createBrowserSessions, createLockout, holds, pairingSettings } from "./auth/mod.ts";
+import { createAccess } from "./compose/access.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
 import { composeApprovals } from "./compose/approvals.ts";
-import { createAccess } from "./compose/access.ts";
 import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
-import { apiRoutes, apiSecrets, createRunTap, createToolInvoker, operatorToolCalls } from "./compose/http-api/mod.ts";
+import {
+  apiRoutes,
+  apiSecrets,
+  createRunTap,
+  createToolInvoker,
+  operatorToolCalls,
+} from "./compose/http-api/mod.ts";
 import { takeStateFolder } from "./compose/instance.ts";
 import { createLiveConfig } from "./compose/live-config.ts";
 import { composeLogging } from "./compose/logging.ts";
@@ -433,7 +439,17 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const { snapshots } = table;
   const methods = new Map([
     ...table.methods,
-    ...[...deviceMethods(control), ...nodes.methods({ run: async () => ({ sent: false, why: "refused", reason: "not-available-yet", message: "node.invoke runs no commands" }) })].map((row) => [row.name, row] as const),
+    ...[
+      ...deviceMethods(control),
+      ...nodes.methods({
+        run: async () => ({
+          sent: false,
+          why: "refused",
+          reason: "not-available-yet",
+          message: "node.invoke runs no commands",
+        }),
+      }),
+    ].map((row) => [row.name, row] as const),
   ]);
   let ready = false;
   const operator = createOperator({

@@ -32,6 +32,7 @@ import {
   type SessionRow,
 } from "./session/mod.ts";
 import { createToolCalls } from "./tool-call.ts";
+import { createCompaction } from "./turn-compaction.ts";
 import { createTurnLog } from "./turn-log.ts";
 import type { Said, Turn, TurnParts } from "./turn-parts.ts";
 import { createTurnQueue } from "./turn-queue.ts";
@@ -48,7 +49,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   const { add, addReply, partial, modelStart, modelEnd, recordVerdict, sessionOf } = log;
   const callTool = createToolCalls(parts, log);
   const queue = createTurnQueue(parts, log);
-  const runCommand = createChatCommands(parts, log);
+  const compact = createCompaction(parts, log);
+  const runCommand = createChatCommands(parts, log, compact);
 
   async function turn(row: InboxRow): Promise<void> {
     if (parts.isStopping() || runs.takeAbsorbed(row.runId)) return;
@@ -90,7 +92,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       if (runs.takeSkipped(row.runId))
         await close(row, { status: "aborted", text: "" }, undefined, events, active);
       else if (command) {
-        const text = await runCommand(row, command);
+        const text = await runCommand(row, command, active.abort.signal);
         await close(row, { status: "done", text, stopReason: "stop" }, undefined, events, active);
       } else await converse(row, active, events, settings, unfinished);
       return true;
@@ -152,8 +154,13 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       session.current.lastSeq > 0 &&
       sessions.entryByKey(session.current.sessionId, userKey(row)) !== undefined;
     const opening: Write[] = [inbox.move(row.messageId, "running", undefined, clock.now())];
+    const roomChars = Math.max(
+      (choice.contextTokens - choice.maxOutputTokens) * charsPerToken - system.length,
+      2000,
+    );
     if (resumed) task.seen = joinSources(task.seen, readBefore(session.current, row));
     else if (found && isDue(found, row)) startAfresh(task, opening);
+    else if (found) await makeRoom(task, roomChars, settings);
     const added = resumed ? [] : [add(task, opening, userBody(row))];
     if (gathered && !resumed) {
       // At once: until it is on disk that they belong to this turn, they must not be seen as a part of it.
@@ -161,12 +168,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       await commit(opening.splice(0));
       gathered.taken();
     }
-    const roomChars = (choice.contextTokens - choice.maxOutputTokens) * charsPerToken - system.length;
-    const fitting = histories.fit(
-      session.current,
-      histories.of(session.current, added),
-      Math.max(roomChars, 2000),
-    );
+    const fitting = histories.fit(session.current, histories.of(session.current, added), roomChars);
     session.current = fitting.session;
     const { messages } = fitting.history;
     opening.push(sessions.put(session.current));
@@ -190,6 +192,15 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       clock,
     });
     await follow(loop, task, opening);
+  }
+
+  /** What no longer fits becomes a summary; without one, {@link Histories.fit} leaves the oldest out. */
+  async function makeRoom(task: Turn, roomChars: number, { compaction }: AgentSettings): Promise<void> {
+    const { row, session, choice, active } = task;
+    const { chars } = histories.of(session.current, []);
+    if (!compaction.enabled || chars + row.text.length <= roomChars) return;
+    const keepChars = Math.min(compaction.keepRecentTokens * charsPerToken, roomChars * 0.4);
+    await compact({ row, session, choice, signal: active.abort.signal }, keepChars);
   }
 
   /** The label of what an interrupted turn had read: its message and its tools' results. */

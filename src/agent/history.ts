@@ -1,4 +1,5 @@
 import type { Entry } from "../session/mod.ts";
+import { summaryText } from "./compaction.ts";
 import { fence } from "./fence.ts";
 import type { ModelMessage, ToolCallPart } from "./model.ts";
 
@@ -38,11 +39,31 @@ export function growHistory(history: GrowingHistory, entry: Entry, fenceKey: str
     history.chars = 0;
     return;
   }
+  if (entry.body.type === "compaction") {
+    replaceOlder(history, entry.body, entry.id, fenceKey);
+    return;
+  }
   const message = messageOf(entry, fenceKey);
   if (!message) return;
   history.messages.push(message);
   history.seqs.push(entry.seq);
   history.chars += charsOf(message);
+}
+
+/** What a summary was made from gives way to it. */
+function replaceOlder(
+  history: GrowingHistory,
+  { summary, firstKeptSeq, source }: Extract<Entry["body"], { type: "compaction" }>,
+  entryId: string,
+  fenceKey: string,
+): void {
+  const kept = history.seqs.findIndex((seq) => seq >= firstKeptSeq);
+  const gone = kept === -1 ? history.seqs.length : kept;
+  const words = source.trust === "untrusted" ? fence(summary, source.author, entryId, fenceKey) : summary;
+  const text = summaryText(words);
+  history.messages.splice(0, gone, { role: "user", content: [{ type: "text", text }] });
+  history.seqs.splice(0, gone, firstKeptSeq - 1);
+  history.chars = history.messages.reduce((sum, message) => sum + charsOf(message), 0);
 }
 
 /**

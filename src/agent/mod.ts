@@ -7,7 +7,13 @@
  * 4. An aborted run makes no further call of any kind.
  * 5. A fault is retried only while nothing final was said, within bounds, honouring the provider's own delay.
  * 6. The history fits the model's window; a tool call and its result are never parted.
+ * 7. A summary stands for what it was made from, bears the label of all of it, and takes nothing out of the log.
  */
+export {
+  type CompactionPlan,
+  compactionRequest,
+  planCompaction,
+} from "./compaction.ts";
 export * from "./fence.ts";
 export * from "./histories.ts";
 export * from "./history.ts";

@@ -1,5 +1,6 @@
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { Usage } from "../kernel/mod.ts";
+import { type CompactionSettings, compactionSettings } from "./compaction.ts";
 
 /** How one agent thinks: which model, within which limits. */
 export interface AgentSettings {
@@ -15,6 +16,7 @@ export interface AgentSettings {
   readonly timeoutMs: number;
   readonly maxRounds: number;
   readonly contextTokens: number | undefined;
+  readonly compaction: CompactionSettings;
 }
 
 export function agentSettings(config: OpenClawConfig, id: string): AgentSettings {
@@ -30,6 +32,7 @@ export function agentSettings(config: OpenClawConfig, id: string): AgentSettings
     timeoutMs: (defaults.timeoutSeconds ?? 600) * 1000,
     maxRounds: 50,
     contextTokens: defaults.contextTokens,
+    compaction: compactionSettings(agent?.compaction ?? defaults.compaction),
   });
 }
 

@@ -55,6 +55,9 @@ const perAgent = [
   "contextTokens",
   "bootstrapMaxChars",
   "timeoutSeconds",
+  ...["enabled", "keepRecentTokens", "model", "timeoutSeconds", "customInstructions"].map(
+    (key) => `compaction.${key}`,
+  ),
 ];
 
 const effective: readonly string[] = [

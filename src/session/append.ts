@@ -50,6 +50,7 @@ export function appendEntry(
     body.type === "reset"
       ? { windowStartSeq: seq, startedAt: now, inputTokens: 0, outputTokens: 0, costUsd: 0 }
       : {};
+  const condensed = body.type === "compaction" ? { windowStartSeq: body.firstKeptSeq - 1 } : {};
   const isFromOutside = body.type === "message" && body.message.role === "user";
   return {
     entry,
@@ -62,6 +63,7 @@ export function appendEntry(
       ...(row.title === undefined && spoken !== "" ? { title: titleOf(spoken) } : {}),
       ...(spoken === "" ? {} : { lastMessage: titleOf(spoken, 120) }),
       ...reset,
+      ...condensed,
     },
   };
 }

@@ -1,6 +1,6 @@
 /** A chat command: a whole message that starts with a slash. */
 export interface ChatCommand {
-  readonly name: "new" | "reset" | "stop" | "status" | "help" | "approve" | "whoami";
+  readonly name: "new" | "reset" | "compact" | "stop" | "status" | "help" | "approve" | "whoami";
   /** Words after the name. */
   readonly args: readonly string[];
   /** Text after `/new` or `/reset`: the first message of the fresh conversation. */
@@ -8,7 +8,7 @@ export interface ChatCommand {
 }
 
 const noTriggers: ReadonlySet<string> = new Set();
-const names = new Set<string>(["new", "reset", "stop", "status", "help", "approve", "whoami"]);
+const names = new Set<string>(["new", "reset", "compact", "stop", "status", "help", "approve", "whoami"]);
 
 /**
  * Undefined for text that is no command we know: the agent reads it as it is. `resetTriggers` are further whole
@@ -28,6 +28,7 @@ export function parseChatCommand(
 
 export const chatHelp = [
   "/new or /reset - start a fresh conversation",
+  "/compact [focus] - condense what was said so far",
   "/stop - stop the reply that is being written",
   "/status - model, session and tokens",
   "/whoami - your id on this channel",

@@ -18,7 +18,15 @@ export type EntryBody =
   /** A tool call was about to run: on restart, one without a result is not run again. */
   | { readonly type: "tool_started"; readonly toolCallId: string }
   /** Everything before is out of the model's sight. */
-  | { readonly type: "reset" };
+  | { readonly type: "reset" }
+  /** For the model, this stands in the place of all before `firstKeptSeq`. */
+  | {
+      readonly type: "compaction";
+      readonly summary: string;
+      readonly firstKeptSeq: number;
+      readonly tokensBefore: number;
+      readonly source: Source;
+    };
 
 export type Message = UserMessage | AssistantMessage | ToolResultMessage;
 

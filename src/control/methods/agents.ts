@@ -123,6 +123,7 @@ interface CommandText {
 const chatCommands: Readonly<Record<ChatCommand["name"], CommandText>> = {
   new: { description: "Start a fresh conversation", category: "session", acceptsArgs: true },
   reset: { description: "Start a fresh conversation", category: "session", acceptsArgs: true },
+  compact: { description: "Condense what was said so far", category: "session", acceptsArgs: true },
   stop: { description: "Stop the reply that is being written", category: "session", acceptsArgs: false },
   status: { description: "Model, session and tokens", category: "status", acceptsArgs: false },
   whoami: { description: "Your id on this channel", category: "status", acceptsArgs: false },

@@ -11,6 +11,7 @@ const { integer, object, open, optional, string } = schema;
 const key = string({ minLength: 1, maxLength: 512 });
 const pageSize = 500;
 const oldestPages = 20;
+const compactTimeoutMs = 200_000;
 
 /** chat.inject, chat.message.get, sessions.compact. */
 export function transcriptMethods(parts: ControlParts, names: SessionNames): Method[] {
@@ -97,12 +98,22 @@ export function transcriptMethods(parts: ControlParts, names: SessionNames): Met
       name: "sessions.compact",
       scope: "operator.admin",
       params: open(object({ key, agentId: optional(string()), maxLines: optional(integer({ minimum: 1 })) })),
-      run: (params) => ({
-        ok: true,
-        key: existing(params.key, params.agentId).key,
-        compacted: false,
-        reason: "not available yet: the model's window moves by itself when it is full",
-      }),
+      async run(params, { principal }) {
+        const { key: sessionKey, agentId, windowStartSeq } = existing(params.key, params.agentId);
+        const source = {
+          author: principal.id,
+          proof: "secret",
+          trust: "owner",
+          sensitivity: "private",
+        } as const;
+        const idempotencyKey = uuid(parts.random);
+        const order = { sessionKey, agentId, text: "/compact", idempotencyKey, source, actor: principal.id };
+        const submitted = await parts.runs.submit(order);
+        if (!submitted.ok) return { ok: false, key: sessionKey, compacted: false, reason: submitted.reason };
+        const end = await parts.runs.wait(idempotencyKey, compactTimeoutMs);
+        const compacted = parts.sessions.get(sessionKey)?.windowStartSeq !== windowStartSeq;
+        return { ok: end?.status === "ok", key: sessionKey, compacted, reason: end?.text ?? "still running" };
+      },
     }),
   ];
 }
