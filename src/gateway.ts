@@ -83,6 +83,8 @@ export interface GatewayParts {
   readonly channelTextLimit: (channel: string, account: string) => number;
   readonly fenceKey: string;
   readonly maxMessageChars: number;
+  /** Whoever is kept to some agents sends to no other one. */
+  readonly mayUseAgent: (author: string, agentId: string) => Verdict<undefined>;
   /** Told once: from now on turns that are cut off stay open on disk. */
   readonly letGo: () => void;
 }
@@ -294,6 +296,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   async function submit(submission: Submission): Promise<Verdict<Submitted>> {
     const { idempotencyKey, sessionKey, agentId, text, source } = submission;
     const digest = digestOf(sessionKey, text);
+    const allowed = parts.mayUseAgent(source.author, agentId);
+    if (!admitted(allowed)) return allowed;
     const known = repeated(idempotencyKey, digest);
     if (known) return known;
     if (draining) return refuse("delivery.draining");

@@ -8,6 +8,7 @@
 
 import type { LedgerStore } from "./audit/mod.ts";
 import {
+  type ApiTokens,
   type AuthSettings,
   authenticateConnect,
   type BrowserSessions,
@@ -18,9 +19,11 @@ import {
   guessedAt,
   holds,
   type Lockout,
+  mayCall,
   type Presented,
   type Principal,
   type ProvedDevice,
+  principalOfToken,
   principalWithoutDevice,
   type Role,
   type SetupCodes,
@@ -38,6 +41,7 @@ import {
   invalid,
   type Method,
   MethodError,
+  type MethodReach,
   maxBufferedBytes,
   maxPayloadBytes,
   ownerProfileId,
@@ -61,6 +65,7 @@ import {
   type Log,
   type Random,
   type Reason,
+  type Refusal,
   reasonText,
   schema,
   sleep,
@@ -79,6 +84,8 @@ export interface OperatorParts {
   readonly browserSessions: BrowserSessions;
   readonly devices: Devices;
   readonly setupCodes: SetupCodes;
+  readonly apiTokens: Pick<ApiTokens, "find" | "stands">;
+  readonly reach: MethodReach;
   readonly authSettings: () => AuthSettings;
   readonly methods: ReadonlyMap<string, Method>;
   readonly handshakeTimeoutMs: number;
@@ -100,6 +107,8 @@ export interface Operator {
   closeAll(code: number, reason: string): void;
   /** Ends every connection that was proved by this method. */
   revoke(method: string, code: number, reason: string): void;
+  /** Ends every connection of this principal. What it asks from this moment on is not done. */
+  endPrincipal(principalId: string, reason: string): void;
   /** Ends every connection of this device. What it asks from this moment on is not done. */
   endDevice(deviceId: string, reason: string): void;
 }
@@ -207,12 +216,13 @@ export function createOperator(parts: OperatorParts): Operator {
     const verdict = authenticateConnect(presented, parts.authSettings(), {
       deviceToken: parts.devices.checkToken,
       setupCode: parts.setupCodes.find,
+      apiToken: parts.apiTokens.find,
       isLocked: (kind) => lockedForMs(kind) > 0,
     });
     if (!admitted(verdict)) {
       if (verdict.reason === "auth.rate_limited") {
-        const longest = Math.max(lockedForMs("shared"), lockedForMs("device"), lockedForMs("bootstrap"));
-        return fail(rateLimited(longest));
+        const kinds = ["shared", "device", "bootstrap", "api"] as const;
+        return fail(rateLimited(Math.max(...kinds.map(lockedForMs))));
       }
       const guessed = guessedAt(verdict);
       if (guessed) await sleep(clock, parts.lockout.fail(lockKey(guessed), isExempt));
@@ -222,10 +232,12 @@ export function createOperator(parts: OperatorParts): Operator {
     if (credential.method === "token" || credential.method === "password")
       parts.lockout.succeed(lockKey("shared"));
     if (credential.kind === "device-token") parts.lockout.succeed(lockKey("device"));
+    if (credential.kind === "api-token") parts.lockout.succeed(lockKey("api"));
 
     // --- is the device approved for what it asks? ------------------------------------------------------------
     let principal: Principal;
-    if (device) {
+    if (credential.kind === "api-token") principal = principalOfToken(presented, credential);
+    else if (device) {
       const ask = askOf(params, role, device.value, credential, arrival);
       const problem = await pair(ask, credential);
       if (problem) {
@@ -351,7 +363,7 @@ export function createOperator(parts: OperatorParts): Operator {
       return;
     }
     // A socket takes a while to close: what still comes on one that was revoked is not done (CVE-2026-42421).
-    if (ended.has(connection)) return;
+    if (ended.has(connection) || !parts.apiTokens.stands(principal)) return;
     const row = parts.methods.get(frame.method);
     const role = row?.role ?? "operator";
     if (role !== "both" && role !== principal.role)
@@ -380,6 +392,12 @@ export function createOperator(parts: OperatorParts): Operator {
     if (frame.expectedProfileId !== undefined && frame.expectedProfileId !== ownerProfileId)
       return answerError(socket, frame.id, profileMismatch());
     try {
+      const allowed = mayCall(principal.limits, {
+        name: row.name,
+        handsOutRights: parts.reach.handsOutRights(row.name),
+        reach: () => parts.reach.of(row.name, params),
+      });
+      if (!admitted(allowed)) return answerError(socket, frame.id, notForToken(allowed));
       const call: Call = {
         principal,
         connection,
@@ -454,6 +472,7 @@ export function createOperator(parts: OperatorParts): Operator {
       for (const subscriber of hub.all()) subscriber.socket.close(code, reason);
     },
     revoke: (method, code, reason) => end((principal) => principal.method === method, code, reason),
+    endPrincipal: (principalId, reason) => end((principal) => principal.id === principalId, 4001, reason),
     endDevice: (deviceId, reason) => end((principal) => principal.deviceId === deviceId, 4001, reason),
   };
 
@@ -495,7 +514,7 @@ function askOf(
   params: ConnectParams,
   role: Role,
   device: ProvedDevice,
-  credential: Credential,
+  credential: Exclude<Credential, { readonly kind: "api-token" }>,
   arrival: Arrival,
 ): DeviceAsk {
   const { client } = params;
@@ -569,6 +588,14 @@ function tooLong(method: string, maxBytes: number): WireError {
     reason: "request-too-long",
     maxBytes,
   });
+}
+
+function notForToken({ reason, detail }: Refusal): WireError {
+  return {
+    code: "FORBIDDEN",
+    message: `${reasonText(reason)} (${detail})`,
+    details: { code: "TOKEN_LIMITED", reason },
+  };
 }
 
 function profileMismatch(): WireError {

@@ -9,9 +9,17 @@ import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { createMeters } from "./access/mod.ts";
 import { agentSettings, contextFiles, createHistories } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
-import { authSettings, createBrowserSessions, createLockout, holds, pairingSettings } from "./auth/mod.ts";
+import {
+  authSettings,
+  createBrowserSessions,
+  createLockout,
+  holds,
+  mayHear,
+  pairingSettings,
+} from "./auth/mod.ts";
 import { createAccess } from "./compose/access.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
+import { composeApiTokens } from "./compose/api-tokens.ts";
 import { composeApprovals } from "./compose/approvals.ts";
 import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
@@ -44,6 +52,7 @@ import {
   createHub,
   createRunEvents,
   deviceMethods,
+  methodReach,
   methodTable,
   sessionNames,
   tickIntervalMs,
@@ -199,7 +208,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     models.choice(modelReference(agentId, sessionModel), agentOf(agentId).contextTokens);
 
   // --- events to clients ---------------------------------------------------------------------------------------------
-  const hub = createHub(holds);
+  const hub = createHub(holds, mayHear);
   const transcripts = openTranscriptFiles({
     stateFolder: paths.root,
     sessions: store.sessions,
@@ -277,8 +286,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
       return { model: await models.open(choice.provider), choice };
     },
     promptFor: prompts.of,
-    toolSpecs: tools.specsFor,
-    policyFor: tools.policyForTurn,
+    toolSpecs: async (row) => apiTokens.narrowSpecs(row, await tools.specsFor(row)),
+    policyFor: async (row, tool, authors) =>
+      apiTokens.narrow(row.agentId, authors, await tools.policyForTurn(row, tool)),
+    mayUseAgent: (author, agentId) => apiTokens.mayUseAgent(author, agentId),
     execute: tools.execute,
     events: (run) => runTap.tee(createRunEvents(hub, clock, run), run.runId),
     ...sessionEvents,
@@ -305,6 +316,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     meters: createMeters(clock),
     sessionSettings: () => sessionsConfig,
     turn: turns.run,
+    mayUseAgent: (author, agentId) => apiTokens.mayUseAgent(author, agentId),
     pairingChanged: () => hub.send("channels.pairing.changed", { kind: "pairing" }, {}),
     channelTextLimit,
     fenceKey,
@@ -341,7 +353,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     random,
     commit,
     ledger: store.ledger,
-    policyFor: tools.policyFor,
+    policyFor: async (agentId, tool, author) =>
+      apiTokens.narrow(agentId, author, await tools.policyFor(agentId, tool)),
     execute: tools.execute,
     redact,
   });
@@ -432,13 +445,26 @@ export async function serve(options: ServeOptions): Promise<Served> {
   });
   const nodes = await composeNodes({ stateFolder: paths.root, config, devices, hub, clock, random, log });
   devicesChanged = nodes.nodes.devicesChanged;
-  const table = methodTable(
-    controlParts,
-    sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey }),
-  );
+  const apiTokens = await composeApiTokens({
+    credentials: paths.credentials,
+    clock,
+    random,
+    log,
+    record: (row) => commit([store.ledger.append({ stage: "auth", kind: "admin", ...row })]),
+    ended(principalId) {
+      operator.endPrincipal(principalId, "API token ended");
+      nodes.nodes.cancelOf(principalId);
+      for (const row of store.inbox.open())
+        if (row.source.author === principalId) gateway.abort(row.sessionKey, row.runId);
+    },
+    turnPolicy: async (row) => (await tools.policyForTurn(row, "")).settings,
+  });
+  const names = sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey });
+  const table = methodTable(controlParts, names);
   const { snapshots } = table;
   const methods = new Map([
     ...table.methods,
+    ...apiTokens.methods.map((row) => [row.name, row] as const),
     ...[
       ...deviceMethods(control),
       ...nodes.methods({
@@ -463,6 +489,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     browserSessions,
     devices,
     setupCodes,
+    apiTokens: apiTokens.tokens,
+    reach: methodReach(names, () => channels.rows().map((row) => row.id)),
     authSettings: () => auth,
     methods,
     handshakeTimeoutMs: network.handshakeTimeoutMs,
@@ -542,6 +570,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       ledger: store.ledger,
       config,
       authSettings: () => auth,
+      apiTokens: apiTokens.tokens,
       lockout,
       isReady: () => ready,
       sessionSettings: () => sessionsConfig,
@@ -636,6 +665,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       await listener.close();
       await nodes.nodes.close();
       await devices.close();
+      await apiTokens.tokens.close();
       await tools.close();
       await transcripts.flush();
       await snapshot.flush();

@@ -3,7 +3,7 @@ import type { AgentSettings, Histories, Model, ModelChoice, Step, ToolSpec } fro
 import type { LedgerStore } from "./audit/mod.ts";
 import type { RunEvents } from "./control/mod.ts";
 import type { InboxRow, InboxStore, OutboxSender, OutboxStore, ReplyTo } from "./delivery/mod.ts";
-import type { Clock, Commit, Log, Random, Source, Write } from "./kernel/mod.ts";
+import type { Clock, Commit, Log, Random, Source, Verdict, Write } from "./kernel/mod.ts";
 import type { Approvals, Permit, PolicyContext } from "./policy/mod.ts";
 import type { Outcome } from "./sandbox/mod.ts";
 import type {
@@ -45,7 +45,9 @@ export interface TurnParts {
   readonly promptFor: (agentId: string, toolNames: readonly string[]) => Promise<string>;
   /** The tools that the model of this message's turn is shown: those of its agent that its sender may use here. */
   readonly toolSpecs: (row: InboxRow) => Promise<readonly ToolSpec[]>;
-  readonly policyFor: (row: InboxRow, tool: string) => Promise<PolicyContext>;
+  /** Narrowed to what all of these authors (as a Source lists them) may have called. */
+  readonly policyFor: (row: InboxRow, tool: string, authors: string) => Promise<PolicyContext>;
+  readonly mayUseAgent: (author: string, agentId: string) => Verdict<undefined>;
   readonly execute: (
     permit: Permit,
     signal: AbortSignal,

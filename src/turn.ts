@@ -19,7 +19,16 @@ import {
 import { createChatCommands } from "./chat-commands.ts";
 import type { RunEvents } from "./control/mod.ts";
 import { type InboxRow, type ReplyTo, replyRows } from "./delivery/mod.ts";
-import { InputError, joinSources, ModelFault, type Source, sleep, type Write } from "./kernel/mod.ts";
+import {
+  admitted,
+  InputError,
+  joinSources,
+  ModelFault,
+  reasonText,
+  type Source,
+  sleep,
+  type Write,
+} from "./kernel/mod.ts";
 import {
   type ActiveRun,
   type Entry,
@@ -88,6 +97,9 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   ): Promise<boolean> {
     const unfinished: { task?: Turn } = {};
     try {
+      // Asked again: a token may have ended while its message waited, or while the gateway stood still.
+      const allowed = parts.mayUseAgent(row.source.author, row.agentId);
+      if (!admitted(allowed)) throw new InputError(reasonText(allowed.reason));
       const command = parseChatCommand(row.text, parts.sessionSettings().resetTriggers);
       if (runs.takeSkipped(row.runId))
         await close(row, { status: "aborted", text: "" }, undefined, events, active);

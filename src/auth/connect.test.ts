@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Secret } from "../kernel/mod.ts";
-import { authenticateConnect, checkSecret, type KnownCredentials, type Presented } from "./connect.ts";
+import { type Reason, Secret } from "../kernel/mod.ts";
+import {
+  authenticateConnect,
+  checkSecret,
+  guessedAt,
+  type KnownCredentials,
+  type Presented,
+  principalOfToken,
+} from "./connect.ts";
 import type { DeviceToken } from "./device-records.ts";
+import { makePrincipal } from "./principal.ts";
 import type { AuthSettings } from "./settings.ts";
 
 const settings: AuthSettings = {
@@ -21,10 +29,16 @@ const grant: DeviceToken = {
   createdAtMs: 0,
 };
 const code = { setupId: "s", access: "full", expiresAtMs: 1 } as const;
+const goodToken = `oc_${"0".repeat(12)}_${"A".repeat(43)}`;
+const badToken = `oc_${"1".repeat(12)}_${"A".repeat(43)}`;
+const tokenPrincipal = makePrincipal("token:0", ["operator.write", "operator.pairing"], "api-token", {
+  limits: { agents: ["main"] },
+});
 const known: KnownCredentials = {
   deviceToken: (deviceId, role, candidate) =>
     deviceId === "d" && role === "operator" && candidate === "own" ? grant : undefined,
   setupCode: (candidate) => (candidate === "setup" ? code : undefined),
+  apiToken: (candidate) => (candidate === goodToken ? tokenPrincipal : undefined),
   isLocked: () => false,
 };
 const base: Presented = { clientId: "cli", clientMode: "cli", role: "operator", scopes: [] };
@@ -95,6 +109,42 @@ test("auth (1, 2): each credential proves what it proves, and nothing else", () 
   assert.equal(checkSecret({ token: "right" }, { ...settings, secret: undefined }).ok, false);
 });
 
+test("auth (13): an API token proves itself only, in any mode, and pairs no device", () => {
+  const deviceId = "d";
+  const cases: readonly (readonly [string, Partial<Presented>, string])[] = [
+    ["the token", { token: goodToken }, "api-token"],
+    ["as a password", { password: goodToken }, "api-token"],
+    ["beside a password", { token: goodToken, password: "right" }, "api-token"],
+    ["with a device", { deviceId, token: goodToken }, "api-token"],
+    ["a wrong one", { token: badToken }, "auth.api_token_invalid"],
+    ["a wrong one with a device", { deviceId, token: badToken }, "auth.api_token_invalid"],
+    ["a node's", { deviceId, token: goodToken, role: "node" }, "auth.api_token_invalid"],
+    ["on a page without a device", { token: goodToken, clientMode: "ui" }, "auth.device_required"],
+    ["in the wrong field", { deviceId, deviceToken: goodToken }, "auth.device_token_mismatch"],
+    ["of another shape", { token: `${goodToken}A` }, "auth.secret_mismatch"],
+  ];
+  for (const [name, change, expected] of cases) assert.equal(outcome(change), expected, name);
+  const none = { ...settings, mode: "none", secret: undefined } as const;
+  assert.equal(outcome({ token: badToken }, {}, none), "auth.api_token_invalid");
+  assert.equal(outcome({ token: goodToken }, {}, none), "api-token");
+  // A secret of this shape that somebody put into the config is no API token.
+  const shaped = { ...settings, secret: new Secret(badToken) };
+  assert.equal(outcome({ token: badToken }, {}, shaped), "auth.api_token_invalid");
+});
+
+test("auth (13): a connection gets of a token's scopes what it asks for, and its limits", () => {
+  const credential = { kind: "api-token", method: "api-token", principal: tokenPrincipal } as const;
+  const scopes = ["operator.admin", "operator.read", "operator.write", "operator.x"];
+  const principal = principalOfToken({ ...base, scopes }, credential);
+  assert.deepEqual(principal.scopes, ["operator.read", "operator.write"]);
+  assert.deepEqual(principal.limits, { agents: ["main"] });
+  assert.equal(principal.id, "token:0");
+  assert.equal(principal.isOwner, false);
+  const owner = makePrincipal("token:1", ["operator.admin"], "api-token");
+  assert.equal(owner.isOwner, true);
+  assert.equal(makePrincipal("token:1", ["operator.admin"], "x", { limits: { tools: [] } }).isOwner, false);
+});
+
 test("auth (5): a locked kind of credential is not even compared, and locks no other", () => {
   const locked = (kind: string) => ({ isLocked: (item: string) => item === kind });
   assert.equal(outcome({ token: "right" }, locked("shared")), "auth.rate_limited");
@@ -106,4 +156,9 @@ test("auth (5): a locked kind of credential is not even compared, and locks no o
   assert.equal(outcome({ deviceId: "d", token: "x" }, locked("shared")), "auth.rate_limited");
   const setup = { deviceId: "d", bootstrapToken: "setup", role: "node" } as const;
   assert.equal(outcome(setup, locked("bootstrap")), "auth.rate_limited");
+  assert.equal(outcome({ token: goodToken }, locked("api")), "auth.rate_limited");
+  assert.equal(outcome({ token: goodToken }, locked("shared")), "api-token");
+  const wrong = (reason: Reason) => guessedAt({ ok: false, reason, detail: "" });
+  assert.equal(wrong("auth.api_token_invalid"), "api");
+  assert.equal(wrong("auth.role_invalid"), undefined);
 });

@@ -1,8 +1,9 @@
 import { admit, type Refusal, refuse, type Verdict } from "../kernel/mod.ts";
 import type { Arrival } from "../network/mod.ts";
+import { apiTokenParts } from "./api-token-records.ts";
 import type { DeviceToken } from "./device-records.ts";
 import { makePrincipal, type Principal, type Role } from "./principal.ts";
-import { firstMissing, knownScopes } from "./scopes.ts";
+import { firstMissing, holds, knownScopes } from "./scopes.ts";
 import type { AuthSettings } from "./settings.ts";
 import type { SetupCode } from "./setup-codes.ts";
 
@@ -27,15 +28,18 @@ export type Credential =
   | { readonly kind: "browser-session"; readonly method: "browser-session"; readonly session: string }
   | { readonly kind: "shared"; readonly method: "token" | "password" | "none" }
   | { readonly kind: "device-token"; readonly method: "device-token" }
+  | { readonly kind: "api-token"; readonly method: "api-token"; readonly principal: Principal }
   | { readonly kind: "setup-code"; readonly method: "bootstrap-token"; readonly code: SetupCode };
 
 /** Failures are counted for each kind by itself: guesses at one must not lock out the other. */
-export type CredentialClass = "shared" | "device" | "bootstrap";
+export type CredentialClass = "shared" | "device" | "bootstrap" | "api";
 
 export interface KnownCredentials {
   /** The device's valid token in this role when the candidate is it. */
   readonly deviceToken: (deviceId: string, role: Role, candidate: string) => DeviceToken | undefined;
   readonly setupCode: (candidate: string) => SetupCode | undefined;
+  /** The principal of an API token that is good now. */
+  readonly apiToken: (candidate: string) => Principal | undefined;
   /** True while too many failures of this kind came from the client's address: then nothing is compared. */
   readonly isLocked: (kind: CredentialClass) => boolean;
 }
@@ -55,12 +59,16 @@ export function authenticateConnect(
   if (deviceId === undefined) {
     if (presented.role !== "operator") return refuse("auth.device_identity_required", presented.role);
     if (isPage(presented)) return refuse("auth.device_required", presented.clientId);
+    const api = apiToken(presented, known);
+    if (api) return api;
     const shared = sharedSecret(presented, settings, known);
     // Without a secret and without a device there is nothing to check: what is missing is an identity.
     return !shared.ok && shared.reason === "auth.secret_missing"
       ? refuse("auth.device_identity_required")
       : shared;
   }
+  const api = apiToken(presented, known);
+  if (api) return api;
   const shared = sharedSecret(presented, settings, known);
   if (shared.ok) return shared;
   const own = deviceToken(presented, deviceId, known);
@@ -88,6 +96,16 @@ export function principalWithoutDevice(
   );
 }
 
+/** An API token's principal on this connection: with those of its scopes that were asked for. */
+export function principalOfToken(
+  presented: Presented,
+  credential: Credential & { readonly kind: "api-token" },
+): Principal {
+  const { id, scopes, method, limits } = credential.principal;
+  const granted = knownScopes(presented.scopes).filter((scope) => holds(scopes, scope));
+  return makePrincipal(id, granted, method, { limits });
+}
+
 /** Checks the shared secret of a request; the value is how it was proved. */
 export function checkSecret(
   presented: { readonly token?: string; readonly password?: string },
@@ -111,6 +129,8 @@ export function guessedAt(refusal: Refusal): CredentialClass | undefined {
       return "device";
     case "auth.bootstrap_invalid":
       return "bootstrap";
+    case "auth.api_token_invalid":
+      return "api";
     default:
       return undefined;
   }
@@ -125,6 +145,20 @@ function sharedSecret(
   if (settings.mode !== "none" && isGiven && known.isLocked("shared")) return refuse("auth.rate_limited");
   const proved = checkSecret(presented, settings);
   return proved.ok ? admit({ kind: "shared", method: proved.value }) : proved;
+}
+
+/**
+ * Undefined for a secret that has not an API token's shape. A device that brings one is not paired by it: it would
+ * keep rights that outlive the token (GHSA-rqpp-rjj8-7wv8 is the same mistake with scopes).
+ */
+function apiToken(presented: Presented, known: KnownCredentials): Verdict<Credential> | undefined {
+  const candidate = presented.token || presented.password;
+  if (!candidate || !apiTokenParts(candidate)) return undefined;
+  if (known.isLocked("api")) return refuse("auth.rate_limited");
+  const principal = known.apiToken(candidate);
+  // It stands for a program that asks; a node is a machine that acts, and proves itself by its own key.
+  if (!principal || presented.role !== "operator") return refuse("auth.api_token_invalid");
+  return admit({ kind: "api-token", method: "api-token", principal });
 }
 
 /** Undefined when no device token was given. */

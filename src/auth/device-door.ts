@@ -145,7 +145,10 @@ export function createDeviceDoor(
       registry.seen(ask.deviceId, ask.role, method === "device-token");
       // A node acts when it is asked to; it holds no operator's scope, whatever it claims.
       const scopes = ask.role === "operator" ? ask.scopes : [];
-      return makePrincipal(`device:${ask.deviceId}`, scopes, method, ask.role, ask.deviceId);
+      return makePrincipal(`device:${ask.deviceId}`, scopes, method, {
+        role: ask.role,
+        deviceId: ask.deviceId,
+      });
     },
     tokens(deviceId, role) {
       const device = registry.device(deviceId);

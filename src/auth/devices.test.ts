@@ -315,7 +315,7 @@ test("auth (9): more scopes are asked for by the device itself, and its answer g
   const { devices, forward } = await setUpDevices();
   await devices.admit(askOf({ displayName: "laptop", deviceFamily: "Linux" }), undefined);
   assert.equal((await devices.requestUpgrade(admin, ["operator.admin"])).ok, false);
-  const node = makePrincipal("node", [], "device-token", "node", idOf("a"));
+  const node = makePrincipal("node", [], "device-token", { role: "node", deviceId: idOf("a") });
   assert.equal((await devices.requestUpgrade(node, ["operator.admin"])).ok, false);
 
   const asked = await devices.requestUpgrade(own("a"), ["operator.write"]);

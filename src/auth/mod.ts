@@ -15,7 +15,19 @@
  * 10. Nobody approves, rotates or revokes more than he holds; a device without admin manages only itself.
  * 11. paired.json that cannot be read pairs nobody.
  * 12. A setup code works once, for ten minutes, for a node.
+ * 13. An API token gives its scopes within its limits, while it and whoever made it last; api-tokens.json that cannot
+ *     be read gives nothing. It pairs no device and opens no browser session.
+ * 14. Nobody makes a token that reaches further than he does, and a limited token hands out no rights of another kind.
  */
+export { apiTokenParts } from "./api-token-records.ts";
+export {
+  type ApiTokenFile,
+  type ApiTokens,
+  type ApiTokenView,
+  openApiTokens,
+  type TokenMaker,
+  type WantedToken,
+} from "./api-tokens.ts";
 export * from "./browser.ts";
 export * from "./connect.ts";
 export { type ClaimedDevice, type ProvedDevice, type SignedFacts, signedTexts, verifyDevice } from "./device.ts";
@@ -27,6 +39,17 @@ export type { DeviceEvent, DeviceFiles, IssuedToken } from "./device-registry.ts
 export type { DevicesPorts } from "./device-waiting.ts";
 export { type Devices, openDevices } from "./devices.ts";
 export { gatewayIdentity } from "./gateway-identity.ts";
+export {
+  type Limits,
+  mayCall,
+  mayHear,
+  mayUseAgent,
+  type Reach,
+  type RoleName,
+  roleNames,
+  roles,
+  toolsOf,
+} from "./limits.ts";
 export * from "./lockout.ts";
 export type { Principal, Role, Scope } from "./principal.ts";
 export { holds, operatorScopes } from "./scopes.ts";

@@ -1,7 +1,7 @@
 import type { RawData, WebSocket } from "ws";
 import type { ConnectParams, EventFrame, HelloOk, ResponseFrame, WireError } from "../control/protocol.ts";
 import type { Clock } from "../kernel/mod.ts";
-import { CommandFailure } from "./failure.ts";
+import { CommandFailure, NoGateway } from "./failure.ts";
 import type { GatewayTarget } from "./target.ts";
 import { visibleLine } from "./visible.ts";
 
@@ -214,10 +214,7 @@ function parse(data: RawData): ResponseFrame | EventFrame | undefined {
 function unreachable(target: GatewayTarget, error: Error): CommandFailure {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ECONNREFUSED" || code === "ECONNRESET" || code === "ENOTFOUND")
-    return new CommandFailure(
-      3,
-      `no gateway answers at ${target.url} (${code}). Start one: openclaw gateway run`,
-    );
+    return new NoGateway(`no gateway answers at ${target.url} (${code}). Start one: openclaw gateway run`);
   if (/Unexpected server response|socket hang up|Parse Error/i.test(error.message))
     return new CommandFailure(
       3,

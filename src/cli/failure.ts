@@ -10,6 +10,13 @@ export class CommandFailure extends Error {
   }
 }
 
+/** Nothing listens where the gateway would be (exit code 3). */
+export class NoGateway extends CommandFailure {
+  constructor(message: string) {
+    super(3, message);
+  }
+}
+
 /** The arguments were not understood (exit code 2). */
 export class UsageError extends InputError {
   constructor(message: string) {

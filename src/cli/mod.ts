@@ -108,6 +108,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "this machine as a node of a gateway",
     load: async () => (await import("./node-command.ts")).nodeCommand,
   },
+  tokens: {
+    summary: "tokens for programs that should do less than you",
+    load: async () => (await import("./tokens-command.ts")).tokensCommand,
+  },
   channels: {
     summary: "the chat platforms",
     load: async () => (await import("./list-commands.ts")).channelsCommand,

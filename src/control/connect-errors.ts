@@ -80,6 +80,12 @@ export function connectError(reason: Reason, params: ConnectParams): WireError {
         hasDevice ? "retry_with_device_token" : "update_auth_credentials",
         hasDevice,
       );
+    case "auth.api_token_invalid":
+      return unauthorized(
+        "API token wrong, expired or revoked (openclaw tokens list)",
+        "token_mismatch",
+        "update_auth_credentials",
+      );
     case "auth.device_token_mismatch":
       return unauthorized(
         "device token mismatch (rotate/reissue device token)",

@@ -1,4 +1,4 @@
-import type { Principal } from "../auth/mod.ts";
+import type { Limits, Principal } from "../auth/mod.ts";
 import type { Socket } from "../network/mod.ts";
 import type { PresenceEntry } from "./presence.ts";
 import type { EventName, StateVersion } from "./protocol.ts";
@@ -51,6 +51,10 @@ export function createHub(
   holds: (
     granted: readonly string[],
     needed: "operator.read" | "operator.admin" | "operator.approvals" | "operator.pairing",
+  ) => boolean,
+  mayHear: (
+    limits: Limits,
+    event: { readonly name: string; readonly agentId: string | undefined },
   ) => boolean,
 ): Hub {
   const subscribers = new Set<Subscriber>();
@@ -106,9 +110,12 @@ export function createHub(
     },
     send(event, audience, payload, stateVersion) {
       let head: string | undefined;
+      let about: { readonly name: string; readonly agentId: string | undefined } | undefined;
       const tail = stateVersion ? `,"stateVersion":${JSON.stringify(stateVersion)}}` : "}";
       for (const subscriber of subscribers) {
         if (!sees(subscriber, audience)) continue;
+        about ??= { name: event, agentId: agentOf(payload) };
+        if (!mayHear(subscriber.principal.limits, about)) continue;
         // Made once, however many get it: only the number differs.
         head ??= `{"type":"event","event":"${event}","payload":${JSON.stringify(payload)},"seq":`;
         subscriber.seq += 1;
@@ -116,4 +123,11 @@ export function createHub(
       }
     },
   };
+}
+
+/** The agent that an event is about, as its payload says it. */
+function agentOf(payload: unknown): string | undefined {
+  const { agentId, sessionKey } = payload as { readonly agentId?: unknown; readonly sessionKey?: unknown };
+  if (typeof agentId === "string") return agentId;
+  return typeof sessionKey === "string" ? /^agent:([^:]+):/.exec(sessionKey)?.[1] : undefined;
 }

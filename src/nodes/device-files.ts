@@ -40,7 +40,12 @@ export function openSurfaceFile(parts: DeviceFileParts): SurfaceFile {
   };
 }
 
-function watchFile(parts: DeviceFileParts, path: string, changed: () => void): Cancel {
+/** Calls back once now and then soon after each change of the file at `path`, in `folder`. */
+export function watchFile(
+  parts: Pick<DeviceFileParts, "folder" | "clock">,
+  path: string,
+  changed: () => void,
+): Cancel {
   let last = "";
   let closed = false;
   let settling: Cancel | undefined;

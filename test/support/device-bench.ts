@@ -100,4 +100,4 @@ export async function setUpDevices(files: { paired?: unknown; pending?: unknown 
 
 /** A device that signed in with its own token. */
 export const own = (letter: string, scopes: readonly string[] = ["operator.read"]) =>
-  makePrincipal(`device:${idOf(letter)}`, scopes, "device-token", "operator", idOf(letter));
+  makePrincipal(`device:${idOf(letter)}`, scopes, "device-token", { deviceId: idOf(letter) });

@@ -38,13 +38,14 @@ function doorWith(settings: AuthSettings) {
   const refused: string[] = [];
   const door = createDoor({
     authSettings: () => settings,
+    apiTokens: { find: () => undefined },
     lockout: createLockout(clock, () => auth),
     clock,
     refused: async (reason) => void refused.push(reason),
   });
   /** The status, 200 for "may go on"; waits that the door puts on wrong secrets pass at once. */
   async function status(head: HttpHead, method: "GET" | "POST" = "GET", scope = "operator.read" as const) {
-    const asked = door.check(head, method, scope);
+    const asked = door.check(head, method, scope, "chat.send");
     let answer: Awaited<typeof asked> | "waiting" = "waiting";
     void asked.then((value) => {
       answer = value;
@@ -151,7 +152,12 @@ test("http-api (1): what another site's page can send gets nowhere, with and wit
 
 test("http-api (1): a caller without the scope is told which one is missing", async () => {
   const { door } = doorWith({ ...auth, mode: "none", secret: undefined });
-  const answer = await door.check(headOf({ "x-openclaw-scopes": "operator.read" }), "GET", "operator.write");
+  const answer = await door.check(
+    headOf({ "x-openclaw-scopes": "operator.read" }),
+    "GET",
+    "operator.write",
+    "chat.send",
+  );
   assert.equal(answer?.status, 403);
   assert.deepEqual(JSON.parse(String(answer?.body)).error.details, {
     code: "MISSING_SCOPE",
@@ -159,7 +165,7 @@ test("http-api (1): a caller without the scope is told which one is missing", as
     requiredScopes: ["operator.write"],
   });
   assert.equal(
-    (await door.check({ ...headOf({}), arrival: undefined }, "GET", "operator.read"))?.status,
+    (await door.check({ ...headOf({}), arrival: undefined }, "GET", "operator.read", "chat.send"))?.status,
     403,
   );
 });

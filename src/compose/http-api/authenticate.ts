@@ -1,8 +1,12 @@
 import {
+  type ApiTokens,
   type AuthSettings,
+  apiTokenParts,
   checkSecret,
   holds,
+  type Limits,
   type Lockout,
+  mayCall,
   operatorScopes,
   type Scope,
 } from "../../auth/mod.ts";
@@ -12,6 +16,7 @@ import {
   type Clock,
   type Reason,
   reasonText,
+  refuse,
   sleep,
   type Verdict,
 } from "../../kernel/mod.ts";
@@ -23,7 +28,9 @@ export interface Caller {
   /** As on the WebSocket: whoever holds the shared secret is the operator. */
   readonly id: string;
   readonly scopes: readonly string[];
-  readonly method: "token" | "password" | "none";
+  readonly method: "token" | "password" | "none" | "api-token";
+  /** What it is kept to beyond its scopes. */
+  readonly limits: Limits;
   /** True when it may do all that the owner may. */
   readonly isOwner: boolean;
 }
@@ -40,19 +47,28 @@ const ownerScopes: readonly Scope[] = [
 
 export interface Door {
   /** The answer that ends the request, or undefined when the caller may go on. Asked before the body is read. */
-  check(head: HttpHead, method: "GET" | "POST", scope: Scope): Promise<HttpAnswer | undefined>;
+  check(
+    head: HttpHead,
+    method: "GET" | "POST",
+    scope: Scope,
+    /** The protocol's method that does the same: who may not call it may not do it here. */
+    capability: string,
+  ): Promise<HttpAnswer | undefined>;
   /** Who it is; asked again once the body is there, so that a secret that was rotated meanwhile counts no more. */
   callerOf(head: HttpHead): Verdict<Caller>;
 }
 
 export function createDoor(ports: {
   readonly authSettings: () => AuthSettings;
+  readonly apiTokens: Pick<ApiTokens, "find">;
   readonly lockout: Lockout;
   readonly clock: Clock;
   readonly refused: (reason: Reason, address: string, path: string) => Promise<void>;
 }): Door {
   function callerOf(head: HttpHead): Verdict<Caller> {
-    const proved = checkSecret(credentialOf(head.headers.authorization), ports.authSettings());
+    const given = credentialOf(head.headers.authorization);
+    if (isApiToken(given)) return callerOfToken(given);
+    const proved = checkSecret(given, ports.authSettings());
     if (!admitted(proved)) return proved;
     // Whoever proves the shared secret is the operator, whatever narrower scopes the request names; without a secret
     // the request gets what it names, and nothing that the operator's own hand should do when it names none.
@@ -61,27 +77,38 @@ export function createDoor(ports: {
       id: "operator",
       scopes,
       method: proved.value,
+      limits: {},
       isOwner: holds(scopes, "operator.admin"),
     });
+  }
+
+  function callerOfToken(given: Given): Verdict<Caller> {
+    const found = ports.apiTokens.find(given.token ?? given.password ?? "");
+    if (!found) return refuse("auth.api_token_invalid");
+    const { id, scopes, limits, isOwner } = found;
+    return admit({ id, scopes, limits, isOwner, method: "api-token" });
   }
 
   async function check(
     head: HttpHead,
     method: "GET" | "POST",
     scope: Scope,
+    capability: string,
   ): Promise<HttpAnswer | undefined> {
     const { arrival } = head;
     if (!arrival || foreignPage(head))
       return apiError(403, "origin_refused", reasonText("network.origin_refused"));
     // A page can make a browser on this machine guess; its origin is counted instead, and loopback excuses nothing.
     const fromPage = arrival.origin !== undefined;
-    const key = fromPage && arrival.isLoopback ? `browser-origin:${arrival.origin}` : arrival.address;
+    const from = fromPage && arrival.isLoopback ? `browser-origin:${arrival.origin}` : arrival.address;
+    // Guesses at one kind of credential lock out no other.
+    const key = isApiToken(credentialOf(head.headers.authorization)) ? `api:${from}` : from;
     const isLoopback = arrival.isLoopback && !fromPage;
     const lockedForMs = ports.lockout.lockedForMs(key, isLoopback);
     if (lockedForMs > 0) return tooMany(lockedForMs);
     const verdict = callerOf(head);
     if (!admitted(verdict)) {
-      if (verdict.reason === "auth.secret_mismatch") {
+      if (verdict.reason === "auth.secret_mismatch" || verdict.reason === "auth.api_token_invalid") {
         const delayMs = ports.lockout.fail(key, isLoopback);
         await ports.refused(verdict.reason, arrival.address, head.path);
         await sleep(ports.clock, delayMs);
@@ -90,6 +117,14 @@ export function createDoor(ports: {
     }
     if (verdict.value.method !== "none") ports.lockout.succeed(key);
     if (!holds(verdict.value.scopes, scope)) return missingScope(scope);
+    const allowed = mayCall(verdict.value.limits, {
+      name: capability,
+      handsOutRights: false,
+      // Which agent it is for is asked where the message or the tool call goes in.
+      reach: () => ({ agents: [], channels: [] }),
+    });
+    if (!admitted(allowed))
+      return apiError(403, "forbidden", reasonText(allowed.reason), { code: allowed.reason });
     if (method === "POST" && !isJson(head.headers["content-type"])) {
       // A form or text/plain is what a page on another site can send without asking.
       return apiError(415, "invalid_request_error", "Send the body as application/json.");
@@ -104,7 +139,9 @@ export function unauthorized(reason: Reason): HttpAnswer {
   const message =
     reason === "auth.secret_missing"
       ? "No credential was given. Send the gateway's token or password as Authorization: Bearer <secret>."
-      : "The credential is wrong. openclaw config file shows where the right one is kept.";
+      : reason === "auth.api_token_invalid"
+        ? reasonText(reason)
+        : "The credential is wrong. openclaw config file shows where the right one is kept.";
   return apiError(401, "unauthorized", message, {
     code: reason,
     headers: { "www-authenticate": 'Bearer realm="openclaw", Basic realm="openclaw", charset="UTF-8"' },
@@ -123,13 +160,22 @@ export function isJson(contentType: string | undefined): boolean {
 }
 
 /** `Bearer <token or password>`, or Basic with the secret as the password (RFC 7617); the user's name says nothing. */
-export function credentialOf(authorization: string | undefined): { token?: string; password?: string } {
+export function credentialOf(authorization: string | undefined): Given {
   const [, scheme = "", value = ""] = /^(\w+) +(\S+) *$/.exec(authorization ?? "") ?? [];
   if (scheme.toLowerCase() === "bearer") return { token: value };
   if (scheme.toLowerCase() !== "basic") return {};
   const pair = Buffer.from(value, "base64").toString("utf8");
   const colon = pair.indexOf(":");
   return colon < 0 ? {} : { password: pair.slice(colon + 1) };
+}
+
+interface Given {
+  readonly token?: string;
+  readonly password?: string;
+}
+
+function isApiToken(given: Given): boolean {
+  return apiTokenParts(given.token ?? given.password ?? "") !== undefined;
 }
 
 function namedScopes(header: string | undefined): readonly string[] {

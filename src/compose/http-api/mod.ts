@@ -10,10 +10,11 @@
  * 7. A tool call passes policy and the sandbox; tools that run commands are never open to it.
  * 8. What a hook's caller wrote stands behind a fence; instructions come from the configuration only.
  */
+import { mayUseAgent } from "../../auth/mod.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
 import { InputError, type Reason, refuse, type Verdict } from "../../kernel/mod.ts";
 import type { Route } from "../../network/mod.ts";
-import { createDoor } from "./authenticate.ts";
+import { type Caller, createDoor } from "./authenticate.ts";
 import { chatCompletion } from "./chat-completions.ts";
 import { hooksRoute } from "./hooks.ts";
 import { listModels, oneModel } from "./model-list.ts";
@@ -66,6 +67,8 @@ export function apiRoutes(parts: ApiParts): Route[] {
 
   const door = createDoor({ ...parts, refused });
   const desk = createRunDesk(parts);
+  const agentsOf = ({ limits }: Caller) =>
+    parts.sessionSettings().agentIds.filter((id) => mayUseAgent(limits, id).ok);
   const modelsAreOn = () => settings().chatCompletions.enabled || settings().responses.enabled;
 
   return [
@@ -73,6 +76,7 @@ export function apiRoutes(parts: ApiParts): Route[] {
       {
         method: "POST",
         path: "/v1/chat/completions",
+        capability: "chat.send",
         scope: "operator.write",
         isOn: () => settings().chatCompletions.enabled,
         maxBodyBytes: () => settings().chatCompletions.maxBodyBytes,
@@ -85,6 +89,7 @@ export function apiRoutes(parts: ApiParts): Route[] {
       {
         method: "POST",
         path: "/v1/responses",
+        capability: "chat.send",
         scope: "operator.write",
         isOn: () => settings().responses.enabled,
         maxBodyBytes: () => settings().responses.maxBodyBytes,
@@ -97,10 +102,11 @@ export function apiRoutes(parts: ApiParts): Route[] {
       {
         method: "GET",
         path: "/v1/models",
+        capability: "agents.list",
         scope: "operator.read",
         isOn: modelsAreOn,
         maxBodyBytes: () => 0,
-        handle: () => listModels(parts.sessionSettings(), startedAtMs),
+        handle: (_request, caller) => listModels(agentsOf(caller), startedAtMs),
       },
       door,
       parts.isReady,
@@ -109,10 +115,11 @@ export function apiRoutes(parts: ApiParts): Route[] {
       {
         method: "GET",
         path: "/v1/models/*",
+        capability: "agents.list",
         scope: "operator.read",
         isOn: modelsAreOn,
         maxBodyBytes: () => 0,
-        handle: (request) => oneModel(request, parts.sessionSettings(), startedAtMs),
+        handle: (request, caller) => oneModel(request, agentsOf(caller), startedAtMs),
       },
       door,
       parts.isReady,
@@ -121,6 +128,7 @@ export function apiRoutes(parts: ApiParts): Route[] {
       {
         method: "POST",
         path: "/tools/invoke",
+        capability: "tools.invoke",
         scope: "operator.write",
         isOn: () => true,
         maxBodyBytes: () => maxToolBodyBytes,

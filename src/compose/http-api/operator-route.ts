@@ -9,6 +9,8 @@ export interface OperatorRow {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly scope: Scope;
+  /** The protocol's method that does the same. */
+  readonly capability: string;
   readonly isOn: () => boolean;
   readonly maxBodyBytes: () => number;
   readonly handle: (request: HttpRequest, caller: Caller) => Promise<HttpAnswer> | HttpAnswer;
@@ -26,7 +28,7 @@ export function operatorRoute(row: OperatorRow, door: Door, isReady: () => boole
     },
     before: async (head) => {
       if (!isReady()) return unavailable("The gateway is starting or stopping; try again in a moment.");
-      return door.check(head, row.method, row.scope);
+      return door.check(head, row.method, row.scope, row.capability);
     },
     async handle(request) {
       const verdict = door.callerOf(request);

@@ -189,6 +189,8 @@ function refusal(reason: Reason, detail: string): ApiProblem {
       ),
     );
   }
+  if (reason === "auth.agent_not_allowed")
+    return new ApiProblem(apiError(403, "forbidden", message, { code: reason }));
   if (reason === "session.message_too_large") {
     return new ApiProblem(apiError(413, "invalid_request_error", `${message} (${detail})`, { code: reason }));
   }

@@ -90,7 +90,9 @@ export function apiSession(input: {
     return { key: namedSession(named, agentId, "x-openclaw-session-key"), kept: true };
   }
   if (user !== undefined && user !== "") {
-    const key = `agent:${agentId}:${family}-user:${keyPart(user)}`;
+    // A token's users are its own: the same word from somebody else leads to another conversation.
+    const whose = input.caller.method === "api-token" ? `${keyPart(input.caller.id)}:` : "";
+    const key = `agent:${agentId}:${family}-user:${whose}${keyPart(user)}`;
     if (!parseSessionKey(key)) throw badRequest("`user` is too long.", "user");
     return { key, kept: true };
   }
