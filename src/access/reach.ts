@@ -17,13 +17,15 @@ export interface Reach {
   readonly threadId: string | undefined;
   readonly agentId: string;
   readonly who: Admitted;
+  /** The agent hears it only when it is called. */
+  readonly needsMention: boolean;
   /** The step that let the sender in. */
   readonly because: Step;
 }
 
 /**
  * Everybody who may talk on one account, found by asking {@link decide} for each sender that is named anywhere, and
- * for one who is not, in each place that is named, and in one that is not. Each is taken to call the agent.
+ * for one who is not, in each place that is named, and in one that is not.
  */
 export function reachable(
   settings: AccessSettings,
@@ -52,6 +54,7 @@ export function reachable(
         threadId: place.threadId,
         agentId,
         who: verdict.value,
+        needsMention: !admitted(decide({ ...facts, message: { ...message, mentionsBot: false } }, settings)),
         because,
       });
     }

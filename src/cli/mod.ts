@@ -92,6 +92,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "commands that wait for your yes, and those that you allowed for good",
     load: async () => (await import("./approvals-command.ts")).approvalsCommand,
   },
+  access: {
+    summary: "who may talk to an agent, why, and what they could make it do",
+    load: async () => (await import("./access-command.ts")).accessCommand,
+  },
   pairing: {
     summary: "people who ask to talk to an agent",
     load: async () => (await import("./pairing-command.ts")).pairingCommand,

@@ -20,7 +20,7 @@ import { formatPath, type LoadedConfig, placeOf } from "../config/mod.ts";
 import type { AccessAnswer, AccessChange, AccessQuery, AccessStep, ToolReach } from "../control/mod.ts";
 import type { InboundMessage, InboxRow } from "../delivery/mod.ts";
 import { admitted, InputError, type Problem, reasonText } from "../kernel/mod.ts";
-import { narrowed, policySettings, toolAllowed } from "../policy/mod.ts";
+import { narrowed, type PolicySettings, policySettings, toolAllowed } from "../policy/mod.ts";
 import { parseChatCommand, route, type SessionSettings, sessionSettings } from "../session/mod.ts";
 
 /** Who may talk, as the config in force says; the gateway, the page and the command line ask the same. */
@@ -115,25 +115,34 @@ export function createAccess(ports: {
       };
     },
     async whoCan(tool) {
+      const { toolNames } = await import("../tools/mod.ts");
+      if (!toolNames.some((name) => name === tool)) {
+        throw new InputError(`there is no tool ${JSON.stringify(tool)}; there are: ${toolNames.join(", ")}`);
+      }
       const { config } = ports.loaded();
       const sessions = sessionSettings(config);
       const rows: ToolReach[] = sessions.agentIds
-        .filter((agentId) => toolAllowed(tool, policySettings(config, agentId, "")))
-        .map((agentId) => ({ sender: "operator", channel: "control", agentId, needs: [] }));
+        .filter((agentId) => mayUse(tool, policySettings(config, agentId, "")))
+        .map((agentId) => ({
+          sender: "operator",
+          channel: "control",
+          agentId,
+          needs: approvalNeeds(tool, policySettings(config, agentId, "")),
+        }));
       for (const { channel, account } of accountsOf(config)) {
         const settings = await settingsOf(channel, account);
         const paired = await ports.pairings.allowed(channel, account);
         for (const reach of reachable(settings, paired, (message) => agentFor(message, sessions))) {
           const policy = narrowed(policySettings(config, reach.agentId, ""), reach.who.tools);
-          if (toolAllowed(tool, policy)) rows.push(await rowOf(reach, settings));
+          if (mayUse(tool, policy)) rows.push(await rowOf(reach, settings, approvalNeeds(tool, policy)));
         }
       }
       return withoutRepeats(rows);
     },
   };
 
-  async function rowOf(reach: Reach, settings: AccessSettings): Promise<ToolReach> {
-    const { sender, kind, chat, threadId, agentId, who, because } = reach;
+  async function rowOf(reach: Reach, settings: AccessSettings, needs: readonly string[]): Promise<ToolReach> {
+    const { sender, kind, chat, threadId, agentId, who, because, needsMention } = reach;
     return {
       sender: sender === undefined ? "anybody else" : `${settings.channel}:${sender}`,
       channel: settings.channel,
@@ -143,12 +152,22 @@ export function createAccess(ports: {
       ...(threadId === undefined ? {} : { threadId }),
       ...(kind !== "direct" && chat === undefined ? { chat: "any other group" } : {}),
       agentId,
-      needs: kind === "direct" ? [] : ["a mention, where the group asks for one"],
+      needs: needsMention ? ["a mention", ...needs] : needs,
       isOwner: who.isOwner,
       because: because.facts,
       ...(await lineOf(because)),
     };
   }
+}
+
+function mayUse(tool: string, policy: PolicySettings): boolean {
+  return toolAllowed(tool, policy) && !(tool === "exec" && policy.exec.mode === "deny");
+}
+
+/** Commands that are on no list wait for an operator, unless the agent may run anything. */
+function approvalNeeds(tool: string, policy: PolicySettings): readonly string[] {
+  if (tool !== "exec" || policy.exec.mode === "full") return [];
+  return [policy.exec.mode === "allowlist" ? "a listed command" : "an approval for what is on no list"];
 }
 
 /** The platform's own spelling of ids; for one that is not ours, the plain one. */
