@@ -460,22 +460,17 @@ export async function serve(options: ServeOptions): Promise<Served> {
     turnPolicy: async (row) => (await tools.policyForTurn(row, "")).settings,
   });
   const names = sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey });
-  const table = methodTable(controlParts, names);
-  const { snapshots } = table;
-  const methods = new Map([
-    ...table.methods,
-    ...apiTokens.methods.map((row) => [row.name, row] as const),
-    ...[
-      ...deviceMethods(control),
-      ...nodes.methods({
-        run: async () => ({
-          sent: false,
-          why: "refused",
-          reason: "not-available-yet",
-          message: "node.invoke runs no commands",
-        }),
+  const { methods, snapshots } = methodTable(controlParts, names, [
+    ...apiTokens.methods,
+    ...deviceMethods(control),
+    ...nodes.methods({
+      run: async () => ({
+        sent: false,
+        why: "refused",
+        reason: "not-available-yet",
+        message: "node.invoke runs no commands",
       }),
-    ].map((row) => [row.name, row] as const),
+    }),
   ]);
   let ready = false;
   const operator = createOperator({

@@ -31,7 +31,7 @@ export interface Method<P = unknown> {
   /** Writes to the control plane: at most so many in 60 s, per device and address. */
   readonly perMinute?: number;
   /**
-   * What a repeated `idempotencyKey` does: "own": the method keeps its own book, which survives a restart;
+   * What a repeated `idempotencyKey` does: "own": the method keeps a book of its own;
    * "remembered": the same caller gets the same answer for ten minutes, and nothing runs twice.
    */
   readonly repeats?: "own" | "remembered";

@@ -25,10 +25,11 @@ import type { ControlParts } from "./parts.ts";
 import type { SessionNames } from "./session-names.ts";
 import { createSnapshots, type Snapshots } from "./snapshot.ts";
 
-/** Every method there is, by name: the one table behind dispatch, hello-ok and the tests. */
+/** Every method there is, by name: the one table behind dispatch, hello-ok and the tests. `others`: rows with parts of their own. */
 export function methodTable(
   parts: ControlParts,
   names: SessionNames,
+  others: readonly Method[],
 ): { readonly methods: ReadonlyMap<string, Method>; readonly snapshots: Snapshots } {
   const health = createHealth(parts);
   const snapshots = createSnapshots(parts, health);
@@ -54,7 +55,7 @@ export function methodTable(
     ...transcriptMethods(parts, names),
     ...wakeMethods(parts, names),
   ];
-  const rows = [...plain, ...combinedMethods(plain)];
+  const rows = [...plain, ...combinedMethods(plain), ...others];
   const methods = new Map(rows.map((row) => [row.name, row]));
   if (methods.size !== rows.length) throw new Error("two rows of the method table have one name");
   return { methods, snapshots };

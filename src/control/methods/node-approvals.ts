@@ -41,6 +41,7 @@ export function nodeApprovalMethods({
     }),
     method({
       name: "exec.approvals.node.set",
+      maxBytes: 4_194_304,
       scope: "operator.admin",
       params: object({
         nodeId,

@@ -2,6 +2,7 @@ import { schema } from "../../kernel/mod.ts";
 import type { Nodes } from "../../nodes/mod.ts";
 import { MethodError, unavailable } from "../frames.ts";
 import { type Call, type Method, method } from "../method.ts";
+import { maxPayloadBytes } from "../protocol.ts";
 import { pairingChanged } from "./nodes.ts";
 
 const { any, array, boolean, integer, object, open, optional, string } = schema;
@@ -15,6 +16,7 @@ export function nodeSideMethods({ nodes }: { readonly nodes: Nodes }): Method[] 
   return [
     row({
       name: "node.invoke.result",
+      maxBytes: maxPayloadBytes,
       params: object({
         id: name,
         nodeId: name,
@@ -42,6 +44,7 @@ export function nodeSideMethods({ nodes }: { readonly nodes: Nodes }): Method[] 
     }),
     row({
       name: "node.event",
+      maxBytes: 4_194_304,
       params: object({ event: name, payload: optional(any()), payloadJSON: optional(string()) }),
       run: (params, call) => {
         const { event, payload, payloadJSON } = params;
@@ -52,12 +55,14 @@ export function nodeSideMethods({ nodes }: { readonly nodes: Nodes }): Method[] 
     }),
     row({
       name: "node.skills.update",
+      maxBytes: 4_194_304,
       params: object({ skills: array(any(), { maxItems: 64 }) }),
       // A skill is text for the model. What a node brings reaches none: nobody has reviewed it.
       run: (_params, call) => ({ nodeId: idOf(call), skills: [] }),
     }),
     row({
       name: "node.pluginTools.update",
+      maxBytes: 4_194_304,
       params: object({ tools: array(any(), { maxItems: 256 }) }),
       run: (_params, call) => ({ nodeId: idOf(call), tools: [] }),
     }),

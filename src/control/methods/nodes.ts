@@ -70,6 +70,8 @@ export function nodeMethods(parts: NodeControlParts): Method[] {
     }),
     method({
       name: "node.invoke",
+      maxBytes: 4_194_304,
+      repeats: "own",
       scope: "operator.write",
       scopeFor: (params) => (adminOnly.test(params.command) ? "operator.admin" : undefined),
       params: object({

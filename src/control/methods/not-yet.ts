@@ -163,7 +163,7 @@ function askingMethods(parts: ControlParts): Method[] {
   ];
 }
 
-/** voicewake.*, users.self, doctor.memory.status, skills.bins, poll, tasks.cancel. */
+/** voicewake.*, users.self, doctor.memory.status, poll, tasks.cancel. */
 function otherMethods(): Method[] {
   const reads = (name: string, scope: Scope, answer: Readonly<Record<string, unknown>>) =>
     method({ name, scope, params: nothing, run: () => answer });
@@ -172,13 +172,6 @@ function otherMethods(): Method[] {
       config: { version: 1, defaultTarget: { mode: "current" }, routes: [], updatedAtMs: 0 },
     }),
     reads("users.self", "operator.read", { profile: null }),
-    method({
-      name: "skills.bins",
-      role: "node",
-      scope: undefined,
-      params: nothing,
-      run: () => ({ bins: [] }),
-    }),
     method({
       name: "voicewake.set",
       scope: "operator.write",

@@ -1,0 +1,26 @@
+import {
+  type ControlParts,
+  type DeviceControlParts,
+  deviceMethods,
+  type Method,
+  methodTable,
+  nodeApprovalMethods,
+  nodeMethods,
+  nodeSideMethods,
+  type SessionNames,
+  tokenMethods,
+} from "../../src/control/mod.ts";
+
+/** Every row that a gateway serves. They close over their parts and touch none of them before they are called. */
+export function methodRows(): readonly Method[] {
+  const nodes = {} as Parameters<typeof nodeMethods>[0];
+  const approvals = {} as Parameters<typeof nodeApprovalMethods>[0];
+  const others = [
+    ...tokenMethods({} as Parameters<typeof tokenMethods>[0]),
+    ...deviceMethods({} as DeviceControlParts),
+    ...nodeMethods(nodes),
+    ...nodeSideMethods(nodes),
+    ...nodeApprovalMethods(approvals),
+  ];
+  return [...methodTable({} as ControlParts, {} as SessionNames, others).methods.values()];
+}
