@@ -109,14 +109,18 @@ it would allow anything. Quote the command as one word.`,
   words: [1, 1],
   run: async (context) => {
     const { agent = "main", workdir = "." } = context.options;
-    const { isInterpreter, parseCommand } = await import("../policy/mod.ts");
-    const parsed = parseCommand(context.words[0] ?? "");
-    if (!parsed.simple)
+    const [{ isInterpreter, literalArgv }, { readCommandLine }] = await Promise.all([
+      import("../policy/mod.ts"),
+      import("../shell/mod.ts"),
+    ]);
+    const read = readCommandLine(context.words[0] ?? "");
+    const argv = read.understood ? literalArgv(read.line) : undefined;
+    if (!argv)
       throw new CommandFailure(
         1,
-        `it is not a plain command (${visibleLine(parsed.why)}); only one program with literal arguments can be listed`,
+        `it is not a plain command (${read.understood ? "it is more than one program with literal arguments" : visibleLine(`it has ${read.why}`)}); only one program with literal arguments can be listed`,
       );
-    const [program] = parsed.argv;
+    const [program] = argv;
     if (isInterpreter(program))
       throw new CommandFailure(
         1,
@@ -126,10 +130,10 @@ it would allow anything. Quote the command as one word.`,
     const { document, save } = await open(context.cli.paths.approvalsFile);
     const rules = rulesOf(document, agent);
     const same = rules.some(
-      (rule) => rule.workdir === folder && JSON.stringify(rule.command) === JSON.stringify(parsed.argv),
+      (rule) => rule.workdir === folder && JSON.stringify(rule.command) === JSON.stringify(argv),
     );
     const rule: AllowRule = {
-      command: parsed.argv,
+      command: argv,
       workdir: folder,
       addedAt: new Date(context.now).toISOString(),
     };
@@ -137,7 +141,7 @@ it would allow anything. Quote the command as one word.`,
     context.print({ agent, added: !same, rule }, () =>
       same
         ? "It is on the list already.\n"
-        : `Agent ${visibleLine(agent)} may now run ${visibleLine(commandText(parsed.argv))} in ${folder === "." ? "its workspace" : visibleLine(folder)} without asking.\n`,
+        : `Agent ${visibleLine(agent)} may now run ${visibleLine(commandText(argv))} in ${folder === "." ? "its workspace" : visibleLine(folder)} without asking.\n`,
     );
     return 0;
   },

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ToolLimit } from "../access/mod.ts";
 import type { ToolSpec } from "../agent/mod.ts";
@@ -10,11 +10,11 @@ import {
   addressVerdict,
   type CommandRules,
   hostVerdict,
+  literalArgv,
   narrowed,
   type Permit,
   type PolicyContext,
   type PolicySettings,
-  parseCommand,
   policySettings,
   type SsrfSettings,
   toolAllowed,
@@ -46,6 +46,8 @@ interface Loaded {
   readonly host: CommandHost;
   readonly sandbox: typeof import("../sandbox/mod.ts");
 }
+
+type Shell = typeof import("../shell/mod.ts");
 
 interface StandingRule {
   readonly command: readonly string[];
@@ -91,7 +93,6 @@ export function createTools(ports: {
         clock: ports.clock,
         random: ports.random,
         sendSignal: ports.sendSignal,
-        parseCommand,
         baseEnv: {
           PATH: trustedFolders.join(":"),
           ...(ports.timeZone === undefined ? {} : { TZ: ports.timeZone }),
@@ -150,10 +151,14 @@ export function createTools(ports: {
 
   function commandRules(
     document: ApprovalsDocument,
-    environmentProblem: CommandRules["environmentProblem"],
+    { environmentProblem, identifyFile }: Loaded["sandbox"],
+    shell: Shell | undefined,
   ): CommandRules {
     return {
       environmentProblem,
+      identify: identifyFile,
+      read: (text) =>
+        shell?.readCommandLine(text) ?? { understood: false, why: "a form that no reader was loaded for" },
       isAllowed: (agentId, argv, workdir) =>
         (document.agents[agentId]?.allowlist ?? []).some(
           (rule) => rule.workdir === workdir && sameWords(rule.command, argv),
@@ -192,7 +197,12 @@ export function createTools(ports: {
       return {
         settings: policy(agentId),
         tool: tools.get(name),
-        commands: commandRules(await approvalsDocument(), sandbox.environmentProblem),
+        commands: commandRules(
+          await approvalsDocument(),
+          sandbox,
+          // Only exec has commands to read, and most gateways start without one.
+          name === "exec" ? await loadShell() : undefined,
+        ),
         ssrf: ssrf(),
       };
     },
@@ -238,14 +248,15 @@ export function createTools(ports: {
     },
     async remember(approval) {
       const { command, cwd, agentId } = approval.request;
-      const parsed = parseCommand(command);
-      if (!parsed.simple) return;
+      const read = (await loadShell()).readCommandLine(command);
+      const argv = read.understood ? literalArgv(read.line) : undefined;
+      if (!argv) return;
       const root = workspaceOf(agentId);
       const workdir = cwd === root ? "." : cwd.slice(root.length + 1);
       const document = await approvalsDocument();
       const allowlist = document.agents[agentId]?.allowlist ?? [];
       const rule: StandingRule = {
-        command: parsed.argv,
+        command: argv,
         workdir,
         addedAt: new Date(ports.clock.now()).toISOString(),
       };
@@ -299,13 +310,21 @@ function sameWords(a: unknown, b: readonly string[]): boolean {
   return Array.isArray(a) && a.length === b.length && a.every((word, index) => word === b[index]);
 }
 
-/** Bare names only, and only in folders that an agent cannot write to: PATH is never asked. */
+function loadShell(): Promise<Shell> {
+  return import("../shell/mod.ts");
+}
+
+/** Bare names only, and only in folders that an agent cannot write to: PATH is never asked. Links are followed. */
 function findProgram(name: string): string | undefined {
-  if (name.includes("/")) return undefined;
+  if (name.includes("/") || name === "") return undefined;
   for (const folder of trustedFolders) {
     const path = join(folder, name);
     const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat?.isFile() && (stat.mode & 0o111) !== 0) return path;
+    if (!stat?.isFile() || (stat.mode & 0o111) === 0) continue;
+    // What others may write to is nobody's known program, whatever it is called (attack A-109).
+    return (stat.mode & 0o022) === 0 && (statSync(folder).mode & 0o022) === 0
+      ? realpathSync.native(path)
+      : undefined;
   }
   return undefined;
 }

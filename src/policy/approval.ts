@@ -33,6 +33,8 @@ export interface ApprovalRequest {
   readonly allowedDecisions: readonly ApprovalDecision[];
   /** Absolute path of the program, when it could be told. */
   readonly resolvedPath: string | null;
+  /** Digest of all that the answer is for: the tree, the arguments, the files and folder as they are, who asks. */
+  readonly binding: string;
 }
 
 export interface ApprovalStore {

@@ -22,6 +22,7 @@ function question(command: string, more: Partial<Question["approval"]> = {}): Qu
       warningText: "why",
       allowedDecisions: ["allow-once", "allow-always", "deny"],
       resolvedPath: null,
+      binding: "b",
       ...more,
     },
     request: {

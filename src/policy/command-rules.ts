@@ -1,13 +1,27 @@
-import { parseCommand } from "./command-line.ts";
+import { isSafeCall } from "./command-options.ts";
+import { placesOf } from "./command-places.ts";
+import { baseName, isInterpreter, runsWhatItIsTold, unwrap } from "./command-programs.ts";
+import {
+  type CommandLine,
+  type CommandRun,
+  type FileIdentity,
+  literalArgv,
+  literalWords,
+  type ReadCommandLine,
+  type SimpleCommand,
+} from "./command-tree.ts";
 import type { Effect } from "./effect.ts";
 import type { ExecSettings } from "./settings.ts";
 
-/** What the operator allowed for good, and how a program's name becomes a file. */
+/** What the operator allowed for good, and what the host knows of programs and files. */
 export interface CommandRules {
+  readonly read: ReadCommandLine;
   /** Exact commands: the whole argv, in one working folder, for one agent. */
   isAllowed(agentId: string, argv: readonly string[], workdir: string): boolean;
-  /** Absolute path of the program in the trusted folders, or undefined. */
+  /** Absolute path (links followed) of a program in the trusted folders, or undefined. */
   resolve(program: string): string | undefined;
+  /** What stands at this absolute path now; undefined when nothing does. Reads whole files: only for what asks. */
+  identify(path: string): FileIdentity | undefined;
   /** Why these variables may not be set for a command; undefined when they may. */
   environmentProblem(env: Readonly<Record<string, string>>): string | undefined;
 }
@@ -19,76 +33,180 @@ export interface CommandJudgement {
   /** True when a standing rule could cover exactly this command. */
   readonly canRemember: boolean;
   readonly program?: string;
+  readonly run: CommandRun;
+  /** What the line itself does to files, by its redirections. */
+  readonly files: readonly Effect[];
+  /** Set when nobody's answer could allow it. */
+  readonly refused?: string;
 }
 
-/**
- * Programs that run what they are given: a rule that names them would allow anything, so none is ever kept.
- */
-const interpreters =
-  /^(?:(?:ba|da|z|fi|k|c|tc|a)?sh|python[\d.]*|node|nodejs|deno|bun|ruby|perl|php|lua|osascript|awk|gawk|mawk|sed|find|xargs|env|nice|nohup|timeout|stdbuf|flock|busybox|toybox|npx|npm|pnpm|yarn|make|ssh|sudo|su|doas|git|vi|vim|ed|tee|dd|eval|exec|source)$/;
-
-/**
- * What a safe program may be called with and still be safe. Flags only where none of them writes, runs or leaves
- * the folder (`date -s` sets the clock, `ls /root` looks elsewhere); a program without a row takes no arguments.
- */
-const safeArguments: Readonly<Record<string, RegExp>> = {
-  date: /^(?:-u|--utc|-R|--rfc-email|-I\w*|--iso-8601(?:=\w+)?|\+[^/]*)$/,
-  echo: /^[^/~]*$/,
-  ls: /^-[1aACdFghiklmnopqrRsStuUvxX]+$/,
-  pwd: /^-[LP]$/,
-  uname: /^-[asnrvmpio]+$/,
-  whoami: /^$/,
-};
-
-function isSafeCall(name: string, args: readonly string[], settings: ExecSettings): boolean {
-  if (!settings.safeBins.includes(name)) return false;
-  const allowed = Object.hasOwn(safeArguments, name) ? safeArguments[name] : undefined;
-  return args.every((word) => allowed?.test(word) === true);
+interface Scene {
+  readonly agentId: string;
+  readonly settings: ExecSettings;
+  readonly rules: CommandRules;
+  readonly workspaceRoot: string;
+  /** Whether tool policy lets this agent read and write files of its workspace. */
+  readonly mayOpen: (access: "read" | "write") => boolean;
 }
 
-function baseName(program: string): string {
-  return program.slice(program.lastIndexOf("/") + 1);
-}
-
-/** True for a program that no standing rule may name: it runs what its arguments, or its input, tell it. */
-export function isInterpreter(program: string): boolean {
-  return interpreters.test(baseName(program));
-}
-
+/** Judges a command line. What it names in `run` is what may run, and nothing else. */
 export function classifyCommand(
   effect: Extract<Effect, { kind: "command" }>,
-  agentId: string,
-  settings: ExecSettings,
-  rules: CommandRules,
+  scene: Scene,
 ): CommandJudgement {
-  const parsed = parseCommand(effect.command);
-  if (!parsed.simple) {
-    return {
-      listed: false,
-      canRemember: false,
-      why: `It is not a plain command (${parsed.why}), so a shell would interpret it.`,
-    };
-  }
-  const [name] = parsed.argv;
-  const program = rules.resolve(name);
-  const found = program === undefined ? {} : { program };
-  if (Object.keys(effect.env).length > 0) {
-    return { listed: false, canRemember: false, why: "It sets environment variables.", ...found };
-  }
-  if (!effect.background && program !== undefined && isSafeCall(name, parsed.argv.slice(1), settings)) {
-    return { listed: true, canRemember: false, why: `${name} is a safe program.`, program };
-  }
-  if (rules.isAllowed(agentId, parsed.argv, effect.workdir)) {
-    return { listed: true, canRemember: true, why: "You allowed exactly this command before.", ...found };
-  }
-  const base = baseName(name);
+  const read = scene.rules.read(effect.command);
+  if (!read.understood) return needsShell(read.why);
+  const places = placesOf(read.line, effect.workdir, scene.workspaceRoot);
+  if ("why" in places) return needsShell(places.why);
+
+  const files = places.files.map(
+    ({ path, access }): Effect => ({ kind: access === "read" ? "file.read" : "file.write", path }),
+  );
+  const commands = read.line.flatMap(({ commands }, index) =>
+    commands.map((command) => judgeSimple(command, places.folders[index], effect, scene)),
+  );
+  const refused = commands.find((command) => command.refused !== undefined)?.refused;
+  const asking =
+    commands.find((command) => !command.listed) ??
+    (places.files.every(({ access }) => scene.mayOpen(access))
+      ? undefined
+      : { why: "It opens a file by redirection, which the file tools of this agent may not do." });
+  const program = commands.find((command) => command.program !== undefined)?.program;
+  const whole = literalArgv(read.line);
   return {
-    listed: false,
-    canRemember: program !== undefined && !isInterpreter(name),
-    why:
-      program === undefined
-        ? `The program ${JSON.stringify(name)} was not found in the trusted folders.`
-        : `${base} is not on this agent's allowlist.`,
-    ...found,
+    listed: asking === undefined && refused === undefined,
+    why: asking?.why ?? "Each of its commands is allowed.",
+    canRemember: whole !== undefined && commands.every((command) => command.canRemember),
+    ...(program === undefined ? {} : { program }),
+    run: { kind: "tree", line: read.line, files: [] },
+    files,
+    ...(refused === undefined ? {} : { refused }),
   };
 }
+
+/**
+ * The same run, bound to what stands on the disk at this moment: the programs, the scripts that interpreters would
+ * read, the folder. The sandbox compares again right before it starts each of them.
+ */
+export function bindRun(
+  run: CommandRun,
+  workdir: string,
+  { rules, workspaceRoot }: Pick<Scene, "rules" | "workspaceRoot">,
+): CommandRun {
+  const folder = rules.identify(under(workspaceRoot, workdir));
+  const place = folder === undefined ? {} : { folder };
+  if (run.kind === "shell") return { ...run, ...place };
+  const paths = new Set(filesOf(run.line, workdir, workspaceRoot, rules));
+  const files = [...paths].flatMap((path) => rules.identify(path) ?? []);
+  return { ...run, files, ...place };
+}
+
+/** Paths that decide what a line does: programs, behind wrappers too, and the files that interpreters are given. */
+function filesOf(line: CommandLine, workdir: string, root: string, rules: CommandRules): string[] {
+  const places = placesOf(line, workdir, root);
+  return line.flatMap(({ commands }, index) => {
+    const folder = "why" in places ? undefined : places.folders[index];
+    const at = (path: string) => (folder === undefined ? [] : [under(under(root, folder), path)]);
+    return commands.flatMap((command) => {
+      const argv = literalWords(command) ?? [];
+      const [name = "", ...args] = unwrap(argv).argv;
+      const programs = [argv[0] ?? "", name].flatMap((program) =>
+        program.includes("/") ? at(program) : (rules.resolve(program) ?? []),
+      );
+      const scripts = isInterpreter(name)
+        ? args.filter((arg) => arg !== "" && !arg.startsWith("-")).flatMap(at)
+        : [];
+      return [...programs, ...scripts.slice(0, maxScripts)];
+    });
+  });
+}
+
+const maxScripts = 8;
+
+function under(folder: string, path: string): string {
+  return path.startsWith("/") ? path : path === "." ? folder : `${folder}/${path}`;
+}
+
+function needsShell(why: string): CommandJudgement {
+  return {
+    listed: false,
+    canRemember: false,
+    why: `It has ${why}, so a shell has to interpret it.`,
+    run: { kind: "shell" },
+    files: [],
+  };
+}
+
+interface SimpleJudgement {
+  readonly listed: boolean;
+  readonly why: string;
+  readonly canRemember: boolean;
+  readonly program?: string;
+  readonly refused?: string;
+}
+
+function judgeSimple(
+  command: SimpleCommand,
+  folder: string | undefined,
+  effect: Extract<Effect, { kind: "command" }>,
+  { agentId, settings, rules }: Scene,
+): SimpleJudgement {
+  const asks = (why: string, more: Partial<SimpleJudgement> = {}): SimpleJudgement => ({
+    listed: false,
+    canRemember: false,
+    why,
+    ...more,
+  });
+  const name = command.words[0]?.text ?? "";
+  const exported = name === "export" ? command.words.slice(1).map((word) => word.text) : [];
+  const inline = Object.fromEntries([
+    ...command.assignments.map(({ name, value }) => [name, value]),
+    ...exported.map((word) => [word.split("=", 1)[0], word.slice(word.indexOf("=") + 1)]),
+  ]);
+  const problem = rules.environmentProblem(inline);
+  if (problem !== undefined) return asks(problem, { refused: problem });
+  const setsVariables = Object.keys(inline).length > 0 || Object.keys(effect.env).length > 0;
+  if (command.words.length === 0 || name === "export")
+    return setsVariables ? asks("It sets environment variables.") : listedBecause("It runs nothing.");
+  if (name === "cd" || name === ":" || name === "exit") return listedBecause(`${name} starts no program.`);
+
+  const argv = literalWords(command);
+  if (!argv) return asks(`${name} is given a file pattern; what that stands for is known only when it runs.`);
+  const inner = unwrap(argv);
+  const innerProblem = rules.environmentProblem(inner.env);
+  if (innerProblem !== undefined) return asks(innerProblem, { refused: innerProblem });
+  const outer = rules.resolve(name);
+  const found = outer === undefined ? {} : { program: outer };
+  if (setsVariables || inner.clearsEnv || Object.keys(inner.env).length > 0)
+    return asks("It sets environment variables.", found);
+  if (inner.why !== undefined) return asks(inner.why, found);
+  const told = runsWhatItIsTold(inner.argv);
+  if (told !== undefined) return asks(told, found);
+
+  const [innerName = "", ...args] = inner.argv;
+  const program = rules.resolve(innerName);
+  // A file of another name behind the name: what it is told by that name is its own affair (busybox, alternatives).
+  const toldAsFound = program === undefined ? undefined : runsWhatItIsTold([program, ...args]);
+  if (toldAsFound !== undefined) return asks(toldAsFound, found);
+  if (outer !== undefined && program !== undefined && !effect.background) {
+    const isListed = settings.safeBins.includes(innerName) && baseName(program) === innerName;
+    if (isListed && !isInterpreter(innerName) && isSafeCall(innerName, args))
+      return { ...listedBecause(`${innerName} is a safe program.`), ...found };
+  }
+  const rulesHold = (words: readonly string[]) =>
+    folder !== undefined && rules.isAllowed(agentId, words, folder);
+  if (rulesHold(argv) || rulesHold(inner.argv))
+    return { listed: true, canRemember: true, why: "You allowed exactly this command before.", ...found };
+  if (outer === undefined || program === undefined) {
+    const missing = outer === undefined ? name : innerName;
+    return asks(`The program ${JSON.stringify(missing)} was not found in the trusted folders.`, found);
+  }
+  const canRemember = inner.wrappers.length === 0 && !isInterpreter(innerName) && !isInterpreter(program);
+  return asks(`${baseName(innerName)} is not on this agent's allowlist.`, { ...found, canRemember });
+}
+
+function listedBecause(why: string): SimpleJudgement {
+  return { listed: true, canRemember: false, why };
+}
+
+export { isInterpreter } from "./command-programs.ts";

@@ -2,15 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { admitted, InputError, schema } from "../kernel/mod.ts";
-import {
-  classifyCommand,
-  decide,
-  type Effect,
-  type PolicyContext,
-  policySettings,
-  settle,
-  toolAllowed,
-} from "./mod.ts";
+import { readCommandLine } from "../shell/mod.ts";
+import type { CommandRules } from "./command-rules.ts";
+import { decide, type Effect, type PolicyContext, policySettings, settle, toolAllowed } from "./mod.ts";
 import type { ExecSettings, PolicySettings } from "./settings.ts";
 
 const exec: ExecSettings = { mode: "ask", safeBins: ["date", "echo", "ls", "cat"], approvalLifetimeMs: 1 };
@@ -45,6 +39,8 @@ function context(effects: readonly Effect[], change: Partial<PolicySettings> = {
       plan: () => effects,
     },
     commands: {
+      read: readCommandLine,
+      identify: (path) => ({ path, realPath: path, device: "1", inode: "1" }),
       isAllowed: (agentId, argv, workdir) =>
         agentId === "main" && argv.join(" ") === "git pull" && workdir === ".",
       resolve: (program) => (program.startsWith("missing") ? undefined : `/usr/bin/${program}`),
@@ -198,7 +194,7 @@ test("policy (2): a Permit names exactly what was judged, and is good for one ex
   const decision = decide(asked, context(effects));
   assert.ok(decision.ok === true);
   assert.equal(decision.value.request, asked);
-  assert.equal(decision.value.effects, effects);
+  assert.deepEqual(decision.value.effects, effects);
   assert.equal(decision.value.spend(), true);
   assert.equal(decision.value.spend(), false);
 });
@@ -262,15 +258,78 @@ test("exec settings: the older pair of keys, and an unset key never means anythi
 });
 
 test("why it asks is said in words", () => {
-  const why = (text: string, more = {}) =>
-    classifyCommand(
-      command(text, more) as Extract<Effect, { kind: "command" }>,
-      "main",
-      exec,
-      context([]).commands,
-    ).why;
-  assert.match(why("a | b"), /not a plain command .*pipeline/);
+  const why = (text: string, more = {}) => {
+    const decision = decide(request(), context([command(text, more)]));
+    return decision.ok === "ask" ? decision.question.approval.warningText : "";
+  };
+  assert.match(why("for x in a; do b; done"), /It has a loop \("for"\), so a shell has to interpret it/);
   assert.match(why("missing-tool"), /was not found in the trusted folders/);
   assert.match(why("touch x"), /touch is not on this agent's allowlist/);
   assert.match(why("echo x", { env: { A: "1" } }), /sets environment variables/);
+});
+
+test("policy (6): what a line opens by itself is an effect like a file tool's, and needs that tool", () => {
+  const effects = (text: string, change: Partial<PolicySettings> = {}) => {
+    const decision = decide(request(), context([command(text)], change));
+    assert.ok(decision.ok === true, text);
+    return decision.value.effects.slice(1);
+  };
+  assert.deepEqual(effects("echo hi > a/../notes.txt".replace("a/../", "")), [
+    { kind: "file.write", path: "notes.txt" },
+  ]);
+  assert.deepEqual(effects("cd sub && ls < in >> /w/out 2> /dev/null"), [
+    { kind: "file.read", path: "sub/in" },
+    { kind: "file.write", path: "out" },
+  ]);
+  const denied = (tool: string) => outcome([command("ls < in > out")], { deny: [tool] });
+  assert.equal(denied("write"), "ask allow-once,deny");
+  assert.equal(denied("read"), "ask allow-once,deny");
+  assert.equal(denied("edit"), "permit");
+});
+
+test("policy (6): a permit carries the tree that was judged; what was not understood goes to a shell, and asks", () => {
+  const run = (text: string, change: Partial<PolicySettings> = {}) => {
+    const decision = decide(request(), context([command(text)], change));
+    const effects =
+      decision.ok === "ask" ? decision.question.effects : decision.ok ? decision.value.effects : [];
+    const [effect] = effects;
+    return effect?.kind === "command" ? effect.run?.kind : undefined;
+  };
+  assert.equal(run("echo hi | wc -l"), "tree");
+  assert.equal(run("touch x"), "tree");
+  assert.equal(run("echo $HOME"), "shell");
+  assert.equal(run("echo $HOME", mode("full")), "shell");
+  assert.equal(run("echo hi > /etc/x", mode("full")), "shell");
+});
+
+test("policy (7): the digest of a question changes with each fact that an answer is bound to", () => {
+  const digest = (
+    text: string,
+    more: object = {},
+    change: object = {},
+    files: Partial<CommandRules> = {},
+  ) => {
+    const base = context([command(text, change)]);
+    const decision = decide(request(more), { ...base, commands: { ...base.commands, ...files } });
+    assert.ok(decision.ok === "ask");
+    return decision.question.approval.binding;
+  };
+  const first = digest("touch x");
+  assert.equal(digest("touch x"), first);
+  const identity = { path: "/usr/bin/touch", realPath: "/usr/bin/touch", device: "1", inode: "2" };
+  const others = [
+    digest("touch y"),
+    digest("touch  x"),
+    digest("touch x", { agentId: "other" }),
+    digest("touch x", { sessionKey: "agent:main:other" }),
+    digest("touch x", { runId: "r2" }),
+    digest("touch x", { id: "c2" }),
+    digest("touch x", {}, { env: { A: "1" } }),
+    digest("touch x", {}, { workdir: "sub" }),
+    digest("touch x", {}, { background: true }),
+    digest("touch x", {}, {}, { identify: () => identity }),
+    digest("touch x", {}, {}, { identify: () => undefined }),
+    digest("touch x", {}, {}, { resolve: () => "/opt/touch" }),
+  ];
+  assert.equal(new Set([first, ...others]).size, others.length + 1);
 });

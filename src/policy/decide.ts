@@ -1,9 +1,20 @@
+import { hash } from "node:crypto";
 import type { ToolRequest } from "../agent/mod.ts";
-import { admit, InputError, type Refusal, refuse, schema, type Verdict } from "../kernel/mod.ts";
+import {
+  admit,
+  canonicalJson,
+  InputError,
+  type Json,
+  type Refusal,
+  refuse,
+  schema,
+  type Verdict,
+} from "../kernel/mod.ts";
 import type { Tool } from "../sandbox/tool.ts";
 import { hostVerdict, type SsrfSettings } from "./address.ts";
 import type { ApprovalRequest } from "./approval.ts";
-import { type CommandRules, classifyCommand } from "./command-rules.ts";
+import { bindRun, type CommandRules, classifyCommand } from "./command-rules.ts";
+import type { CommandRun } from "./command-tree.ts";
 import type { Effect } from "./effect.ts";
 import { nameMatches, type PolicySettings } from "./settings.ts";
 
@@ -69,16 +80,20 @@ export function decide(request: ToolRequest, context: PolicyContext): Decision {
     if (error instanceof InputError) return refuse("policy.arguments_invalid", error.message);
     throw error;
   }
-  let question: Question | undefined;
+  let asked: Question["approval"] | undefined;
+  const judgedEffects: Effect[] = [];
   for (const effect of effects) {
     const judged = judge(effect, request, context);
-    if (judged === "allow") continue;
     if ("ok" in judged) return judged;
+    judgedEffects.push(...judged.effects);
+    if (!judged.ask) continue;
     // One question names one command: a call that would need two is not asked for, it is refused.
-    if (question) return refuse("policy.tool_denied", "the call asks for more than one approval");
-    question = { approval: judged, request, effects };
+    if (asked) return refuse("policy.tool_denied", "the call asks for more than one approval");
+    asked = judged.ask;
   }
-  return question ? { ok: "ask", question } : admit(Permit.of(request, effects));
+  return asked
+    ? { ok: "ask", question: { approval: asked, request, effects: judgedEffects } }
+    : admit(Permit.of(request, judgedEffects));
 }
 
 /** The verdict once an operator has answered. Only a literal allow permits. */
@@ -96,20 +111,22 @@ export function toolAllowed(name: string, settings: PolicySettings): boolean {
   return settings.allow === undefined || nameMatches(name, settings.allow);
 }
 
-function judge(effect: Effect, request: ToolRequest, context: PolicyContext) {
+/** What a judged effect comes to: itself and what it brings with it, and the question that stands before it. */
+type Judged = Refusal | { readonly effects: readonly Effect[]; readonly ask?: Question["approval"] };
+
+function judge(effect: Effect, request: ToolRequest, context: PolicyContext): Judged {
+  const allowed = { effects: [effect] };
   switch (effect.kind) {
     // Where a path leads is not a string's to say: the sandbox opens it inside the workspace, or refuses.
     case "file.read":
     case "file.write":
     case "file.delete":
-      return "allow" as const;
+      return allowed;
     case "process":
-      return effect.input === undefined
-        ? ("allow" as const)
-        : judgeInput(effect, effect.input, request, context);
+      return effect.input === undefined ? allowed : judgeInput(effect, effect.input, request, context);
     case "fetch": {
       const verdict = hostVerdict(effect.url, context.ssrf);
-      return verdict.ok ? ("allow" as const) : refuse("policy.url_refused", verdict.detail);
+      return verdict.ok ? allowed : refuse("policy.url_refused", verdict.detail);
     }
     case "command":
       return judgeCommand(effect, request, context);
@@ -127,55 +144,80 @@ function judgeInput(
   input: string,
   request: ToolRequest,
   context: PolicyContext,
-): "allow" | Refusal | Question["approval"] {
+): Judged {
   const { mode } = context.settings.exec;
   const command = `${effect.action} into running command ${effect.processId}: ${input}`;
-  if (mode === "full") return "allow";
+  if (mode === "full") return { effects: [effect] };
   if (mode === "deny") return refuse("policy.exec_denied", command);
   const why = "It types into a program that is running; what that program does with it cannot be told.";
   if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", why);
   return {
-    command,
-    cwd: context.settings.workspaceRoot,
-    env: {},
-    agentId: request.agentId,
-    sessionKey: request.sessionKey,
-    runId: request.runId,
-    toolCallId: request.id,
-    warningText: why,
-    allowedDecisions: ["allow-once", "deny"],
-    resolvedPath: null,
+    effects: [effect],
+    ask: questionOf(request, {
+      command,
+      cwd: context.settings.workspaceRoot,
+      env: {},
+      warningText: why,
+      allowedDecisions: ["allow-once", "deny"],
+      resolvedPath: null,
+      bound: { processId: effect.processId ?? "", input },
+    }),
   };
 }
 
 function judgeCommand(
   effect: Extract<Effect, { kind: "command" }>,
   request: ToolRequest,
-  context: PolicyContext,
-) {
-  const { mode } = context.settings.exec;
+  { settings, commands }: PolicyContext,
+): Judged {
+  const { mode } = settings.exec;
+  const { workspaceRoot } = settings;
   if (mode === "deny") return refuse("policy.exec_denied", effect.command);
-  const problem = context.commands.environmentProblem(effect.env);
+  const problem = commands.environmentProblem(effect.env);
   if (problem !== undefined) return refuse("policy.arguments_invalid", problem);
-  if (mode === "full") return "allow" as const;
-  const judged = classifyCommand(effect, request.agentId, context.settings.exec, context.commands);
-  if (judged.listed) return "allow" as const;
-  if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", judged.why);
-  return {
-    command: effect.command,
-    cwd:
-      effect.workdir === "."
-        ? context.settings.workspaceRoot
-        : `${context.settings.workspaceRoot}/${effect.workdir}`,
-    env: effect.env,
+  const judged = classifyCommand(effect, {
     agentId: request.agentId,
-    sessionKey: request.sessionKey,
-    runId: request.runId,
-    toolCallId: request.id,
-    warningText: judged.why,
-    allowedDecisions: judged.canRemember
-      ? (["allow-once", "allow-always", "deny"] as const)
-      : (["allow-once", "deny"] as const),
-    resolvedPath: judged.program ?? null,
+    settings: settings.exec,
+    rules: commands,
+    workspaceRoot,
+    mayOpen: (access) => toolAllowed(access, settings),
+  });
+  if (judged.refused !== undefined) return refuse("policy.arguments_invalid", judged.refused);
+  const permitted = (run: CommandRun) => [{ ...effect, run }, ...judged.files];
+  if (mode === "full" || judged.listed) return { effects: permitted(judged.run) };
+  if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", judged.why);
+  const run = bindRun(judged.run, effect.workdir, { rules: commands, workspaceRoot });
+  return {
+    effects: permitted(run),
+    ask: questionOf(request, {
+      command: effect.command,
+      cwd: effect.workdir === "." ? workspaceRoot : `${workspaceRoot}/${effect.workdir}`,
+      env: effect.env,
+      warningText: judged.why,
+      allowedDecisions: judged.canRemember ? ["allow-once", "allow-always", "deny"] : ["allow-once", "deny"],
+      resolvedPath: judged.program ?? null,
+      bound: { run: JSON.stringify(run), background: effect.background },
+    }),
+  };
+}
+
+/** A question, with a digest of everything that a yes to it would cover. */
+function questionOf(
+  { agentId, sessionKey, runId, id }: ToolRequest,
+  asked: Pick<
+    Question["approval"],
+    "command" | "cwd" | "env" | "warningText" | "allowedDecisions" | "resolvedPath"
+  > & { readonly bound: Readonly<Record<string, Json>> },
+): Question["approval"] {
+  const { bound, ...question } = asked;
+  const { command, cwd, env } = question;
+  const facts = { command, cwd, env, agentId, sessionKey, runId, toolCallId: id, ...bound };
+  return {
+    ...question,
+    agentId,
+    sessionKey,
+    runId,
+    toolCallId: id,
+    binding: hash("sha256", canonicalJson(facts)),
   };
 }

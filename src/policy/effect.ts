@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { Json } from "../kernel/mod.ts";
+import type { CommandRun } from "./command-tree.ts";
 
 /**
  * What a tool call would do, said by the tool from its arguments before anything runs. Policy judges effects, not
@@ -17,6 +18,8 @@ export type Effect =
       readonly workdir: string;
       readonly env: Readonly<Record<string, string>>;
       readonly background: boolean;
+      /** How it runs: policy's addition to what the tool said. A command without it cannot be started. */
+      readonly run?: CommandRun;
     }
   /** Reading from, typing into or ending a command that this session started before. */
   | {

@@ -7,12 +7,21 @@
  * 3. Only a literal allow answer permits; an unanswered question is a refusal.
  * 4. A standing rule covers one exact command in one folder for one agent, and never an interpreter or a wrapper.
  * 5. An address that is not public is refused in every notation.
+ * 6. A command line is judged as a tree, each of its commands by itself, and the tree is what runs; what is not
+ *    understood asks, and so does what runs text that it is given.
+ * 7. An answer is bound to the tree, the programs, scripts and folder as they were when it was asked, and to who asked.
  */
 export * from "./address.ts";
 export * from "./approval.ts";
 export * from "./approvals.ts";
-export * from "./command-line.ts";
-export * from "./command-rules.ts";
+export { type CommandRules, isInterpreter } from "./command-rules.ts";
+export {
+  type CommandLine,
+  type CommandRun,
+  type FileIdentity,
+  literalArgv,
+  type ReadCommandLine,
+} from "./command-tree.ts";
 export {
   type Decision,
   decide,

@@ -17,8 +17,8 @@ export interface ExecSettings {
   readonly approvalLifetimeMs: number;
 }
 
-/** Programs that only print; command-rules.ts holds what each may be called with. */
-const defaultSafeBins = ["date", "echo", "ls", "pwd", "true", "false", "uname", "whoami"];
+/** The documented ones, and programs that only print; command-options.ts holds what each may be called with. */
+const defaultSafeBins = ("cut uniq head tail tr wc " + "date echo ls pwd true false uname whoami").split(" ");
 
 const groups: Readonly<Record<string, readonly string[]>> = {
   "group:fs": ["read", "write", "edit", "apply_patch"],

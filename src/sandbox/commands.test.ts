@@ -17,9 +17,10 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { InputError, systemClock, systemRandom } from "../kernel/mod.ts";
-import { parseCommand } from "../policy/command-line.ts";
+import type { CommandRun } from "../policy/command-tree.ts";
+import { readCommandLine } from "../shell/mod.ts";
 import { createCommands, type SpawnLimits } from "./commands.ts";
-import type { CommandRequest, RunningCommand } from "./tool.ts";
+import type { PermittedCommand, RunningCommand } from "./tool.ts";
 import { openWorkspace } from "./workspace.ts";
 
 const never = new AbortController().signal;
@@ -29,6 +30,12 @@ const limits: SpawnLimits = {
   maxKeptPerSession: 3,
   killGraceMs: 100,
 };
+
+/** As policy says it: from the tree where the line is understood, by a shell where it is not. */
+function runOf(command: string): CommandRun {
+  const read = readCommandLine(command);
+  return read.understood ? { kind: "tree", line: read.line, files: [] } : { kind: "shell" };
+}
 
 async function scene(t: TestContext, more: { maxOutputChars?: number } = {}) {
   const base = realpathSync(mkdtempSync(join(tmpdir(), "cmd-")));
@@ -40,7 +47,6 @@ async function scene(t: TestContext, more: { maxOutputChars?: number } = {}) {
       clock: systemClock,
       random: systemRandom,
       sendSignal: process.kill.bind(process),
-      parseCommand,
       baseEnv: { PATH: "/usr/local/bin:/usr/bin:/bin" },
       stateDir: base,
       maxOutputChars: more.maxOutputChars ?? 10_000,
@@ -53,9 +59,9 @@ async function scene(t: TestContext, more: { maxOutputChars?: number } = {}) {
     rmSync(base, { recursive: true, force: true });
   });
   const commands = host.forSession("s", workspace);
-  const start = (command: string, request: Partial<CommandRequest> = {}) =>
-    commands.start({ command, workdir: ".", env: {}, timeoutMs: 20_000, ...request });
-  const run = async (command: string, request: Partial<CommandRequest> = {}) => {
+  const start = (command: string, request: Partial<PermittedCommand> = {}) =>
+    commands.start({ command, workdir: ".", env: {}, timeoutMs: 20_000, run: runOf(command), ...request });
+  const run = async (command: string, request: Partial<PermittedCommand> = {}) => {
     const running = await start(command, request);
     await running.wait(20_000, never);
     return running;
@@ -230,10 +236,10 @@ test("sandbox (6): ended sessions and a closed gateway leave nothing running and
 
   const other = host.forSession("other", workspace);
   const request = { workdir: ".", env: {}, timeoutMs: 0 };
-  const second = await other.start({ ...request, command: "sleep 600" });
+  const second = await other.start({ ...request, command: "sleep 600", run: runOf("sleep 600") });
   await host.closeAll();
   assert.notEqual(second.exit, undefined);
-  await assert.rejects(other.start({ ...request, command: "true" }), /stopping/);
+  await assert.rejects(other.start({ ...request, command: "true", run: runOf("true") }), /stopping/);
 });
 
 test("commands are limited per session, seen by their session only, and forgotten oldest first", async (t) => {

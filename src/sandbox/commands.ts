@@ -1,22 +1,24 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
-import type { ParsedCommand } from "../policy/command-line.ts";
-import { type BaseEnvironment, buildEnvironment, searchPath } from "./environment.ts";
+import type { CommandLine } from "../policy/command-tree.ts";
+import { openStreams } from "./command-streams.ts";
+import { type BaseEnvironment, buildEnvironment, environmentProblem, searchPath } from "./environment.ts";
+import { requireSame, requireSameFolder } from "./file-identity.ts";
+import { runLine } from "./line-run.ts";
 import { OutputTail } from "./output-tail.ts";
+import { createPipes, removeLeftPipes } from "./pipes.ts";
 import { markedProcesses, type SendSignal } from "./process-tree.ts";
 import { resolveProgram } from "./program.ts";
-import { followCommand } from "./running-command.ts";
-import type { CommandRequest, Commands, RunningCommand } from "./tool.ts";
-import type { HostWorkspace } from "./workspace.ts";
+import { followLine } from "./running-command.ts";
+import type { HostCommands, PermittedCommand, RunningCommand } from "./tool.ts";
+import type { HostWorkspace, OpenedFolder } from "./workspace.ts";
 
 export interface CommandHostDeps {
   readonly clock: Clock;
   readonly random: Random;
   /** `process.kill` */
   readonly sendSignal: SendSignal;
-  /** The reader that policy judged the command with: what it calls simple is run without a shell. */
-  readonly parseCommand: (text: string) => ParsedCommand;
   readonly baseEnv: BaseEnvironment;
   /** Absolute. Tells this gateway's processes from another's when orphans are looked for. */
   readonly stateDir: string;
@@ -43,7 +45,7 @@ interface Session {
 /** All commands of a gateway. */
 export interface CommandHost {
   /** The commands of one session, which start in that workspace. The same session always gets the same commands. */
-  forSession(sessionKey: string, workspace: HostWorkspace): Commands;
+  forSession(sessionKey: string, workspace: HostWorkspace): HostCommands;
   /** Ends what a session still runs, and forgets it. */
   endSession(sessionKey: string): Promise<void>;
   /** Ends everything; nothing starts afterwards. */
@@ -52,11 +54,16 @@ export interface CommandHost {
   reapOrphans(): Promise<number>;
 }
 
+const pipesPrefix = "pipes-";
+
 /** Runs permitted commands on this host, each as a process group of its own with an environment built from nothing. */
 export function createCommands(deps: CommandHostDeps): CommandHost {
   const sessions = new Map<string, Session>();
   const stateMark = createHash("sha256").update(deps.stateDir).digest("hex").slice(0, 16);
   const instance = deps.random.bytes(6).toString("hex");
+  const searchFolders = searchPath(deps.baseEnv.PATH);
+  const pipesName = `${pipesPrefix}${instance}`;
+  const pipes = createPipes(join(deps.stateDir, pipesName), searchFolders);
   let closing = false;
 
   const running = (kept: ReadonlyMap<string, RunningCommand>) =>
@@ -79,55 +86,65 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   async function start(
     session: Session,
     workspace: HostWorkspace,
-    request: CommandRequest,
+    request: PermittedCommand,
   ): Promise<RunningCommand> {
     const { kept } = session;
     const id = deps.random.bytes(5).toString("hex");
     const mark = `${stateMark}.${instance}.${id}`;
     const env = buildEnvironment(deps.baseEnv, request.env, { home: workspace.root, run: mark });
     const folder = await workspace.openFolder(request.workdir);
+    const files = await runFiles(request, folder);
+    const streams = await openStreams(pipes);
     try {
-      const { file, args, argv0 } = await invocation(request.command, folder.path);
       // Whoever ends the session from here on finds the command in it: nothing waits in between.
       checkOpen(session);
-      // A group and session of its own: the whole of it can be ended, and it has no terminal to type into.
-      const child = spawn(file, args, {
-        argv0,
-        cwd: folder.path,
-        env,
-        detached: true,
-        shell: false,
-        stdio: "pipe",
-      });
-      const command = followCommand(child, {
-        clock: deps.clock,
-        sendSignal: deps.sendSignal,
-        id,
-        command: request.command,
-        mark,
-        timeoutMs: request.timeoutMs,
-        killGraceMs: deps.spawnLimits.killGraceMs,
-        tail: new OutputTail(deps.maxOutputChars),
-        remove: () => kept.delete(id),
-      });
-      kept.set(id, command);
-      forgetOldest(kept);
-      return command;
-    } finally {
+    } catch (error) {
+      streams.abandon();
       await folder.close();
+      throw error;
     }
+    const run = runLine({
+      ...files,
+      env,
+      searchFolders,
+      pipes,
+      folder,
+      streams: streams.children,
+      environmentProblem,
+    });
+    void run.done.then(streams.closeChildren);
+    const command = followLine(run, streams, {
+      clock: deps.clock,
+      sendSignal: deps.sendSignal,
+      id,
+      command: request.command,
+      mark,
+      timeoutMs: request.timeoutMs,
+      killGraceMs: deps.spawnLimits.killGraceMs,
+      tail: new OutputTail(deps.maxOutputChars),
+      remove: () => kept.delete(id),
+    });
+    kept.set(id, command);
+    forgetOldest(kept);
+    return command;
   }
 
-  async function invocation(command: string, workdir: string) {
-    const parsed = deps.parseCommand(command);
-    if (!parsed.simple) return { file: "/bin/sh", args: ["-c", "--", command], argv0: "sh" };
-    const [program, ...args] = parsed.argv;
-    const file = await resolveProgram(program, searchPath(deps.baseEnv.PATH), workdir);
-    if (file === undefined)
-      throw new InputError(
-        `There is no program ${JSON.stringify(program)} here. Check the name, or use its full path.`,
-      );
-    return { file, args, argv0: program };
+  /** The tree that runs, and the files that must be what they were. Closes the folder when it refuses. */
+  async function runFiles({ command, run }: PermittedCommand, folder: OpenedFolder) {
+    try {
+      if (run.folder) requireSameFolder(folder.path, run.folder);
+      if (run.kind === "shell") return { line: shellLine(command), files: [] };
+      const program = onlyProgram(run.line);
+      if (program !== undefined && (await resolveProgram(program, searchFolders, folder.path)) === undefined)
+        throw new InputError(
+          `There is no program ${JSON.stringify(program)} here. Check the name, or use its full path.`,
+        );
+      requireSame(run.files);
+      return { line: run.line, files: run.files };
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
   }
 
   function forgetOldest(kept: Map<string, RunningCommand>): void {
@@ -178,9 +195,11 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
         letEnd();
       }
       sessions.clear();
+      pipes.close();
     },
 
     async reapOrphans() {
+      removeLeftPipes(deps.stateDir, pipesPrefix, pipesName);
       const own = `${stateMark}.${instance}.`;
       const pids = await markedProcesses((mark) => mark.startsWith(`${stateMark}.`) && !mark.startsWith(own));
       for (const pid of pids) {
@@ -193,4 +212,18 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       return pids.length;
     },
   };
+}
+
+/** A shell that gets the text as it stands, and nothing else. */
+function shellLine(text: string): CommandLine {
+  const words = ["sh", "-c", "--", text].map((word) => ({ text: word }));
+  return [{ when: "always", negated: false, commands: [{ assignments: [], words, redirections: [] }] }];
+}
+
+/** The program of a line that is nothing but one command: whether it exists can be told before anything starts. */
+function onlyProgram(line: CommandLine): string | undefined {
+  const [step, ...more] = line;
+  const [command, ...piped] = step?.commands ?? [];
+  const name = command?.words[0]?.text;
+  return more.length + piped.length > 0 || /^(?:cd|export|exit|:)$/.test(name ?? "") ? undefined : name;
 }

@@ -133,9 +133,14 @@ test("sandbox (3): a call may take back the file it made, and no other", async (
 
 test("sandbox (3): exactly the permitted command is started, once", async (t) => {
   const { reached, run } = await scene(t);
-  const effects: Effect[] = [
-    { kind: "command", command: "make test", workdir: "a", env: { CI: "1" }, background: false },
-  ];
+  const effect = {
+    kind: "command",
+    command: "make test",
+    workdir: "a",
+    env: { CI: "1" },
+    background: false,
+  } as const;
+  const effects: Effect[] = [{ ...effect, run: { kind: "shell" } }];
   const request = { command: "make test", workdir: "a", env: { CI: "1" }, timeoutMs: 5 };
   const others = [
     { command: "make test " },
@@ -151,6 +156,8 @@ test("sandbox (3): exactly the permitted command is started, once", async (t) =>
       true,
       JSON.stringify(other),
     );
+  // Policy did not say how it runs: the zero value runs nothing.
+  assert.equal((await run([effect], (powers) => powers.commands.start(request))).isError, true);
   assert.deepEqual(reached, []);
   const twice = await run(effects, async (powers) => {
     await powers.commands.start(request);

@@ -1,7 +1,7 @@
 import { type Clock, InputError, type Log } from "../kernel/mod.ts";
 import type { Effect } from "../policy/effect.ts";
 import { narrowCommands, narrowWeb, narrowWorkspace } from "./narrow.ts";
-import type { Commands, Powers, Tool, ToolOutput, Web, Workspace } from "./tool.ts";
+import type { HostCommands, Powers, Tool, ToolOutput, Web, Workspace } from "./tool.ts";
 
 /** What the sandbox needs to see of policy's Permit. */
 export interface PermitLike {
@@ -14,7 +14,7 @@ export interface PermitLike {
 /** What one session's tools could touch, before a permit narrows it. */
 export interface HostPowers {
   readonly workspace: Workspace;
-  readonly commands: Commands;
+  readonly commands: HostCommands;
   readonly web: Web;
   readonly clock: Clock;
   readonly log: Log;

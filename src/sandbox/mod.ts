@@ -8,16 +8,20 @@
  * 4. A command's environment is built, never inherited; variables that redirect programs are refused by name.
  * 5. A request goes to an address that was judged, in every hop; a name is resolved once per hop.
  * 6. Time, output, bodies and process trees are bounded; nothing outlives its session or the gateway.
+ * 7. A command line runs from the tree that was judged, each program with exactly its arguments; a program, script or
+ *    folder that is another than the one judged is not started.
  */
 export { runArgv } from "./argv-command.ts";
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
 export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
+export { identifyFile } from "./file-identity.ts";
 export type { SendSignal } from "./process-tree.ts";
 export { systemResolve } from "./resolve.ts";
 export type {
   CommandRequest,
   Commands,
+  HostCommands,
   Powers,
   RunningCommand,
   Tool,

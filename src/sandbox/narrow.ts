@@ -1,6 +1,6 @@
 import { InputError } from "../kernel/mod.ts";
 import type { Effect } from "../policy/effect.ts";
-import type { CommandRequest, Commands, Web, Workspace } from "./tool.ts";
+import type { CommandRequest, Commands, HostCommands, Web, Workspace } from "./tool.ts";
 import { parseWorkspacePath, showPath } from "./workspace-path.ts";
 
 type FileEffect = Extract<Effect, { kind: "file.read" | "file.write" | "file.delete" }>;
@@ -57,15 +57,16 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
 }
 
 /** Only the permitted command, as often as it was permitted; only the processes that the effects name. */
-export function narrowCommands(commands: Commands, effects: readonly Effect[]): Commands {
+export function narrowCommands(commands: HostCommands, effects: readonly Effect[]): Commands {
   const permitted = effects.filter((effect) => effect.kind === "command");
   const processes = effects.filter((effect) => effect.kind === "process");
   return {
     start: async (request) => {
       const index = permitted.findIndex((effect) => isSame(effect, request));
-      if (index < 0) throw notPermitted("this command");
+      const run = permitted[index]?.run;
+      if (!run) throw notPermitted("this command");
       permitted.splice(index, 1);
-      return commands.start(request);
+      return commands.start({ ...request, run });
     },
     list: () => {
       if (!processes.some((effect) => effect.processId === undefined))

@@ -17,20 +17,38 @@ interface ProcessRow {
   readonly hasEnded: boolean;
 }
 
+/** A process that was started by us and leads a session of its own. */
+export interface Leader {
+  readonly pid: number;
+  /** Clock ticks since boot; 0 when it could not be told. */
+  readonly startTicks: number;
+  /** It has been waited for, so its number may be somebody else's by now. */
+  hasEnded: boolean;
+}
+
 /**
- * All processes of one run: what is in the leader's group or session, descends from it, or carries the run's mark in
+ * All processes of one run: what is in a leader's group or session, descends from it, or carries the run's mark in
  * its environment (which finds what forked twice and began a session of its own). Linux only; elsewhere empty.
  * What clears its environment AND leaves the session AND outlives its parent before this looks is not found: only a
  * container holds that.
  */
-export async function processesOfRun(leader: number, leaderStart: number, mark: string): Promise<number[]> {
+export async function processesOfRun(leaders: readonly Leader[], mark: string): Promise<number[]> {
   const rows = await processRows();
-  const found = new Set<number>([leader]);
+  const alive = new Map(rows.map((row) => [row.pid, row]));
+  // A number in use again after its leader ended: nothing of the run was left that kept it taken.
+  const leading = new Map(
+    leaders
+      .filter(({ pid, hasEnded }) => !(hasEnded && alive.has(pid)))
+      .map((leader) => [leader.pid, leader]),
+  );
+  const oldest = Math.min(...leaders.map((leader) => leader.startTicks));
+  const found = new Set<number>(leading.keys());
   const undecided: ProcessRow[] = [];
   for (const row of rows) {
     // Older than the run: a process that only has a recycled number.
-    if (row.startTicks < leaderStart) continue;
-    if (row.session === leader || row.group === leader) found.add(row.pid);
+    if (row.startTicks < oldest) continue;
+    const leader = leading.get(row.session) ?? leading.get(row.group);
+    if (leader && row.startTicks >= leader.startTicks) found.add(row.pid);
     else undecided.push(row);
   }
   for (const row of undecided) {
@@ -45,7 +63,6 @@ export async function processesOfRun(leader: number, leaderStart: number, mark: 
       }
     }
   }
-  const alive = new Set(rows.map((row) => row.pid));
   return [...found].filter((pid) => alive.has(pid));
 }
 

@@ -1,7 +1,8 @@
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { type Clock, InputError, sleep } from "../kernel/mod.ts";
+import type { LineEnd, LineRun } from "./line-run.ts";
 import type { OutputTail } from "./output-tail.ts";
 import { processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
 import type { RunningCommand } from "./tool.ts";
@@ -11,6 +12,12 @@ const killRounds = 20;
 /** A command that prints without end is slowed down to this, so that it cannot occupy the gateway. */
 const burstBytes = 4 * 1024 * 1024;
 const burstMs = 50;
+
+export interface CommandStreams {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+}
 
 export interface RunningDeps {
   readonly clock: Clock;
@@ -26,21 +33,38 @@ export interface RunningDeps {
   remove(): void;
 }
 
-/** Follows a spawned command to its end; when it ends, so does everything it started. */
+/** Follows one spawned process, as followLine does a line of them. */
 export function followCommand(child: ChildProcessWithoutNullStreams, deps: RunningDeps): RunningCommand {
+  const pid = child.pid ?? 0;
+  const leader = { pid, startTicks: startTicksOf(pid), hasEnded: false };
+  const done = new Promise<LineEnd>((resolve) => {
+    child.once("error", (error) => {
+      deps.tail.add(`The command could not be started: ${error.message}\n`);
+      resolve({ code: null, signal: null });
+    });
+    child.once("exit", (code, signal) => {
+      leader.hasEnded = true;
+      resolve({ code, signal });
+    });
+  });
+  return followLine({ leaders: pid === 0 ? [] : [leader], stop: () => {}, done }, child, deps);
+}
+
+/** Follows a line to its end; when it ends, so does everything it started. */
+export function followLine(run: LineRun, streams: CommandStreams, deps: RunningDeps): RunningCommand {
   const { clock, tail, killGraceMs: graceMs } = deps;
-  const leader = child.pid ?? 0;
-  const leaderStart = startTicksOf(leader);
+  const { stdin } = streams;
   let exit: RunningCommand["exit"];
   let timedOut = false;
+  let lineEnded = false;
   let killing: Promise<void> | undefined;
   let remainders = Promise.resolve();
   const ended = Promise.withResolvers<void>();
 
-  collect(child.stdout, tail, clock);
-  collect(child.stderr, tail, clock);
+  const outputs = [streams.stdout, streams.stderr];
+  const outputEnded = Promise.all(outputs.map((stream) => collect(stream, tail, clock)));
   // A program that closes its input early is no fault of ours.
-  child.stdin.on("error", () => {});
+  stdin.on("error", () => {});
 
   const cancelTimeout =
     deps.timeoutMs > 0
@@ -50,30 +74,21 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
         })
       : () => {};
 
-  function finish(code: number | null, signal: string | null): void {
-    if (exit) return;
-    exit = { code, signal, timedOut };
-    cancelTimeout();
-    child.stdin.destroy();
-    ended.resolve();
-  }
-  child.on("error", (error) => {
-    tail.add(`The command could not be started: ${error.message}\n`);
-    finish(null, null);
-  });
-  child.on("exit", (code, signal) => {
+  void run.done.then(async ({ code, signal }) => {
+    lineEnded = true;
     // What it left behind is ended: a process that no tool lists and nobody can stop must not stay. Ending it also
     // closes the pipes, so the output is complete.
     if (!killing) remainders = endTree();
     // What escaped may hold the pipes open; the command has ended all the same.
     const cancel = clock.after(2 * graceMs + killRounds * lookAgainMs, () => {
-      child.stdout.destroy();
-      child.stderr.destroy();
+      for (const stream of outputs) stream.destroy();
     });
-    child.once("close", () => {
-      cancel();
-      finish(code, signal);
-    });
+    await outputEnded;
+    cancel();
+    exit = { code, signal, timedOut };
+    cancelTimeout();
+    stdin.destroy();
+    ended.resolve();
   });
 
   async function endTree(): Promise<void> {
@@ -101,12 +116,9 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
   }
 
   async function look(): Promise<number[]> {
-    return (await processesOfRun(leader, leaderStart, deps.mark)).filter(
-      (pid) => pid !== leader || !hasExited(),
-    );
+    const found = await processesOfRun(run.leaders, deps.mark);
+    return found.filter((pid) => !run.leaders.some((leader) => leader.pid === pid && leader.hasEnded));
   }
-
-  const hasExited = () => child.exitCode !== null || child.signalCode !== null;
 
   function signalAll(pids: readonly number[], signal: "SIGTERM" | "SIGKILL"): void {
     for (const pid of pids) trySignal(pid, signal);
@@ -121,18 +133,20 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
   }
 
   async function endByForce(): Promise<void> {
-    if (leader === 0) return;
-    if (!hasExited()) {
-      // The whole group at once, also where there is no /proc to look through.
-      trySignal(-leader, "SIGTERM");
-      const cancel = clock.after(graceMs, () => {
-        if (!hasExited()) trySignal(-leader, "SIGKILL");
-      });
+    run.stop();
+    if (!lineEnded) {
+      // The whole groups at once, also where there is no /proc to look through.
+      signalGroups("SIGTERM");
+      const cancel = clock.after(graceMs, () => signalGroups("SIGKILL"));
       await endTree();
       await ended.promise;
       cancel();
     }
     await remainders;
+  }
+
+  function signalGroups(signal: "SIGTERM" | "SIGKILL"): void {
+    for (const leader of run.leaders) if (!leader.hasEnded) trySignal(-leader.pid, signal);
   }
 
   function kill(): Promise<void> {
@@ -151,12 +165,12 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
     output: () => tail.read(),
     poll: () => tail.poll(),
     write(text) {
-      if (exit || child.stdin.destroyed || child.stdin.writableEnded)
+      if (exit || stdin.destroyed || stdin.writableEnded)
         throw new InputError(`Command ${deps.id} takes no more input: it has ended or its input was closed.`);
-      child.stdin.write(text);
+      stdin.write(text);
     },
     closeInput() {
-      child.stdin.end();
+      stdin.end();
     },
     kill,
     async wait(ms, signal) {
@@ -175,7 +189,9 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
   };
 }
 
-function collect(stream: Readable, tail: OutputTail, clock: Clock): void {
+/** Resolves when the stream has been closed. */
+function collect(stream: Readable, tail: OutputTail, clock: Clock): Promise<void> {
+  const closed = Promise.withResolvers<void>();
   const decoder = new StringDecoder("utf8");
   let burst = 0;
   stream.on("data", (chunk: Buffer) => {
@@ -188,4 +204,6 @@ function collect(stream: Readable, tail: OutputTail, clock: Clock): void {
   });
   stream.on("end", () => tail.add(decoder.end()));
   stream.on("error", () => {});
+  stream.once("close", closed.resolve);
+  return closed.promise;
 }

@@ -1,5 +1,6 @@
 import type { ToolSpec } from "../agent/model.ts";
 import type { Json, Sensitivity, Trust } from "../kernel/mod.ts";
+import type { CommandRun } from "../policy/command-tree.ts";
 import type { Effect } from "../policy/effect.ts";
 
 /** A tool: what it is, what a call of it would do, and what runs once policy has permitted that. */
@@ -73,6 +74,16 @@ export interface CommandRequest {
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+}
+
+/** A command with what policy said about how it runs. */
+export interface PermittedCommand extends CommandRequest {
+  readonly run: CommandRun;
+}
+
+/** Commands as the host starts them. */
+export interface HostCommands extends Omit<Commands, "start"> {
+  start(request: PermittedCommand): Promise<RunningCommand>;
 }
 
 export interface RunningCommand {

@@ -1,5 +1,5 @@
 import type { Stats } from "node:fs";
-import { constants } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { type FileHandle, lstat, open, opendir, rename, unlink } from "node:fs/promises";
 import { InputError, type Random } from "../kernel/mod.ts";
 import { codeOf, type Folder, MissingFolder, openRootFolder, walk } from "./folder.ts";
@@ -12,7 +12,20 @@ export interface HostWorkspace extends Workspace {
    * Opens a folder for a command to start in. `path` is what to hand to the spawn: on Linux it leads through the
    * descriptor, so the command starts in the folder that was checked, whatever its name means by then.
    */
-  openFolder(path: string): Promise<{ readonly path: string; close(): Promise<void> }>;
+  openFolder(path: string): Promise<OpenedFolder>;
+  close(): Promise<void>;
+}
+
+/** A folder that a command works in. */
+export interface OpenedFolder {
+  readonly path: string;
+  /** Another folder of the workspace, named as seen from this one; the workspace itself without a name. */
+  openFolder(path: string | undefined): Promise<OpenedFolder>;
+  /**
+   * A descriptor of a file, named as seen from this folder, that the caller closes: a regular file of the workspace
+   * with one name, reached through no link. "write" empties it; new files are 600.
+   */
+  openFile(path: string, access: "read" | "write" | "append"): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -80,6 +93,39 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     if (root !== rootPath && (path === root || path.startsWith(`${root}/`)))
       return parseWorkspacePath(root, path);
     return parseWorkspacePath(rootPath, path);
+  }
+
+  async function openAt(names: readonly string[], path: string): Promise<OpenedFolder> {
+    const folder = await walk(rootFolder, names, { create: false, path });
+    try {
+      await confirmPlace(folder, names, path);
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+    // Absolute names start at the root, all others here.
+    const from = (other: string) => (other.startsWith("/") ? parse(other) : [...names, ...parse(other)]);
+    return {
+      path: folder.at(""),
+      openFolder: (other) => openAt(other === undefined ? [] : from(other), other ?? "."),
+      openFile: (other, access) => openFor(from(other), other, access),
+      close: () => folder.close(),
+    };
+  }
+
+  async function openFor(
+    names: readonly string[],
+    path: string,
+    access: "read" | "write" | "append",
+  ): Promise<number> {
+    const name = names.at(-1);
+    if (name === undefined) throw new InputError(`${showPath(path)} is the workspace itself, not a file.`);
+    return inFolder(path, names.slice(0, -1), false, async (folder) => {
+      const before = await look(folder, name);
+      if (before || access === "read") requireFile(before, path);
+      await deps.onStep?.("checked", path);
+      return openChecked(folder, name, path, access, before);
+    });
   }
 
   return {
@@ -160,17 +206,7 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
       }
     },
 
-    async openFolder(path) {
-      const names = parse(path);
-      const folder = await walk(rootFolder, names, { create: false, path });
-      try {
-        await confirmPlace(folder, names, path);
-      } catch (error) {
-        await folder.close();
-        throw error;
-      }
-      return { path: folder.at(""), close: () => folder.close() };
-    },
+    openFolder: (path) => openAt(parse(path), path),
 
     close: () => rootFolder.close(),
   };
@@ -207,6 +243,35 @@ async function openFile(folder: Folder, name: string, path: string): Promise<Fil
     return await open(folder.at(name), constants.O_RDONLY | noFollow);
   } catch (error) {
     throw codeOf(error) === "ELOOP" ? changed(path) : fileFault(error, path);
+  }
+}
+
+/** Emptied only once it is known to be the file that was looked at. */
+function openChecked(
+  folder: Folder,
+  name: string,
+  path: string,
+  access: "read" | "write" | "append",
+  before: Stats | undefined,
+): number {
+  const writing = constants.O_WRONLY | (access === "append" ? constants.O_APPEND : 0);
+  const creating = before ? 0 : constants.O_CREAT | constants.O_EXCL;
+  let descriptor: number;
+  try {
+    const flags = access === "read" ? constants.O_RDONLY : writing | creating;
+    descriptor = openSync(folder.at(name), flags | noFollow, 0o600);
+  } catch (error) {
+    throw ["ELOOP", "EEXIST", "ENXIO"].includes(codeOf(error)) ? changed(path) : fileFault(error, path);
+  }
+  try {
+    const stat = fstatSync(descriptor);
+    requireFile(stat, path);
+    if (before && !sameFile(before, stat)) throw changed(path);
+    if (access === "write") ftruncateSync(descriptor);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
   }
 }
 

@@ -8,8 +8,10 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { schema, silentLog, systemClock, systemRandom } from "../kernel/mod.ts";
 import { addressVerdict, hostVerdict } from "../policy/address.ts";
-import { parseCommand } from "../policy/command-line.ts";
+import type { CommandRun } from "../policy/command-tree.ts";
+import type { Effect } from "../policy/effect.ts";
 import { createCommands, createWeb, execute, type HostPowers, openWorkspace } from "../sandbox/mod.ts";
+import { readCommandLine } from "../shell/mod.ts";
 import { loadTools, toolNames } from "./mod.ts";
 
 /** All tools on the real host: real files, real processes, a real page on a loopback port. */
@@ -20,7 +22,6 @@ async function scene(t: TestContext) {
     clock: systemClock,
     random: systemRandom,
     sendSignal: process.kill.bind(process),
-    parseCommand,
     baseEnv: { PATH: "/usr/bin:/bin" },
     stateDir: root,
     maxOutputChars: 30_000,
@@ -65,7 +66,14 @@ async function scene(t: TestContext) {
     assert.deepEqual(schema.check(tool.spec.parameters, args), []);
     const permit = {
       request: { id: "c", tool: name, arguments: args },
-      effects: tool.plan(args),
+      effects: tool.plan(args).map((effect): Effect => {
+        if (effect.kind !== "command") return effect;
+        const read = readCommandLine(effect.command);
+        const run: CommandRun = read.understood
+          ? { kind: "tree", line: read.line, files: [] }
+          : { kind: "shell" };
+        return { ...effect, run };
+      }),
       spend: () => true,
     };
     return execute(permit, tool, () => host, new AbortController().signal);

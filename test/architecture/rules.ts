@@ -49,13 +49,13 @@ const stages = [
   "audit",
 ];
 /** Adapters implement ports: they may take types from any stage, and values from the kernel and their own folder. */
-const adapters = ["channels", "providers", "tools", "store", "log", "control"];
+const adapters = ["channels", "providers", "tools", "store", "log", "control", "shell"];
 
 /** Folders whose files are wire or settings that others may read directly. */
 const openFiles = /\/(?:settings|mod|protocol)\.ts$/;
 /** Ports that stand in a stage's own file because the stage's mod.ts would pull its code in. */
 const portFiles =
-  /src\/(?:agent\/model|delivery\/channel|policy\/effect|policy\/address|policy\/command-line|sandbox\/tool)\.ts$/;
+  /src\/(?:agent\/model|delivery\/channel|policy\/effect|policy\/address|policy\/command-tree|sandbox\/tool)\.ts$/;
 
 export const rules: readonly Rule[] = [
   {
