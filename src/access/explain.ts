@@ -2,7 +2,7 @@ import { admitted, type Reason, type Refusal } from "../kernel/mod.ts";
 import { type Admitted, decide } from "./decide.ts";
 import { unused } from "./meters.ts";
 import { type Facts, listFor, type Step, sightOf } from "./rules.ts";
-import { type Path, type SenderList, senderId } from "./senders.ts";
+import { canonical, type Path, type SenderList } from "./senders.ts";
 import type { AccessSettings, Room, Setting } from "./settings.ts";
 import { noSenderTools } from "./tool-limits.ts";
 
@@ -136,7 +136,8 @@ function openGroups(facts: Facts, settings: AccessSettings): Variant {
 
 /** The list that counts here gets the sender: the room's own where it has one. */
 function listSender(facts: Facts, settings: AccessSettings): Variant {
-  const list = listFor(sightOf(facts, settings)) ?? settings.allowFrom;
+  // Who was refused for not being listed was looked for in a list.
+  const list = listFor(sightOf(facts, settings)) as SenderList;
   const id = idOf(facts, settings);
   const replace = (old: SenderList) => (old === list ? withSender(old, id) : old);
   return { text: `list the sender ${id}`, at: list.at, facts, settings: withLists(settings, replace) };
@@ -217,7 +218,7 @@ function set<K extends "enabled" | "allowBots" | "dmPolicy" | "groupPolicy">(
 }
 
 function idOf(facts: Facts, settings: AccessSettings): string {
-  return senderId(facts.message.sender.id, settings.channel, settings.ids) ?? "";
+  return canonical(facts.message, settings).sender.id;
 }
 
 function withSender(list: SenderList, id: string): SenderList {

@@ -89,11 +89,10 @@ export function agentsOf(
 
 /** An agent's own patterns, else those of all agents, else its name and emoji. `[]` means none at all. */
 export function mentionPatterns(config: OpenClawConfig): Pick<MentionSettings, "byAgent" | "otherwise"> {
-  const shared = [
-    { at: ["agents", "defaults", "groupChat", "mentionPatterns"], list: config.agents?.defaults?.groupChat },
-    { at: ["messages", "groupChat", "mentionPatterns"], list: config.messages?.groupChat },
-  ].find(({ list }) => list?.mentionPatterns !== undefined);
-  const otherwise = shared ? compiled(shared.list?.mentionPatterns, shared.at) : noPatterns;
+  const ofDefaults = config.agents?.defaults?.groupChat?.mentionPatterns;
+  const shared = ofDefaults ?? config.messages?.groupChat?.mentionPatterns;
+  const place = ofDefaults ? ["agents", "defaults"] : ["messages"];
+  const otherwise = shared ? compiled(shared, [...place, "groupChat", "mentionPatterns"]) : noPatterns;
   const byAgent = agentsOf(config).map(({ id, agent, at }) => {
     const own = agent.groupChat?.mentionPatterns;
     if (own) return [id, compiled(own, [...at, "groupChat", "mentionPatterns"])] as const;
@@ -103,8 +102,8 @@ export function mentionPatterns(config: OpenClawConfig): Pick<MentionSettings, "
 }
 
 /** A pattern that is refused matches nothing; {@link patternProblems} says so before anything starts. */
-function compiled(sources: readonly string[] | undefined, at: Path): MentionPatterns {
-  const patterns = (sources ?? []).flatMap((source, index) => {
+function compiled(sources: readonly string[], at: Path): MentionPatterns {
+  const patterns = sources.flatMap((source, index) => {
     const read = compilePattern(source);
     return "pattern" in read ? [{ source, pattern: read.pattern, at: [...at, index] }] : [];
   });

@@ -41,8 +41,8 @@ export function compilePattern(source: string): { readonly pattern: Pattern } | 
     const machine = build(node);
     return { pattern: { found: (text) => run(machine, text) } };
   } catch (error) {
-    if (error instanceof PatternFault) return { problem: error.message };
-    throw error;
+    // Whatever stopped it: a pattern that was not compiled is refused.
+    return { problem: (error as Error).message };
   }
 }
 
@@ -281,21 +281,21 @@ function build(node: Node): readonly State[] {
 
 function run(states: readonly State[], text: string): boolean {
   const characters = [...text.slice(0, maxPatternTextChars).toLowerCase()];
+  const start = states.length - 1;
   let current = new Set<number>();
-  for (let at = 0; at <= characters.length; at++) {
-    follow(states, states.length - 1, current, at, characters);
+  for (const [at, character] of characters.entries()) {
+    follow(states, start, current, at, characters);
     if (current.has(0)) return true;
-    const character = characters[at];
-    if (character === undefined) return false;
     const next = new Set<number>();
     for (const number of current) {
-      const state = states[number];
-      if (state?.kind === "one" && state.accepts(character))
-        follow(states, state.next, next, at + 1, characters);
+      const state = states[number] as State;
+      if (state.kind !== "one" || !state.accepts(character)) continue;
+      follow(states, state.next, next, at + 1, characters);
     }
     current = next;
   }
-  return false;
+  follow(states, start, current, characters.length, characters);
+  return current.has(0);
 }
 
 /** Adds a state and all that it leads to without reading a character. */

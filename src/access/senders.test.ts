@@ -282,3 +282,33 @@ test("adding an id to a list never takes anybody else's access away, and opens i
     { numRuns: 500 },
   );
 });
+
+test("a rule of a platform that lets too much through is held to what an id is", () => {
+  const careless: IdRule = {
+    sender: (text) => ({ id: text === "nothing" ? "" : text }),
+    group: (text) => ({ id: text }),
+  };
+  const { settings, problems } = accessSettings(
+    { channels: { line: { ...anybody, allowFrom: ["nothing", "group:5", "", "U1"] } } } as OpenClawConfig,
+    "line",
+    "default",
+    careless,
+  );
+  assert.deepEqual([...settings.allowFrom.ids.keys()], ["U1"]);
+  assert.deepEqual(
+    problems.map((problem) => problem.path.at(-1)),
+    [0, 1, 2],
+  );
+  for (const id of ["nothing", "group:5", "", " "]) {
+    const facts = factsOf({ channel: "line", sender: { id, proof: "platform" } });
+    assert.equal(outcomeOf(facts, settings), "access.sender_unidentified", id);
+  }
+  const plain = accessSettings(
+    { channels: { line: { groups: { "": {} } } } } as OpenClawConfig,
+    "line",
+    "default",
+    plainIds,
+  );
+  assert.equal(plain.settings.groups.size, 0);
+  assert.equal(plain.problems.length, 1);
+});

@@ -126,8 +126,8 @@ function addGroup(
     if (channel === "discord") into.memberships.set(`audience:${group.guildId}/${group.channelId}`, path);
     return;
   }
-  for (const key of [channel, "*"]) {
-    const members = Object.hasOwn(group.members, key) ? (group.members[key] ?? []) : [];
+  for (const [key, members] of Object.entries(group.members)) {
+    if (key !== channel && key !== "*") continue;
     for (const [index, member] of members.entries()) {
       // "*" and groups in groups are read by nobody: an entry of a group is one person.
       const id = senderId(String(member), channel, context.ids);
