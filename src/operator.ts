@@ -23,11 +23,13 @@ import {
   type Presented,
   type Principal,
   type ProvedDevice,
+  type ProxyCallers,
   principalOfToken,
   principalWithoutDevice,
   type Role,
   type SetupCodes,
   verifyDevice,
+  within,
 } from "./auth/mod.ts";
 import {
   type Call,
@@ -87,6 +89,7 @@ export interface OperatorParts {
   readonly apiTokens: Pick<ApiTokens, "find" | "stands">;
   readonly reach: MethodReach;
   readonly authSettings: () => AuthSettings;
+  readonly callers: ProxyCallers;
   readonly methods: ReadonlyMap<string, Method>;
   readonly handshakeTimeoutMs: number;
   /** True once everything that a client may ask for is there. */
@@ -207,7 +210,13 @@ export function createOperator(parts: OperatorParts): Operator {
     const deviceId = device?.value.deviceId;
 
     // --- may it sign in? -------------------------------------------------------------------------------------
-    const presented = presentedOf(params, role, deviceId, cookie, parts.browserSessions);
+    const asked = parts.callers.identify(arrival);
+    const identity = asked && (await asked);
+    const presented = {
+      ...presentedOf(params, role, deviceId, cookie, parts.browserSessions),
+      isLocal: arrival.isLocal,
+      ...(identity ? { identity } : {}),
+    };
     const lockKey = (kind: CredentialClass) =>
       kind === "shared" ? arrival.limitKey : `${kind}:${arrival.limitKey}`;
     // A page is not the owner, though it comes from the owner's machine: its guesses are counted.
@@ -248,7 +257,11 @@ export function createOperator(parts: OperatorParts): Operator {
       const entered = parts.devices.enter(ask, credential.method);
       if (!entered) return refuse("auth.device_token_mismatch");
       principal = entered;
-    } else if (credential.kind === "shared" || credential.kind === "browser-session")
+    } else if (
+      credential.kind === "shared" ||
+      credential.kind === "browser-session" ||
+      credential.kind === "identity"
+    )
       principal = principalWithoutDevice(presented, arrival, credential);
     else return refuse("auth.device_identity_required");
 
@@ -518,13 +531,15 @@ function askOf(
   arrival: Arrival,
 ): DeviceAsk {
   const { client } = params;
+  const limit = credential.kind === "identity" ? credential.identity.limit : undefined;
   const isPage = ["webchat", "webchat-ui", "openclaw-control-ui", "openclaw-browser-copilot"].includes(
     client.id,
   );
   return {
     ...device,
     role,
-    scopes: params.scopes ?? [],
+    scopes: limit ? within(params.scopes ?? [], limit) : (params.scopes ?? []),
+    ...(credential.kind === "identity" ? { identity: credential.identity } : {}),
     ...(client.displayName === undefined ? {} : { displayName: client.displayName }),
     platform: client.platform,
     ...(client.deviceFamily === undefined ? {} : { deviceFamily: client.deviceFamily }),
@@ -533,7 +548,7 @@ function askOf(
     credential: credential.kind === "browser-session" ? "device-token" : credential.kind,
     address: arrival.address,
     isLoopback: arrival.isLoopback,
-    isLocal: arrival.isLocal,
+    isLocal: arrival.isLocal || arrival.isOwnTailnet,
     isProxied: arrival.via === "proxy",
     fromBrowser: arrival.origin !== undefined || client.mode === "webchat" || isPage,
   };
@@ -545,7 +560,7 @@ function presentedOf(
   deviceId: string | undefined,
   cookie: string,
   sessions: BrowserSessions,
-): Presented {
+): Omit<Presented, "isLocal"> {
   const browserSession = cookie === "" ? undefined : sessions.check(cookie);
   const { token, password, deviceToken, bootstrapToken } = params.auth ?? {};
   return {

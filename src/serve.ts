@@ -25,6 +25,7 @@ import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
+import { composeEdge } from "./compose/edge.ts";
 import {
   apiRoutes,
   apiSecrets,
@@ -138,8 +139,13 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const runSecret = new Secret(token(random));
   let auth = authSettings(config(), env, runSecret);
   let pairing = pairingSettings(config());
+  const edge = composeEdge({ config, env, clock, fetch, log: (...line) => log(...line) });
   const readNetwork = () =>
-    networkSettings(config(), env, options.port, { stateFolder: paths.root, machine: readMachine() });
+    networkSettings(config(), env, options.port, {
+      stateFolder: paths.root,
+      machine: readMachine(),
+      identityHeaders: edge.identityHeaders(),
+    });
   let network = readNetwork();
 
   const lock = takeStateFolder(paths.root, options.pid, network.port, clock.now());
@@ -487,6 +493,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     apiTokens: apiTokens.tokens,
     reach: methodReach(names, () => channels.rows().map((row) => row.id)),
     authSettings: () => auth,
+    callers: edge.callers,
     methods,
     handshakeTimeoutMs: network.handshakeTimeoutMs,
     isReady: () => ready,
@@ -502,6 +509,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     const before = auth.secret?.reveal();
     auth = authSettings(config(), env, runSecret);
     pairing = pairingSettings(config());
+    const isDecided = !edge.apply();
     network = readNetwork();
     bound.listener?.apply(network);
     sessionsConfig = sessionSettings(config());
@@ -524,6 +532,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
       log("warn", "some of these settings take effect at the next start", {
         paths: change.changes.filter((item) => item.kind === "restart").map((item) => item.path),
       });
+    if (!isDecided)
+      for (const method of ["trusted-proxy", "tailscale"])
+        operator.revoke(method, 4001, "gateway auth changed");
     if (auth.secret?.reveal() !== before) {
       // Whoever came in with the old secret must prove the new one; the page's sessions were opened with it too.
       await browserSessions.closeAll();
@@ -552,6 +563,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       folder: options.pageFolder,
       sessions: browserSessions,
       authSettings: () => auth,
+      callers: edge.callers,
       lockout,
       clock,
       log,
@@ -565,6 +577,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       ledger: store.ledger,
       config,
       authSettings: () => auth,
+      callers: edge.callers,
       apiTokens: apiTokens.tokens,
       lockout,
       isReady: () => ready,
@@ -589,19 +602,27 @@ export async function serve(options: ServeOptions): Promise<Served> {
     clock,
     random,
     log,
-  }).catch(async (error) => {
-    live.close();
-    store.close();
-    lock.release();
-    logFile.close();
-    if (error instanceof PortTaken) {
-      const who = await options.whoListens(error.port);
-      throw new InputError(
-        `port ${error.port} is taken${who ? ` by ${who}` : " by another program"}. Stop that program, or start with --port <other>, or set gateway.port.`,
-      );
-    }
-    throw error;
-  });
+  })
+    .then(async (opened) => {
+      await edge.open(opened).catch(async (error) => {
+        await opened.close();
+        throw error;
+      });
+      return opened;
+    })
+    .catch(async (error) => {
+      live.close();
+      store.close();
+      lock.release();
+      logFile.close();
+      if (error instanceof PortTaken) {
+        const who = await options.whoListens(error.port);
+        throw new InputError(
+          `port ${error.port} is taken${who ? ` by ${who}` : " by another program"}. Stop that program, or start with --port <other>, or set gateway.port.`,
+        );
+      }
+      throw error;
+    });
   bound.port = listener.port;
   bound.listener = listener;
   ready = true;
@@ -657,6 +678,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       await gateway.drain(graceMs);
       hub.send("shutdown", { kind: "everybody" }, { reason: "gateway stopping" });
       operator.closeAll(1012, "service restart");
+      await edge.close();
       await listener.close();
       await nodes.nodes.close();
       await devices.close();

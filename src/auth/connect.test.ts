@@ -41,7 +41,7 @@ const known: KnownCredentials = {
   apiToken: (candidate) => (candidate === goodToken ? tokenPrincipal : undefined),
   isLocked: () => false,
 };
-const base: Presented = { clientId: "cli", clientMode: "cli", role: "operator", scopes: [] };
+const base: Presented = { clientId: "cli", clientMode: "cli", role: "operator", scopes: [], isLocal: true };
 const outcome = (change: Partial<Presented>, more: Partial<KnownCredentials> = {}, as = settings) => {
   const verdict = authenticateConnect({ ...base, ...change }, as, { ...known, ...more });
   return verdict.ok ? verdict.value.method : verdict.reason;
@@ -106,7 +106,7 @@ test("auth (1, 2): each credential proves what it proves, and nothing else", () 
     "device-token",
     "a node's claimed scopes are nothing",
   );
-  assert.equal(checkSecret({ token: "right" }, { ...settings, secret: undefined }).ok, false);
+  assert.equal(checkSecret({ token: "right", isLocal: true }, { ...settings, secret: undefined }).ok, false);
 });
 
 test("auth (13): an API token proves itself only, in any mode, and pairs no device", () => {

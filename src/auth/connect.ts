@@ -3,6 +3,7 @@ import type { Arrival } from "../network/mod.ts";
 import { apiTokenParts } from "./api-token-records.ts";
 import type { DeviceToken } from "./device-records.ts";
 import { makePrincipal, type Principal, type Role } from "./principal.ts";
+import type { Identity } from "./proxy-caller.ts";
 import { firstMissing, holds, knownScopes } from "./scopes.ts";
 import type { AuthSettings } from "./settings.ts";
 import type { SetupCode } from "./setup-codes.ts";
@@ -21,12 +22,17 @@ export interface Presented {
   readonly browserSession?: string;
   /** The device whose signature over all of this was checked. */
   readonly deviceId?: string;
+  /** What a proxy or Tailscale says of who it is; absent where they have no say. */
+  readonly identity?: Verdict<Identity>;
+  /** Direct from this machine. */
+  readonly isLocal: boolean;
 }
 
 /** How a client proved that it may sign in. */
 export type Credential =
   | { readonly kind: "browser-session"; readonly method: "browser-session"; readonly session: string }
   | { readonly kind: "shared"; readonly method: "token" | "password" | "none" }
+  | { readonly kind: "identity"; readonly method: Identity["method"]; readonly identity: Identity }
   | { readonly kind: "device-token"; readonly method: "device-token" }
   | { readonly kind: "api-token"; readonly method: "api-token"; readonly principal: Principal }
   | { readonly kind: "setup-code"; readonly method: "bootstrap-token"; readonly code: SetupCode };
@@ -44,11 +50,47 @@ export interface KnownCredentials {
   readonly isLocked: (kind: CredentialClass) => boolean;
 }
 
+/** Refusals that say no more than that nothing was given. */
+const nothingGiven: ReadonlySet<string> = new Set([
+  "auth.secret_missing",
+  "auth.device_required",
+  "auth.device_identity_required",
+]);
+
 /**
- * Decides whether a WebSocket client may sign in, and how it proved it: the page's cookie, the shared secret, a
- * device's own token (with its signature only), or a setup code (a new node only).
+ * Decides whether a WebSocket client may sign in, and how it proved it: by what stands in front of the gateway, the
+ * page's cookie, the shared secret, a device's own token (with its signature only), or a setup code (a new node only).
  */
 export function authenticateConnect(
+  presented: Presented,
+  settings: AuthSettings,
+  known: KnownCredentials,
+): Verdict<Credential> {
+  const { identity } = presented;
+  if (identity?.ok && identityCounts(presented, identity.value))
+    return admit({ kind: "identity", method: identity.value.method, identity: identity.value });
+  const isProxys = settings.mode === "trusted-proxy" && identity !== undefined && !identity.ok;
+  if (!isProxys) return ownCredential(presented, settings, known);
+  // The proxy alone signs in whoever is elsewhere: a cookie from before it stood there is worth nothing.
+  const { browserSession, ...others } = presented;
+  const verdict = ownCredential(presented.isLocal ? presented : others, settings, known);
+  // Somebody whom the proxy should have signed in learns why it did not.
+  return !verdict.ok && nothingGiven.has(verdict.reason) ? identity : verdict;
+}
+
+/**
+ * An operator only. Tailscale's word stands for a missing secret, on a page with a device of its own; it does not stand
+ * for the device.
+ */
+function identityCounts(presented: Presented, identity: Identity): boolean {
+  if (presented.role !== "operator") return false;
+  if (identity.method === "trusted-proxy") return true;
+  const { token, password, deviceToken, bootstrapToken } = presented;
+  const isTokenless = !token && !password && !deviceToken && !bootstrapToken;
+  return isTokenless && presented.deviceId !== undefined && isPage(presented);
+}
+
+function ownCredential(
   presented: Presented,
   settings: AuthSettings,
   known: KnownCredentials,
@@ -59,7 +101,7 @@ export function authenticateConnect(
   if (deviceId === undefined) {
     if (presented.role !== "operator") return refuse("auth.device_identity_required", presented.role);
     if (isPage(presented)) return refuse("auth.device_required", presented.clientId);
-    const api = apiToken(presented, known);
+    const api = apiToken(presented, settings, known);
     if (api) return api;
     const shared = sharedSecret(presented, settings, known);
     // Without a secret and without a device there is nothing to check: what is missing is an identity.
@@ -67,7 +109,7 @@ export function authenticateConnect(
       ? refuse("auth.device_identity_required")
       : shared;
   }
-  const api = apiToken(presented, known);
+  const api = apiToken(presented, settings, known);
   if (api) return api;
   const shared = sharedSecret(presented, settings, known);
   if (shared.ok) return shared;
@@ -85,8 +127,11 @@ export function authenticateConnect(
 export function principalWithoutDevice(
   presented: Presented,
   arrival: Arrival,
-  credential: Credential & { readonly kind: "browser-session" | "shared" },
+  credential: Credential & { readonly kind: "browser-session" | "shared" | "identity" },
 ): Principal {
+  // What a page merely asks for it does not get (A-002): what its user was given in the config it has.
+  if (credential.kind === "identity")
+    return makePrincipal(`user:${credential.identity.user}`, credential.identity.scopes, credential.method);
   if (credential.kind === "browser-session")
     return makePrincipal(`browser:${credential.session}`, knownScopes(presented.scopes), credential.method);
   return makePrincipal(
@@ -108,11 +153,14 @@ export function principalOfToken(
 
 /** Checks the shared secret of a request; the value is how it was proved. */
 export function checkSecret(
-  presented: { readonly token?: string; readonly password?: string },
+  presented: { readonly token?: string; readonly password?: string; readonly isLocal: boolean },
   settings: AuthSettings,
 ): Verdict<"token" | "password" | "none"> {
   if (settings.mode === "none") return admit("none");
-  const { secret, mode } = settings;
+  // Where the proxy says who comes in, the password is for this machine itself, and nobody's who was forwarded (A-009).
+  if (settings.mode === "trusted-proxy" && !presented.isLocal) return refuse("auth.secret_missing");
+  const { secret } = settings;
+  const mode = settings.mode === "trusted-proxy" ? "password" : settings.mode;
   // Either field may carry the secret; when both came, the one that fits the mode counts.
   const given =
     mode === "password" ? (presented.password ?? presented.token) : (presented.token ?? presented.password);
@@ -151,7 +199,13 @@ function sharedSecret(
  * Undefined for a secret that has not an API token's shape. A device that brings one is not paired by it: it would
  * keep rights that outlive the token (GHSA-rqpp-rjj8-7wv8 is the same mistake with scopes).
  */
-function apiToken(presented: Presented, known: KnownCredentials): Verdict<Credential> | undefined {
+function apiToken(
+  presented: Presented,
+  settings: AuthSettings,
+  known: KnownCredentials,
+): Verdict<Credential> | undefined {
+  // Where the proxy says who comes in, a token is for this machine itself, as the password is.
+  if (settings.mode === "trusted-proxy" && !presented.isLocal) return undefined;
   const candidate = presented.token || presented.password;
   if (!candidate || !apiTokenParts(candidate)) return undefined;
   if (known.isLocked("api")) return refuse("auth.rate_limited");

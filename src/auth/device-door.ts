@@ -144,7 +144,8 @@ export function createDeviceDoor(
       if (!hasAll(ask)) return undefined;
       registry.seen(ask.deviceId, ask.role, method === "device-token");
       // A node acts when it is asked to; it holds no operator's scope, whatever it claims.
-      const scopes = ask.role === "operator" ? ask.scopes : [];
+      const scopes =
+        ask.role === "operator" ? [...new Set([...ask.scopes, ...(ask.identity?.scopes ?? [])])] : [];
       return makePrincipal(`device:${ask.deviceId}`, scopes, method, {
         role: ask.role,
         deviceId: ask.deviceId,

@@ -2,6 +2,7 @@ import { deviceWord } from "./device.ts";
 import type { ApprovedVia, PairedDevice, PendingPairing } from "./device-records.ts";
 import { tokenOf } from "./device-records.ts";
 import type { Role } from "./principal.ts";
+import type { Identity } from "./proxy-caller.ts";
 import { firstMissing, knownScopes } from "./scopes.ts";
 
 /** What a device that proved its key asks for, and what the socket and the credential prove about it. */
@@ -17,7 +18,9 @@ export interface DeviceAsk {
   readonly clientId: string;
   readonly clientMode: string;
   /** What it signed in with. */
-  readonly credential: "shared" | "device-token" | "setup-code";
+  readonly credential: "shared" | "device-token" | "setup-code" | "identity";
+  /** Who is at the device, where a proxy or Tailscale said so. */
+  readonly identity?: Identity;
   readonly address: string;
   readonly isLoopback: boolean;
   /** Direct from this machine, no proxy between. */
@@ -65,14 +68,26 @@ export function automaticApproval(
   settings: PairingSettings,
 ): ApprovedVia | undefined {
   if (ask.credential === "setup-code") return "setup-code";
-  if (ask.fromBrowser || ask.credential !== "shared") return undefined;
   if (needs.includes("metadata-upgrade")) return undefined;
   // A revocation lasts until a person approves the device again.
   if (tokenOf(device, ask.role)?.revokedAtMs !== undefined) return undefined;
+  if (ask.credential === "identity") return isExpected(device, ask) ? "trusted-proxy" : undefined;
+  if (ask.fromBrowser || ask.credential !== "shared") return undefined;
   if (ask.isLocal) return settings.autoApproveLocal ? "silent" : undefined;
   const isFreshNode = needs.includes("not-paired") && ask.role === "node" && ask.scopes.length === 0;
   const isDirect = !ask.isProxied && !ask.isLoopback;
   return isFreshNode && isDirect && settings.isTrustedAddress(ask.address) ? "trusted-cidr" : undefined;
+}
+
+/** True for a new operator's device of somebody whom the proxy signed in, within deviceAutoApprove.scopes. */
+function isExpected(device: PairedDevice | undefined, ask: DeviceAsk): boolean {
+  const allowed = ask.identity?.autoApproveScopes;
+  return (
+    device === undefined &&
+    ask.role === "operator" &&
+    allowed !== undefined &&
+    firstMissing(allowed, ask.scopes) === undefined
+  );
 }
 
 /** The device with what was asked for: roles and scopes are joined, nothing that it had is taken. */

@@ -8,7 +8,7 @@ const word = string({ minLength: 1, maxLength: 512 });
 const time = integer({ minimum: 0 });
 
 /** How a device came in. */
-export const approvals = ["silent", "owner", "trusted-cidr", "setup-code"] as const;
+export const approvals = ["silent", "owner", "trusted-cidr", "trusted-proxy", "setup-code"] as const;
 export type ApprovedVia = (typeof approvals)[number];
 
 const tokenSchema = open(

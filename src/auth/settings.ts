@@ -4,8 +4,8 @@ import type { PairingSettings } from "./device-pairing.ts";
 import { trustedRanges } from "./trusted-ranges.ts";
 
 export interface AuthSettings {
-  readonly mode: "token" | "password" | "none";
-  /** Undefined only in mode none. */
+  readonly mode: "token" | "password" | "none" | "trusted-proxy";
+  /** Undefined in mode none, and in mode trusted-proxy where no password is set for this machine itself. */
   readonly secret: Secret | undefined;
   readonly maxAttempts: number;
   readonly windowMs: number;
@@ -24,9 +24,15 @@ export function authSettings(
   const token = secretOf(auth?.token, env.OPENCLAW_GATEWAY_TOKEN);
   const mode = auth?.mode ?? (password ? "password" : "token");
   const limits = auth?.rateLimit;
+  const secrets = {
+    none: undefined,
+    password: password ?? fallback,
+    token: token ?? fallback,
+    "trusted-proxy": password,
+  };
   return Object.freeze({
-    mode: mode === "none" || mode === "password" ? mode : "token",
-    secret: mode === "none" ? undefined : ((mode === "password" ? password : token) ?? fallback),
+    mode,
+    secret: secrets[mode],
     maxAttempts: limits?.maxAttempts ?? 10,
     windowMs: limits?.windowMs ?? 60_000,
     lockoutMs: limits?.lockoutMs ?? 300_000,

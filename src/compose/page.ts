@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
-import type { AuthSettings, BrowserSessions, Lockout } from "../auth/mod.ts";
+import type { AuthSettings, BrowserSessions, Lockout, ProxyCallers } from "../auth/mod.ts";
 import { checkSecret } from "../auth/mod.ts";
 import { sessionPath, signInPath, signOutPath } from "../control/mod.ts";
 import { type Clock, type Log, reasonText, type Secret, sleep } from "../kernel/mod.ts";
@@ -36,6 +36,7 @@ export function pageRoutes(ports: {
   readonly folder: string;
   readonly sessions: BrowserSessions;
   readonly authSettings: () => AuthSettings;
+  readonly callers: ProxyCallers;
   readonly lockout: Lockout;
   readonly clock: Clock;
   readonly log: Log;
@@ -62,10 +63,10 @@ export function pageRoutes(ports: {
       path: sessionPath,
       auth: "browser-session",
       maxBodyBytes: 0,
-      handle: (request) =>
-        ports.sessions.check(request.cookie) === undefined
-          ? problem(401, "signed_out", "Not signed in.")
-          : { status: 200, headers: { "content-type": "application/json" }, body: '{"signedIn":true}' },
+      handle: async (request) =>
+        (await isSignedIn(request, ports))
+          ? { status: 200, headers: { "content-type": "application/json" }, body: '{"signedIn":true}' }
+          : problem(401, "signed_out", "Not signed in."),
     },
     {
       method: "POST",
@@ -87,7 +88,7 @@ export function pageRoutes(ports: {
         }
         return {
           status: 204,
-          headers: { "set-cookie": `${sessionCookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0` },
+          headers: { "set-cookie": cookieText(request, "", 0) },
         };
       },
     },
@@ -104,7 +105,7 @@ async function signIn(request: HttpRequest, ports: Parameters<typeof pageRoutes>
   }
   // A page can be made to call us by any other page: its failures are counted even from loopback, on a key of
   // their own, so that they can never lock out the owner's command line.
-  const address = `page:${arrival.address}`;
+  const address = `page:${arrival.limitKey}`;
   const lockedForMs = ports.lockout.lockedForMs(address, false);
   if (lockedForMs > 0) {
     return {
@@ -115,7 +116,9 @@ async function signIn(request: HttpRequest, ports: Parameters<typeof pageRoutes>
   const given = parse(request.body);
   const viaTicket = typeof given.ticket === "string" && ports.sessions.redeem(given.ticket);
   const secret =
-    typeof given.token === "string" ? checkSecret({ token: given.token }, ports.authSettings()) : undefined;
+    typeof given.token === "string"
+      ? checkSecret({ token: given.token, isLocal: arrival.isLocal }, ports.authSettings())
+      : undefined;
   if (!viaTicket && secret?.ok !== true) {
     const reason =
       typeof given.ticket === "string"
@@ -131,10 +134,25 @@ async function signIn(request: HttpRequest, ports: Parameters<typeof pageRoutes>
   const cookie: Secret = await ports.sessions.open();
   return {
     status: 204,
-    headers: {
-      "set-cookie": `${sessionCookie}=${cookie.reveal()}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000`,
-    },
+    headers: { "set-cookie": cookieText(request, cookie.reveal(), 2_592_000) },
   };
+}
+
+/** By its cookie, or by the proxy in front. */
+async function isSignedIn(
+  request: HttpRequest,
+  ports: { readonly sessions: BrowserSessions; readonly callers: ProxyCallers },
+): Promise<boolean> {
+  const asked = request.arrival && ports.callers.identify(request.arrival);
+  const identity = asked && (await asked);
+  if (identity?.ok) return identity.value.method === "trusted-proxy";
+  return ports.sessions.check(request.cookie) !== undefined;
+}
+
+/** A cookie that was set over https never goes out over http, where others could read it. */
+function cookieText(request: HttpRequest, value: string, maxAgeSeconds: number): string {
+  const secure = request.arrival?.scheme === "https" ? "; Secure" : "";
+  return `${sessionCookie}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${secure}`;
 }
 
 function parse(body: Buffer): { readonly ticket?: unknown; readonly token?: unknown } {

@@ -92,10 +92,10 @@ function checkGateway(config: OpenClawConfig, context: CrossCheckContext, report
         'mode is "trusted-proxy", but a shared token is also configured; remove one',
       );
     }
-    if (!auth.trustedProxy?.userHeader) {
+    if (!auth.trustedProxy?.userHeader && !auth.trustedProxy?.assertion) {
       report(
         ["gateway", "auth"],
-        'mode "trusted-proxy" needs trustedProxy.userHeader: the header that names the user',
+        'mode "trusted-proxy" needs trustedProxy.userHeader (the header that names the user) or trustedProxy.assertion',
       );
     }
     if (!gateway.trustedProxies?.length) {

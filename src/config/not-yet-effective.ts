@@ -61,7 +61,9 @@ const perAgent = [
 ];
 
 const effective: readonly string[] = [
-  ...["mode", "port", "bind", "auth", "controlUi", "reload", "trustedProxies"].map((key) => `gateway.${key}`),
+  ...["mode", "port", "bind", "auth", "controlUi", "reload", "trustedProxies", "tailscale"].map(
+    (key) => `gateway.${key}`,
+  ),
   "channels.telegram",
   "channels.defaults",
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>

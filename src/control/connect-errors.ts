@@ -122,6 +122,19 @@ export function connectError(reason: Reason, params: ConnectParams): WireError {
       return deviceError("device signature invalid", "DEVICE_AUTH_SIGNATURE_INVALID", "device-signature");
     case "auth.device_identity_mismatch":
       return deviceError("device identity mismatch", "DEVICE_AUTH_DEVICE_ID_MISMATCH", "device-id-mismatch");
+    case "auth.trusted_proxy_user_missing":
+    case "auth.trusted_proxy_missing_header":
+    case "auth.assertion_missing":
+      return identityError(reason, "AUTH_IDENTITY_HEADER_REQUIRED");
+    case "auth.trusted_proxy_untrusted_source":
+    case "auth.trusted_proxy_loopback_source":
+    case "auth.trusted_proxy_local_interface_source":
+    case "auth.trusted_proxy_local_interface_check_failed":
+    case "auth.trusted_proxy_user_not_allowed":
+    case "auth.assertion_invalid":
+    case "auth.assertion_key_unknown":
+    case "auth.tailscale_unverified":
+      return identityError(reason);
     default:
       return invalid("invalid role");
   }
@@ -151,6 +164,13 @@ function unauthorized(
     canRetryWithDeviceToken,
     recommendedNextStep,
   });
+}
+
+/** What the proxy in front said, or did not say. The documented reasons are those of the record, without their stage. */
+function identityError(reason: Reason, code?: string): WireError {
+  const authReason = reason.slice("auth.".length);
+  const error = unauthorized(authReason.replaceAll("_", " "), authReason, "review_auth_configuration");
+  return code === undefined ? error : invalid(error.message, { ...error.details, code });
 }
 
 function deviceError(message: string, code: string, reason: string): WireError {

@@ -152,6 +152,9 @@ test("network (7): this machine's own tailnet address is its own only without a 
   assert.equal(own("100.64.0.8"), false);
   assert.equal(own("127.0.0.1"), false);
   assert.equal(own("127.0.0.1", { "x-forwarded-for": "100.64.0.7" }), false);
+  const proxy = { ...trust, trustedProxies: [parseRange("100.64.0.7")!] };
+  const behind = arrive(request({ "x-forwarded-for": "203.0.113.9" }, { peer: "100.64.0.7" }), proxy);
+  assert.equal(admitted(behind) && behind.value.isOwnTailnet, false);
 });
 
 test("network (1)(2)(3)(8): one refusal each, in their order", () => {

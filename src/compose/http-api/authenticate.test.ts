@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StandingClock } from "../../../test/contracts/standing-clock.ts";
-import { type AuthSettings, createLockout } from "../../auth/mod.ts";
-import { admitted, Secret } from "../../kernel/mod.ts";
+import { type AuthSettings, createLockout, type Identity } from "../../auth/mod.ts";
+import { admit, admitted, refuse, Secret, type Verdict } from "../../kernel/mod.ts";
 import type { Arrival, HttpHead } from "../../network/mod.ts";
 import { createDoor, credentialOf, isJson } from "./authenticate.ts";
 
@@ -33,11 +33,12 @@ function headOf(headers: Record<string, string>, arrival: Partial<Arrival> = {})
   } as HttpHead;
 }
 
-function doorWith(settings: AuthSettings) {
+function doorWith(settings: AuthSettings, named?: Verdict<Identity>) {
   const clock = new StandingClock();
   const refused: string[] = [];
   const door = createDoor({
     authSettings: () => settings,
+    callers: { identify: () => undefined, known: () => named },
     apiTokens: { find: () => undefined },
     lockout: createLockout(clock, () => auth),
     clock,
@@ -168,4 +169,45 @@ test("http-api (1): a caller without the scope is told which one is missing", as
     (await door.check({ ...headOf({}), arrival: undefined }, "GET", "operator.read", "chat.send"))?.status,
     403,
   );
+});
+
+test("http-api (1): a caller of the proxy has what was given to him, narrowed by what he asks for (A-008, A-009)", async () => {
+  const proxied: AuthSettings = { ...auth, mode: "trusted-proxy" };
+  const somebody: Identity = {
+    user: "me@example.com",
+    method: "trusted-proxy",
+    isNamed: true,
+    scopes: ["operator.approvals"],
+    limit: undefined,
+    autoApproveScopes: undefined,
+  };
+  const callerFor = (identity: Partial<Identity>) => {
+    const caller = doorWith(proxied, admit({ ...somebody, ...identity })).door.callerOf(headOf({}));
+    assert.ok(admitted(caller));
+    return [caller.value.id, caller.value.isOwner, [...caller.value.scopes].sort().join(" ")];
+  };
+  const user = "user:me@example.com";
+  assert.deepEqual(callerFor({}).slice(0, 2), [user, true]);
+  assert.deepEqual(callerFor({ limit: [] }), [user, false, ""]);
+  assert.deepEqual(callerFor({ limit: ["operator.read"] }), [user, false, "operator.read"]);
+  assert.deepEqual(callerFor({ isNamed: false }), [
+    user,
+    false,
+    "operator.approvals operator.read operator.write",
+  ]);
+  assert.deepEqual(callerFor({ isNamed: false, limit: ["operator.admin"] }), [
+    user,
+    false,
+    "operator.approvals operator.read operator.write",
+  ]);
+
+  const refused = doorWith(proxied, refuse("auth.trusted_proxy_user_not_allowed"));
+  const right = { authorization: "Bearer right-secret" };
+  assert.equal(await refused.status(headOf(right)), 401, "the password is for this machine only");
+  const local = { address: "127.0.0.1", isLoopback: true, isLocal: true, host: "127.0.0.1:1" };
+  assert.equal(await refused.status(headOf(right, local)), 200);
+  assert.equal(await refused.status(headOf({}, local)), 401);
+  const answer = await refused.door.check(headOf({}), "GET", "operator.read", "agents.list");
+  assert.equal(JSON.parse(String(answer?.body)).error.code, "auth.trusted_proxy_user_not_allowed");
+  assert.equal(refused.refused.length, 0, "who was merely not signed in has guessed nothing");
 });

@@ -4,11 +4,14 @@ import {
   apiTokenParts,
   checkSecret,
   holds,
+  type Identity,
   type Limits,
   type Lockout,
   mayCall,
   operatorScopes,
+  type ProxyCallers,
   type Scope,
+  within,
 } from "../../auth/mod.ts";
 import {
   admit,
@@ -28,12 +31,15 @@ export interface Caller {
   /** As on the WebSocket: whoever holds the shared secret is the operator. */
   readonly id: string;
   readonly scopes: readonly string[];
-  readonly method: "token" | "password" | "none" | "api-token";
+  readonly method: "token" | "password" | "none" | "trusted-proxy" | "api-token";
   /** What it is kept to beyond its scopes. */
   readonly limits: Limits;
   /** True when it may do all that the owner may. */
   readonly isOwner: boolean;
 }
+
+/** What a caller has whom nobody named. */
+const openScopes: readonly Scope[] = ["operator.read", "operator.write"];
 
 /** What the shared secret stands for over HTTP. */
 const ownerScopes: readonly Scope[] = [
@@ -60,16 +66,23 @@ export interface Door {
 
 export function createDoor(ports: {
   readonly authSettings: () => AuthSettings;
+  readonly callers: ProxyCallers;
   readonly apiTokens: Pick<ApiTokens, "find">;
   readonly lockout: Lockout;
   readonly clock: Clock;
   readonly refused: (reason: Reason, address: string, path: string) => Promise<void>;
 }): Door {
   function callerOf(head: HttpHead): Verdict<Caller> {
-    const given = credentialOf(head.headers.authorization);
-    if (isApiToken(given)) return callerOfToken(given);
+    const { arrival } = head;
+    const named = arrival && ports.callers.known(arrival);
+    if (named?.ok) return admit(callerOfProxy(named.value));
+    const given = { ...credentialOf(head.headers.authorization), isLocal: arrival?.isLocal === true };
+    // Where the proxy says who comes in, a token is for this machine itself, as the password is.
+    const isTaken = ports.authSettings().mode !== "trusted-proxy" || given.isLocal;
+    if (isTaken && isApiToken(given)) return callerOfToken(given);
     const proved = checkSecret(given, ports.authSettings());
-    if (!admitted(proved)) return proved;
+    // Somebody whom the proxy should have signed in learns why it did not.
+    if (!admitted(proved)) return named && proved.reason === "auth.secret_missing" ? named : proved;
     // Whoever proves the shared secret is the operator, whatever narrower scopes the request names; without a secret
     // the request gets what it names, and nothing that the operator's own hand should do when it names none.
     const scopes = proved.value === "none" ? namedScopes(head.headers["x-openclaw-scopes"]) : ownerScopes;
@@ -106,6 +119,8 @@ export function createDoor(ports: {
     const isLoopback = arrival.isLoopback && !fromPage;
     const lockedForMs = ports.lockout.lockedForMs(key, isLoopback);
     if (lockedForMs > 0) return tooMany(lockedForMs);
+    // Fetches what is needed to know the caller.
+    await ports.callers.identify(arrival);
     const verdict = callerOf(head);
     if (!admitted(verdict)) {
       if (verdict.reason === "auth.secret_mismatch" || verdict.reason === "auth.api_token_invalid") {
@@ -115,7 +130,8 @@ export function createDoor(ports: {
       }
       return unauthorized(verdict.reason);
     }
-    if (verdict.value.method !== "none") ports.lockout.succeed(key);
+    const { method: proof } = verdict.value;
+    if (proof === "token" || proof === "password") ports.lockout.succeed(key);
     if (!holds(verdict.value.scopes, scope)) return missingScope(scope);
     const allowed = mayCall(verdict.value.limits, {
       name: capability,
@@ -139,9 +155,9 @@ export function unauthorized(reason: Reason): HttpAnswer {
   const message =
     reason === "auth.secret_missing"
       ? "No credential was given. Send the gateway's token or password as Authorization: Bearer <secret>."
-      : reason === "auth.api_token_invalid"
-        ? reasonText(reason)
-        : "The credential is wrong. openclaw config file shows where the right one is kept.";
+      : reason === "auth.secret_mismatch"
+        ? "The credential is wrong. openclaw config file shows where the right one is kept."
+        : reasonText(reason);
   return apiError(401, "unauthorized", message, {
     code: reason,
     headers: { "www-authenticate": 'Bearer realm="openclaw", Basic realm="openclaw", charset="UTF-8"' },
@@ -169,6 +185,22 @@ export function credentialOf(authorization: string | undefined): Given {
   return colon < 0 ? {} : { password: pair.slice(colon + 1) };
 }
 
+/**
+ * Somebody whom the proxy signed in. Who is named in allowUsers stands for the operator; when that list is not set,
+ * nobody has said that everybody whom the proxy knows is the owner.
+ */
+function callerOfProxy(identity: Identity): Caller {
+  const base = identity.isNamed ? ownerScopes : [...openScopes, ...identity.scopes];
+  const scopes = within(base, identity.limit);
+  return {
+    id: `user:${identity.user}`,
+    scopes,
+    method: "trusted-proxy",
+    limits: {},
+    isOwner: holds(scopes, "operator.admin"),
+  };
+}
+
 interface Given {
   readonly token?: string;
   readonly password?: string;
@@ -179,7 +211,7 @@ function isApiToken(given: Given): boolean {
 }
 
 function namedScopes(header: string | undefined): readonly string[] {
-  if (header === undefined) return ["operator.read", "operator.write"];
+  if (header === undefined) return openScopes;
   const named = header.split(/[,\s]+/);
   return operatorScopes.filter((scope) => named.includes(scope));
 }

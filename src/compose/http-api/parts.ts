@@ -1,5 +1,5 @@
 import type { LedgerStore } from "../../audit/mod.ts";
-import type { ApiTokens, AuthSettings, Lockout } from "../../auth/mod.ts";
+import type { ApiTokens, AuthSettings, Lockout, ProxyCallers } from "../../auth/mod.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
 import type { ModelRow, RunPort } from "../../control/mod.ts";
 import type { InboxStore } from "../../delivery/mod.ts";
@@ -16,6 +16,7 @@ export interface ApiParts {
   readonly ledger: Pick<LedgerStore, "append">;
   readonly config: () => OpenClawConfig;
   readonly authSettings: () => AuthSettings;
+  readonly callers: ProxyCallers;
   readonly apiTokens: Pick<ApiTokens, "find">;
   /** The same one as the WebSocket's: failures of both count together. */
   readonly lockout: Lockout;

@@ -32,6 +32,16 @@ const auth = section({
     allowUsers: strings,
     allowLoopback: s.boolean({ default: false }),
     deviceAutoApprove: section({ enabled: s.boolean({ default: false }), scopes }),
+    // Ours: a signed assertion instead of a header that anybody could write.
+    assertion: section(
+      {
+        provider: s.oneOf(["cloudflare", "iap", "pomerium"]),
+        audience: s.string({ minLength: 1 }),
+        issuer: s.string({ minLength: 1 }),
+        jwksUrl: s.string({ pattern: "^https://" }),
+      },
+      { required: ["provider", "audience"] },
+    ),
   }),
 });
 

@@ -13,7 +13,7 @@ export interface DeviceControlParts {
   readonly identity: () => { readonly deviceId: string; readonly publicKey: string };
   /** Where a new device finds this gateway. Throws an InputError when nothing but this machine can reach it. */
   readonly gatewayUrl: (publicUrl: string | undefined) => { readonly url: string; readonly source: string };
-  readonly authMode: () => "token" | "password" | "none";
+  readonly authMode: () => "token" | "password" | "none" | "trusted-proxy";
 }
 
 const requestId = string({ minLength: 1, maxLength: 128 });

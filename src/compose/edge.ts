@@ -1,0 +1,101 @@
+import {
+  createProxyCallers,
+  type IdentitySettings,
+  identitySettings,
+  type ProxyCallers,
+} from "../auth/mod.ts";
+import type { OpenClawConfig } from "../config/mod.ts";
+import { type Clock, InputError, type Log } from "../kernel/mod.ts";
+import { type Listener, readMachine } from "../network/mod.ts";
+import { createHelperPrograms } from "../sandbox/mod.ts";
+import { createTailscale, type TailscaleRoute } from "./tailscale.ts";
+
+/** What stands in front of the gateway: proxies that say who is calling, and Tailscale. */
+export interface Edge {
+  readonly callers: ProxyCallers;
+  /** The headers by which a trusted proxy may say who its caller is. */
+  readonly identityHeaders: () => readonly string[];
+  /** Takes a changed config over; true when those who were signed in this way have to come in anew. */
+  apply(): boolean;
+  /** Makes the gateway reachable through Tailscale where the config says so. Throws an InputError. */
+  open(listener: Listener): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Throws an InputError for settings that cannot be acted on. */
+export function composeEdge(deps: {
+  readonly config: () => OpenClawConfig;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fetch: typeof fetch;
+}): Edge {
+  const { config, env, clock, log } = deps;
+  let settings: IdentitySettings = identitySettings(config(), env);
+  if (settings.problems.length > 0) throw new InputError(settings.problems.join("\n"));
+  let decisive = decisiveOf(config());
+  const programs = createHelperPrograms({ path: env.PATH ?? "", after: clock.after });
+  const tailscale = createTailscale({ programs, clock, log });
+  let route: TailscaleRoute | undefined;
+
+  return {
+    callers: createProxyCallers({
+      settings: () => settings,
+      ownAddresses: () => readMachine().addresses,
+      fetchText: (url) => fetchText(deps.fetch, url),
+      whois: tailscale.whois,
+      clock,
+      log,
+    }),
+    identityHeaders: () => settings.headerNames,
+    apply() {
+      settings = identitySettings(config(), env);
+      for (const text of [...settings.problems, ...settings.warnings]) log("warn", text);
+      const before = decisive;
+      decisive = decisiveOf(config());
+      return decisive !== before;
+    },
+    async open(listener) {
+      for (const text of settings.warnings) log("warn", text);
+      const mode = config().gateway?.tailscale?.mode ?? "off";
+      if (mode === "off" || listener.tailscalePort === undefined) return;
+      route = await tailscale.open(mode, listener.tailscalePort);
+      log("info", "reachable through Tailscale", { url: route.url, mode });
+    },
+    async close() {
+      await route?.close();
+      const { mode = "off", resetOnExit = false } = config().gateway?.tailscale ?? {};
+      if (!route || mode === "off" || !resetOnExit) return;
+      const { code, stderr } = await programs.run("tailscale", [mode, "reset"], resetMs);
+      if (code !== 0) log("warn", `tailscale ${mode} reset failed`, { code, said: stderr.slice(0, 300) });
+    },
+  };
+}
+
+const resetMs = 5000;
+const fetchMs = 5000;
+const maxKeySetBytes = 262_144;
+
+/** What decides who is signed in, and as what. */
+function decisiveOf(config: OpenClawConfig): string {
+  const { mode, trustedProxy, identityScopes, allowTailscale } = config.gateway?.auth ?? {};
+  return JSON.stringify([mode, trustedProxy, identityScopes, allowTailscale, config.gateway?.trustedProxies]);
+}
+
+/** The text at an https address itself: a redirect leads to where nobody configured. */
+async function fetchText(fetch_: typeof fetch, url: string): Promise<string> {
+  const response = await fetch_(url, {
+    redirect: "error",
+    signal: AbortSignal.timeout(fetchMs),
+    headers: { accept: "application/json" },
+  });
+  if (!response.ok || !response.body) throw new Error(`${new URL(url).host} answered ${response.status}`);
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of response.body) {
+    size += piece.length;
+    if (size > maxKeySetBytes) throw new Error(`${new URL(url).host} sent more than ${maxKeySetBytes} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString("utf8");
+}
