@@ -79,6 +79,11 @@ export interface GatewayParts {
   readonly sessionSettings: () => SessionSettings;
   /** Takes one accepted message to its reply (turn.ts). */
   readonly turn: (row: InboxRow) => Promise<void>;
+  readonly missed: {
+    isTooOld(message: InboundMessage): boolean;
+    ownerWrote(message: InboundMessage): void;
+    noted(): void;
+  };
   readonly pairingChanged: () => void;
   readonly channelTextLimit: (channel: string, account: string) => number;
   readonly fenceKey: string;
@@ -149,6 +154,13 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (!admitted(access)) return turnAway(message, "access", access.reason, access.detail);
     parts.meters.count(message, rules);
 
+    const { isOwner } = access.value;
+    if (isOwner) parts.missed.ownerWrote(message);
+    else if (parts.missed.isTooOld(message)) {
+      const verdict = await turnAway(message, "delivery", "delivery.too_old", sentAt(message));
+      parts.missed.noted();
+      return verdict;
+    }
     if (!admitted(routed)) return turnAway(message, "session", routed.reason, routed.detail);
     if (message.text.length > parts.maxMessageChars) {
       return turnAway(message, "session", "session.message_too_large", `${message.text.length} characters`);
@@ -181,6 +193,10 @@ export function createGateway(parts: GatewayParts): Gateway {
     else if (rule.mode === "interrupt") interrupt(row);
     enqueue(row);
     return admit({ messageId: row.messageId });
+  }
+
+  function sentAt({ sentAtMs }: InboundMessage): string {
+    return sentAtMs === undefined ? "" : `written ${new Date(sentAtMs).toISOString()}`;
   }
 
   /** The oldest message that waits, once as many wait as may. */

@@ -37,6 +37,7 @@ import { takeStateFolder } from "./compose/instance.ts";
 import { createLiveConfig } from "./compose/live-config.ts";
 import { composeLogging } from "./compose/logging.ts";
 import { machineFacts } from "./compose/machine-facts.ts";
+import { createMissedMessages } from "./compose/missed-messages.ts";
 import { createModels } from "./compose/models.ts";
 import { composeNodes } from "./compose/nodes.ts";
 import { pageRoutes } from "./compose/page.ts";
@@ -305,6 +306,16 @@ export async function serve(options: ServeOptions): Promise<Served> {
     fenceKey,
     isStopping: () => lettingGo,
   });
+  const missed = createMissedMessages({
+    store,
+    clock,
+    random,
+    log,
+    sender: () => sender,
+    textLimit: channelTextLimit,
+    maxAgeMs: () => (config().messages?.inbound?.maxAgeMinutes ?? 60) * 60_000,
+    connectedSince: (channel, account) => channels.connectedSince(channel, account),
+  });
   const gateway: Gateway = createGateway({
     clock,
     random,
@@ -323,6 +334,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     sessionSettings: () => sessionsConfig,
     turn: turns.run,
     mayUseAgent: (author, agentId) => apiTokens.mayUseAgent(author, agentId),
+    missed,
     pairingChanged: () => hub.send("channels.pairing.changed", { kind: "pairing" }, {}),
     channelTextLimit,
     fenceKey,
@@ -663,6 +675,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     gateway.begin();
     await channels.apply(config());
     gateway.deliver();
+    missed.noted();
   }
 
   let stopping: Promise<void> | undefined;
@@ -671,6 +684,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       log("info", "stopping", { activeRuns: runs.size });
       ready = false;
       live.close();
+      missed.close();
       cancelTick();
       cancelCheckpoint();
       await background.catch(() => {});

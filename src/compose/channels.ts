@@ -17,6 +17,8 @@ export interface Channels {
   /** Starts, stops and restarts what the config asks for. Resolves when each has ended its first attempt. */
   apply(config: OpenClawConfig): Promise<void>;
   get(id: string, account: string): Channel | undefined;
+  /** Unix ms since when it is connected without a break; undefined while it is not. */
+  connectedSince(id: string, account: string): number | undefined;
   rows(): readonly ChannelRow[];
   /** Secrets in use, for the redactor. */
   secrets(): readonly string[];
@@ -40,6 +42,7 @@ interface Running {
   readonly account: Account;
   readonly channel: Channel;
   status: ChannelStatus;
+  connectedSince: number | undefined;
 }
 
 export function createChannels(ports: {
@@ -84,13 +87,15 @@ export function createChannels(ports: {
   async function start(account: Account): Promise<void> {
     const stateFolder = join(ports.folder, account.id, account.account);
     const channel = await account.platform.open({ ...ports.deps, stateFolder });
-    const item: Running = { account, channel, status: { state: "starting" } };
+    const item: Running = { account, channel, status: { state: "starting" }, connectedSince: undefined };
     running.set(keyOf(account.id, account.account), item);
     await channel.start({
       accept: ports.accept,
       report(status) {
         const before = item.status.state;
         item.status = { ...item.status, ...status };
+        if (status.state !== "connected") item.connectedSince = undefined;
+        else item.connectedSince ??= ports.deps.clock.now();
         if (before !== status.state) {
           const level = status.state === "failed" || status.state === "reconnecting" ? "warn" : "info";
           ports.log(level, `${account.id} (${account.account}): ${status.state}`, { detail: status.detail });
@@ -123,6 +128,7 @@ export function createChannels(ports: {
       ports.changed();
     },
     get: (id, account) => running.get(keyOf(id, account))?.channel,
+    connectedSince: (id, account) => running.get(keyOf(id, account))?.connectedSince,
     rows: () =>
       [...running.values()].map((item) => ({
         id: item.account.id,

@@ -96,6 +96,7 @@ const effective: readonly string[] = [
     (key) => `session.${key}`,
   ),
   ...["reset", "resetByType", "resetByChannel", "resetTriggers"].map((key) => `session.${key}`),
+  "messages.inbound.maxAgeMinutes",
   ...["mode", "cap", "drop", "byChannel"].map((key) => `messages.queue.${key}`),
   "commands.ownerAllowFrom",
 ];

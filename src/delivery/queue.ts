@@ -45,6 +45,8 @@ export interface InboxStore {
   move(messageId: string, state: InboxState, detail: string | undefined, at: number): Write;
   /** Not final yet, oldest first. */
   open(): InboxRow[];
+  /** Refused as too old, and updated after this moment; oldest first, at most 10,000. */
+  missed(after: number): InboxRow[];
   /** Of one session, accepted and not begun, oldest first. */
   waiting(sessionKey: string): InboxRow[];
 }

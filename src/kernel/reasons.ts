@@ -267,6 +267,10 @@ export const reasons = {
     "Approve or dismiss some: openclaw pairing list.",
   ],
 
+  "delivery.too_old": [
+    "It was written long before the gateway came back.",
+    "Send it again if it still needs an answer; messages.inbound.maxAgeMinutes says what is too old.",
+  ],
   "session.no_agent": [
     "No agent is bound to this conversation.",
     "Add a binding, or configure exactly one agent.",

@@ -149,6 +149,7 @@ const steps: readonly string[] = [
   ALTER TABLE sessions ADD COLUMN started_at INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sessions ADD COLUMN last_interaction_at INTEGER NOT NULL DEFAULT 0;
   UPDATE sessions SET started_at = created_at, last_interaction_at = updated_at;
+  CREATE INDEX inbox_missed ON inbox (updated_at) WHERE detail = 'delivery.too_old';
   CREATE INDEX inbox_session ON inbox (session_key, place) WHERE state IN ('accepted', 'running');
   `,
 ];

@@ -61,6 +61,13 @@ export function inboxStore(database: Database): InboxStore {
           messageId,
         );
       }),
+    missed: (after) =>
+      database
+        .all(
+          "SELECT * FROM inbox INDEXED BY inbox_missed WHERE detail = 'delivery.too_old' AND updated_at > ? ORDER BY updated_at LIMIT 10000",
+          after,
+        )
+        .map(inboxRow),
     waiting: (sessionKey) =>
       database
         .all(

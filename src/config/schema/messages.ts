@@ -22,7 +22,14 @@ export const messages = section({
   visibleReplies,
   groupChat,
   suppressToolErrors: s.boolean(),
-  inbound: section({ debounceMs: milliseconds, byChannel: named(milliseconds) }),
+  inbound: section({
+    debounceMs: milliseconds,
+    byChannel: named(milliseconds),
+    maxAgeMinutes: s.number({
+      minimum: 0,
+      description: "Older messages are told of to the owner instead of answered, after an outage. 0: never.",
+    }),
+  }),
   queue: section({
     mode: queueMode,
     cap: s.integer({ minimum: 1 }),

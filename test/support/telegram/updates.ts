@@ -22,7 +22,7 @@ export function updateOf(updateId: number, message: TextFrom): Update {
     update_id: updateId,
     message: {
       message_id: updateId + 1000,
-      date: 1_700_000_000,
+      date: Math.floor(Date.now() / 1000),
       from: { id: from, is_bot: false, first_name: firstName },
       chat:
         chat < 0
