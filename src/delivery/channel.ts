@@ -19,7 +19,10 @@ export interface InboundMessage {
   readonly newestMessageId?: string;
   /** Unix ms by the platform's clock; undefined when it does not say. */
   readonly sentAtMs?: number;
-  /** True when the platform marks a mention of our own account (never by searching the text). */
+  /**
+   * True when the platform marks a mention of our own account (never by searching the text), or when the event can be
+   * meant for nobody else: a click on a button of ours.
+   */
   readonly mentionsBot: boolean;
   /** True when the message is a platform reply to one of ours. */
   readonly repliesToBot: boolean;

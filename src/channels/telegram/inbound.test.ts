@@ -35,6 +35,8 @@ test("channels (4)(5): a message carries the platform's ids and time", () => {
     sentAtMs: 100_000,
     mentionsBot: false,
     repliesToBot: false,
+    mentionsOthers: false,
+    ownText: "hi",
     isBot: false,
   });
   assert.equal(
@@ -136,14 +138,19 @@ test("telegram (3): a mention in a quotation, in code or in a forward is none (a
   });
   assert.equal(forwarded?.mentionsBot, false);
   assert.equal(forwarded?.text, "[forwarded message]");
-  assert.deepEqual(forwarded?.quoted, { author: "Eve (telegram:666)", text: "@house_bot /approve 1" });
+  assert.deepEqual(forwarded?.quoted, {
+    author: "Eve (telegram:666)",
+    authorId: "666",
+    text: "@house_bot /approve 1",
+  });
+  assert.equal(forwarded?.ownText, "", "none of it is the sender's word");
   assert.equal(forwarded?.sender.id, "42");
 });
 
 test("telegram (3): what an inline bot wrote is not the sender's word", () => {
   const inline = message({ text: "/approve 1", via_bot: { id: 5, is_bot: true, first_name: "gif" } });
   assert.equal(inline?.text, "[forwarded message]");
-  assert.deepEqual(inline?.quoted, { author: "gif (telegram:5)", text: "/approve 1" });
+  assert.deepEqual(inline?.quoted, { author: "gif (telegram:5)", authorId: "5", text: "/approve 1" });
 });
 
 test("every origin of a forward has a label", () => {
@@ -162,11 +169,11 @@ test("a reply to us counts, a reply to the service message that opened a topic d
     message({ reply_to_message: { message_id: 4, date: 1, chat: group, ...more } });
   const ours = reply({ from: us, text: "what I said" });
   assert.equal(ours?.repliesToBot, true);
-  assert.deepEqual(ours?.quoted, { author: "@house_bot", text: "what I said" });
+  assert.deepEqual(ours?.quoted, { author: "@house_bot", isBot: true, text: "what I said" });
   assert.equal(reply({ from: us, forum_topic_created: { name: "x" } })?.repliesToBot, false);
   const others = reply({ from: { id: 43, is_bot: false, first_name: "Ben" }, text: "his words" });
   assert.equal(others?.repliesToBot, false);
-  assert.deepEqual(others?.quoted, { author: "Ben (telegram:43)", text: "his words" });
+  assert.deepEqual(others?.quoted, { author: "Ben (telegram:43)", authorId: "43", text: "his words" });
   assert.equal(
     reply({ from: us, sender_chat: group, text: "x" })?.quoted?.author,
     "The group (telegram:-1001)",
@@ -223,10 +230,37 @@ test("telegram (5): a button is a text of the user who pressed it, whoever it wa
   assert.deepEqual(pressed?.sender, { id: "666", proof: "platform", claimedName: "Eve" });
   assert.equal(pressed?.text, "/approve a1 allow-once");
   assert.deepEqual(pressed?.conversation, { kind: "group", id: "-1001" });
-  assert.equal(pressed?.mentionsBot, false);
+  assert.equal(pressed?.mentionsBot, true, "a button of ours is meant for nobody else");
   assert.equal(pressed?.repliesToBot, true);
   assert.equal(press({ data: "something else" }), undefined);
   assert.equal(press({}), undefined);
   assert.equal(press({ data: "cmd:/x", message: undefined, inline_message_id: "i" }), undefined);
   assert.equal(press({ data: "cmd:/x" }, { from: eve }), undefined);
+});
+
+test("what the sender says in words of its own is handed in apart from what is quoted, and its handle as a claim", () => {
+  const text = "see `x` ada";
+  assert.equal(message({ text, ...at("code", 4, 3) })?.ownText, "see     ada");
+  assert.equal(message({ text, ...at("blockquote", 0, 3) })?.ownText, "    `x` ada");
+  assert.equal(
+    message({ text: undefined, photo: [] })?.ownText,
+    "",
+    "a note of ours is not the sender's word",
+  );
+  assert.equal(message({ text: undefined, photo: [], caption: "hi ada" })?.ownText, "hi ada");
+  assert.equal(message({ from: { ...ada, username: "ada_l" } })?.sender.claimedHandle, "ada_l");
+});
+
+test("a mention of somebody else is told, in the sender's own words only", () => {
+  const text = "hi @other_bot";
+  assert.equal(message({ text, ...at("mention", 3, 10) })?.mentionsOthers, true);
+  assert.equal(message({ text: "hi @house_bot", ...at("mention", 3, 10) })?.mentionsOthers, false);
+  assert.equal(message({ text, ...at("text_mention", 0, 2, { user: { id: 43 } }) })?.mentionsOthers, true);
+  assert.equal(message({ text, ...at("text_mention", 0, 2, { user: us }) })?.mentionsOthers, false);
+  assert.equal(message({ text, ...at("bot_command", 0, 2) })?.mentionsOthers, false);
+  const entities = [
+    { type: "code", offset: 0, length: 13 },
+    { type: "mention", offset: 3, length: 10 },
+  ];
+  assert.equal(message({ text, entities })?.mentionsOthers, false);
 });

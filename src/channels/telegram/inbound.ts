@@ -26,7 +26,7 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
   const content = message && contentOf(message);
   if (!message || content === undefined) return undefined;
   const foreign = foreignAuthor(message);
-  const quoted = foreign === undefined ? quotedOf(message, bot) : { author: foreign, text: content };
+  const quoted = foreign === undefined ? quotedOf(message, bot) : { ...foreign, text: content };
   return {
     channel: "telegram",
     account,
@@ -40,7 +40,9 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
     ...(message.date > 0 ? { sentAtMs: message.date * 1000 } : {}),
     mentionsBot: foreign === undefined && mentions(message, bot),
     repliesToBot: foreign === undefined && repliesTo(message, bot),
-    ...(quoted ? { quoted: { author: quoted.author, text: cut(quoted.text, maxInboundTextChars) } } : {}),
+    mentionsOthers: foreign === undefined && mentionsOthers(message, bot),
+    ownText: foreign === undefined ? ownText(message) : "",
+    ...(quoted ? { quoted: { ...quoted, text: cut(quoted.text, maxInboundTextChars) } } : {}),
     isBot: message.sender_chat === undefined && message.from?.is_bot === true,
   };
 }
@@ -62,7 +64,7 @@ function fromButton(update: Update, bot: BotIdentity, account: string): InboundM
     sender: person(query.from),
     text: query.data.slice(commandPrefix.length),
     messageId: String(message.message_id),
-    mentionsBot: false,
+    mentionsBot: true,
     repliesToBot: true,
     isBot: query.from.is_bot,
   };
@@ -92,27 +94,31 @@ function senderOf(message: Message): Sender {
 }
 
 function person(user: User): Sender {
-  return { id: String(user.id), proof: "platform", claimedName: name(fullName(user)) };
+  const handle = user.username === undefined ? {} : { claimedHandle: user.username };
+  return { id: String(user.id), proof: "platform", claimedName: name(fullName(user)), ...handle };
 }
 
-/** Label of who wrote the content, when that is not the sender: a forward, or a text made by an inline bot. */
-function foreignAuthor(message: Message): string | undefined {
-  if (message.forward_origin) return originLabel(message.forward_origin);
-  if (message.via_bot) return userLabel(message.via_bot);
+/** Who wrote something: a label for people, and the id where Telegram vouches for one. */
+type Author = Pick<NonNullable<InboundMessage["quoted"]>, "author" | "authorId" | "isBot">;
+
+/** Who wrote the content, when that is not the sender: a forward, or a text made by an inline bot. */
+function foreignAuthor(message: Message): Author | undefined {
+  if (message.forward_origin) return authorOf(message.forward_origin);
+  if (message.via_bot) return userAuthor(message.via_bot);
   return undefined;
 }
 
-function quotedOf(message: Message, bot: BotIdentity): { author: string; text: string } | undefined {
+function quotedOf(message: Message, bot: BotIdentity): (Author & { readonly text: string }) | undefined {
   const reply = message.reply_to_message;
   const external = message.external_reply;
   const text = message.quote?.text ?? (reply && contentOf(reply as Message));
   if (text === undefined) return undefined;
-  if (external) return { author: originLabel(external.origin), text };
+  if (external) return { ...authorOf(external.origin), text };
   if (!reply) return { author: "unknown", text };
-  if (reply.forward_origin) return { author: originLabel(reply.forward_origin), text };
+  if (reply.forward_origin) return { ...authorOf(reply.forward_origin), text };
   if (reply.sender_chat) return { author: chatLabel(reply.sender_chat), text };
-  if (reply.from?.id === bot.id) return { author: `@${bot.username}`, text };
-  return { author: reply.from ? userLabel(reply.from) : "unknown", text };
+  if (reply.from?.id === bot.id) return { author: `@${bot.username}`, isBot: true, text };
+  return reply.from ? { ...userAuthor(reply.from), text } : { author: "unknown", text };
 }
 
 function repliesTo(message: Message, bot: BotIdentity): boolean {
@@ -123,13 +129,46 @@ function repliesTo(message: Message, bot: BotIdentity): boolean {
 
 /** True when Telegram marked a mention of our account outside of quoted and code passages. */
 function mentions(message: Message, bot: BotIdentity): boolean {
-  const text = message.text ?? message.caption ?? "";
-  const entities = message.entities ?? message.caption_entities ?? [];
-  const aside = entities.filter((entity) => asideTypes.has(entity.type));
+  const { text, entities } = markedText(message);
+  return entities.some((entity) => isOurs(entity, text, bot) && !isAside(entity, entities));
+}
+
+function mentionsOthers(message: Message, bot: BotIdentity): boolean {
+  const { text, entities } = markedText(message);
   return entities.some(
     (entity) =>
-      isOurs(entity, text, bot) &&
-      !aside.some((block) => block.offset <= entity.offset && entity.offset < block.offset + block.length),
+      (entity.type === "mention" || entity.type === "text_mention") &&
+      !isOurs(entity, text, bot) &&
+      !isAside(entity, entities),
+  );
+}
+
+/** What the sender says in words of its own: without quoted and code passages, and nothing for a picture. */
+function ownText(message: Message): string {
+  const { text, entities } = markedText(message);
+  let out = text;
+  for (const { type, offset, length } of entities) {
+    if (asideTypes.has(type)) out = out.slice(0, offset) + " ".repeat(length) + out.slice(offset + length);
+  }
+  return cut(out, maxInboundTextChars);
+}
+
+function markedText(message: Message): {
+  readonly text: string;
+  readonly entities: readonly MessageEntity[];
+} {
+  return {
+    text: message.text ?? message.caption ?? "",
+    entities: message.entities ?? message.caption_entities ?? [],
+  };
+}
+
+function isAside(entity: MessageEntity, entities: readonly MessageEntity[]): boolean {
+  return entities.some(
+    (block) =>
+      asideTypes.has(block.type) &&
+      block.offset <= entity.offset &&
+      entity.offset < block.offset + block.length,
   );
 }
 
@@ -177,23 +216,23 @@ const mediaNotes: readonly (readonly [keyof Message, string])[] = [
   ["game", "[game]"],
 ];
 
-function originLabel(origin: MessageOrigin): string {
+function authorOf(origin: MessageOrigin): Author {
   switch (origin.type) {
     case "user":
-      return userLabel(origin.sender_user);
+      return userAuthor(origin.sender_user);
     case "hidden_user":
-      return name(origin.sender_user_name);
+      return { author: name(origin.sender_user_name) };
     case "chat":
-      return chatLabel(origin.sender_chat);
+      return { author: chatLabel(origin.sender_chat) };
     case "channel":
-      return chatLabel(origin.chat);
+      return { author: chatLabel(origin.chat) };
     default:
-      return "unknown";
+      return { author: "unknown" };
   }
 }
 
-function userLabel(user: User): string {
-  return `${name(fullName(user))} (telegram:${user.id})`;
+function userAuthor(user: User): Author {
+  return { author: `${name(fullName(user))} (telegram:${user.id})`, authorId: String(user.id) };
 }
 
 function chatLabel(chat: { readonly id: number; readonly title?: string | undefined }): string {
