@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { lstat, open, rename, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AgentFile, ControlParts } from "../control/mod.ts";
 import { InputError, type Random } from "../kernel/mod.ts";
@@ -44,6 +44,7 @@ export function createAgentFiles(names: readonly string[], random: Random): Cont
       // A new file takes the name's place: nothing is written through a link that lay there.
       const fresh = join(workspace, `.${name}.${random.bytes(6).toString("hex")}`);
       try {
+        await mkdir(workspace, { recursive: true, mode: 0o700 });
         await writeFile(fresh, content, { flag: "wx", mode: 0o600 });
         await rename(fresh, path);
       } catch (error) {

@@ -1,4 +1,5 @@
-import { InputError, schema, uuid } from "../../kernel/mod.ts";
+import { hash } from "node:crypto";
+import { canonicalJson, InputError, schema, uuid } from "../../kernel/mod.ts";
 import type { Approval, Question } from "../../policy/mod.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Method, method } from "../method.ts";
@@ -154,8 +155,17 @@ function questionOf(
 ): Question {
   const agentId = params.agentId ?? "";
   const sessionKey = params.sessionKey ?? "";
+  const asked = {
+    id: approvalId,
+    command,
+    cwd: params.cwd ?? "",
+    env: params.env ?? {},
+    agentId,
+    sessionKey,
+  };
   return {
     approval: {
+      binding: hash("sha256", canonicalJson(asked)),
       command,
       cwd: params.cwd ?? "",
       env: params.env ?? {},
