@@ -2,11 +2,14 @@ import type { RawData, WebSocket } from "ws";
 import type { ConnectParams, EventFrame, HelloOk, ResponseFrame, WireError } from "../control/protocol.ts";
 import type { Clock } from "../kernel/mod.ts";
 import { CommandFailure, NoGateway } from "./failure.ts";
+import { CertificateMismatch, pinning } from "./pin.ts";
 import type { GatewayTarget } from "./target.ts";
 import { visibleLine } from "./visible.ts";
 
 export interface GatewayClient {
   readonly hello: HelloOk;
+  /** SHA-256 of the gateway's certificate; undefined without TLS. */
+  readonly certificateFingerprint: string | undefined;
   /**
    * The answer's payload. Rejects with a GatewayRefusal for an error answer, and a CommandFailure when the
    * connection ends or `timeoutMs` passes first (0: waits as long as it takes).
@@ -62,7 +65,11 @@ export interface ClientDeps {
 /** Connects and signs in. Rejects with a CommandFailure: 3 when no gateway answers, 1 when it refuses. */
 export async function connectGateway(target: GatewayTarget, deps: ClientDeps): Promise<GatewayClient> {
   const { WebSocket } = await import("ws");
+  let fingerprint: string | undefined;
   const socket = new WebSocket(target.url, {
+    ...pinning(target.tlsFingerprint, (seen) => {
+      fingerprint = seen;
+    }),
     handshakeTimeout: deps.timeoutMs,
     maxPayload: 64 * 1024 * 1024,
     perMessageDeflate: false,
@@ -96,7 +103,7 @@ export async function connectGateway(target: GatewayTarget, deps: ClientDeps): P
       if (!frame.ok) return fail(signInFailure(target, frame.error));
       cancel();
       socket.removeAllListeners();
-      resolve(openClient(socket, frame.payload as HelloOk, deps));
+      resolve(openClient(socket, frame.payload as HelloOk, fingerprint, deps));
     });
   });
 }
@@ -117,7 +124,12 @@ function connectFrame(target: GatewayTarget, deps: ClientDeps): unknown {
   return { type: "req", id: "connect", method: "connect", params };
 }
 
-function openClient(socket: WebSocket, hello: HelloOk, deps: ClientDeps): GatewayClient {
+function openClient(
+  socket: WebSocket,
+  hello: HelloOk,
+  certificateFingerprint: string | undefined,
+  deps: ClientDeps,
+): GatewayClient {
   const waiting = new Map<string, Waiting>();
   const eventListeners: ((event: EventFrame) => void)[] = [];
   const closeListeners: ((code: number, reason: string) => void)[] = [];
@@ -159,6 +171,7 @@ function openClient(socket: WebSocket, hello: HelloOk, deps: ClientDeps): Gatewa
 
   return {
     hello,
+    certificateFingerprint,
     request(method, params = {}, options = {}) {
       return new Promise((resolve, reject) => {
         if (closed) return reject(new CommandFailure(3, "the connection to the gateway has ended"));
@@ -212,7 +225,17 @@ function parse(data: RawData): ResponseFrame | EventFrame | undefined {
 }
 
 function unreachable(target: GatewayTarget, error: Error): CommandFailure {
+  if (error instanceof CertificateMismatch)
+    return new CommandFailure(
+      1,
+      `${target.url} is not the gateway that was pinned: ${error.message}. If its certificate was replaced, compare this with the gateway's own log before you pin it`,
+    );
   const { code } = error as NodeJS.ErrnoException;
+  if (code !== undefined && /CERT|SIGNATURE|ISSUER/.test(code))
+    return new CommandFailure(
+      1,
+      `the certificate of ${target.url} is not signed by an authority that this machine knows (${code}). Pin it: --tls-fingerprint <SHA-256>, or gateway.remote.tlsFingerprint; the gateway's log shows it`,
+    );
   if (code === "ECONNREFUSED" || code === "ECONNRESET" || code === "ENOTFOUND")
     return new NoGateway(`no gateway answers at ${target.url} (${code}). Start one: openclaw gateway run`);
   if (/Unexpected server response|socket hang up|Parse Error/i.test(error.message))

@@ -11,6 +11,7 @@ const connectionOptions = {
   port: "integer",
   token: "text",
   password: "text",
+  "tls-fingerprint": "text",
   timeout: "integer",
 } as const satisfies OptionSpec;
 const ownOptions = { json: "flag", help: "flag" } as const satisfies OptionSpec;
@@ -163,6 +164,7 @@ function helpText(help: CommandHelp, connects: boolean): string {
       ["--json", "print JSON, for scripts"],
       ["--url <address>", "ask the gateway at wss://host:port (needs --token or --password)"],
       ["--port <port>", "ask the gateway on this port of this machine"],
+      ["--tls-fingerprint <hex>", "talk to the certificate with this SHA-256 only"],
       ["--token <token>", "instead of the configured one; also --password"],
       ["--timeout <ms>", "wait this long for an answer (10000)"],
     );

@@ -4,7 +4,7 @@ import type { Cli } from "./mod.ts";
 import { parseOptions } from "./options.ts";
 
 const help = `Usage: openclaw gateway [run] [options]
-       openclaw gateway status|health|probe|call
+       openclaw gateway status|health|probe|call|remote-configure
 
 Runs the gateway in this terminal until it is stopped with Ctrl-C or SIGTERM.
 Without a configuration, a first one is written: random token, loopback only, pairing, commands ask first.
@@ -20,6 +20,8 @@ Questions to a running gateway, each with its own --help:
   probe               whether one answers, and what this terminal may do with it
   call <method>       one method of its protocol
 
+  remote-configure    remember a gateway on another machine, for this machine's commands
+
 Example:
   openclaw gateway run --port 18790
 `;
@@ -28,6 +30,7 @@ const queries: ReadonlySet<string> = new Set(["status", "health", "probe", "call
 
 export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise<number> {
   const [first, ...others] = args;
+  if (first === "remote-configure") return (await import("./remote-command.ts")).remoteConfigure(cli, others);
   if (first !== undefined && queries.has(first)) {
     const { gatewayCall, gatewayHealth, gatewayProbe, gatewayStatus } = await import("./gateway-queries.ts");
     const query = { call: gatewayCall, health: gatewayHealth, probe: gatewayProbe, status: gatewayStatus }[

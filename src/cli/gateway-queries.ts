@@ -81,7 +81,16 @@ export const gatewayStatus = define({
     try {
       const client = await context.connect(["operator.read"]);
       const { version, uptimeMs } = (await client.request("health")) as { version: string; uptimeMs: number };
-      const answer = { running: true, url: target.url, configFile: cli.paths.configFile, version, uptimeMs };
+      const certificate = client.certificateFingerprint;
+      const answer = {
+        running: true,
+        url: target.url,
+        configFile: cli.paths.configFile,
+        version,
+        uptimeMs,
+        ...(certificate === undefined ? {} : { certificateFingerprint: certificate }),
+      };
+      if (certificate !== undefined) rows.push(["certificate", `SHA-256 ${certificate}`]);
       context.print(answer, () =>
         facts([["gateway", `running, openclaw ${version}, for ${Math.round(uptimeMs / 1000)} s`], ...rows]),
       );

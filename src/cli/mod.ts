@@ -7,6 +7,7 @@
  * 4. No command prints a secret, but for those whose purpose that is.
  * 5. What others wrote never reaches the terminal as control characters.
  * 6. A configured secret is sent to the configured gateway only, never to an address given on the command line.
+ * 7. Beyond this machine a secret travels over TLS only; a pinned certificate is looked at before anything is sent.
  */
 import type { Readable, Writable } from "node:stream";
 import type { StatePaths } from "../compose/state-folder.ts";

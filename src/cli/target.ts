@@ -1,6 +1,8 @@
+import { join, resolve } from "node:path";
 import { Secret } from "../kernel/mod.ts";
 import { CommandFailure, UsageError } from "./failure.ts";
 import type { Cli } from "./mod.ts";
+import { parseFingerprint } from "./pin.ts";
 
 /** The gateway that a command asks, and what proves who asks. */
 export interface GatewayTarget {
@@ -10,6 +12,8 @@ export interface GatewayTarget {
   readonly password?: Secret;
   /** Where the credential came from, for error messages: "--token", "OPENCLAW_GATEWAY_TOKEN", "gateway.auth.token". */
   readonly credentialFrom: string | undefined;
+  /** 64 hexadecimal digits: the only certificate that is talked to. */
+  readonly tlsFingerprint?: string;
 }
 
 export interface TargetOptions {
@@ -17,6 +21,7 @@ export interface TargetOptions {
   readonly port?: number;
   readonly token?: string;
   readonly password?: string;
+  readonly "tls-fingerprint"?: string;
 }
 
 /**
@@ -25,13 +30,15 @@ export interface TargetOptions {
  */
 export async function gatewayTarget(cli: Cli, options: TargetOptions): Promise<GatewayTarget> {
   const given = credentials(options.token, options.password, "--token", "--password");
+  const pinOption = options["tls-fingerprint"];
+  const pin = pinOption === undefined ? {} : pinned(pinOption, "--tls-fingerprint");
   if (options.url !== undefined) {
-    const url = remoteUrl(options.url);
+    const url = remoteUrl(options.url, cli.env);
     if (!given.credentialFrom)
       throw new UsageError(
         "--url needs --token or --password: configured credentials are never sent to another address",
       );
-    return { url, ...given };
+    return { url, ...given, ...pin };
   }
   const environment = credentials(
     cli.env.OPENCLAW_GATEWAY_TOKEN,
@@ -41,9 +48,30 @@ export async function gatewayTarget(cli: Cli, options: TargetOptions): Promise<G
   );
   const port = options.port ?? portOf(cli.env.OPENCLAW_GATEWAY_PORT);
   if (port !== undefined && (given.credentialFrom ?? environment.credentialFrom) !== undefined) {
-    return { url: `ws://127.0.0.1:${port}/`, ...(given.credentialFrom ? given : environment) };
+    const scheme = pinOption === undefined ? "ws" : "wss";
+    return { url: `${scheme}://127.0.0.1:${port}/`, ...(given.credentialFrom ? given : environment), ...pin };
   }
   const gateway = await configuredGateway(cli);
+  const { remote } = gateway;
+  const remembered = credentials(
+    remote.token,
+    remote.password,
+    "gateway.remote.token",
+    "gateway.remote.password",
+  );
+  if (gateway.isRemote && remote.url !== undefined && port === undefined) {
+    const chosen = [given, environment].find((item) => item.credentialFrom) ?? remembered;
+    const configuredPin =
+      remote.tlsFingerprint === undefined
+        ? {}
+        : pinned(remote.tlsFingerprint, "gateway.remote.tlsFingerprint");
+    return {
+      url: remoteUrl(remote.url, cli.env, "gateway.remote.url"),
+      ...chosen,
+      ...configuredPin,
+      ...pin,
+    };
+  }
   const host = gateway.bind === "custom" ? (gateway.customBindHost ?? "127.0.0.1") : "127.0.0.1";
   const configured = credentials(
     gateway.token,
@@ -51,8 +79,28 @@ export async function gatewayTarget(cli: Cli, options: TargetOptions): Promise<G
     "gateway.auth.token",
     "gateway.auth.password",
   );
-  const chosen = [given, environment, configured].find((item) => item.credentialFrom) ?? configured;
-  return { url: `ws://${host.includes(":") ? `[${host}]` : host}:${port ?? gateway.port}/`, ...chosen };
+  const chosen =
+    [given, environment, configured, remembered].find((item) => item.credentialFrom) ?? configured;
+  const scheme = gateway.tlsCertFile === undefined && pinOption === undefined ? "ws" : "wss";
+  const ownPin = gateway.tlsCertFile === undefined ? {} : await pinOfFile(gateway.tlsCertFile);
+  return { url: `${scheme}://${host}:${port ?? gateway.port}/`, ...chosen, ...ownPin, ...pin };
+}
+
+function pinned(text: string, name: string): { readonly tlsFingerprint: string } {
+  return { tlsFingerprint: parseFingerprint(text, name) };
+}
+
+/** The gateway's own certificate, where this user may read it: no authority needs to know it on its own machine. */
+async function pinOfFile(file: string): Promise<{ readonly tlsFingerprint?: string }> {
+  try {
+    const [{ X509Certificate }, { readFile }] = await Promise.all([
+      import("node:crypto"),
+      import("node:fs/promises"),
+    ]);
+    return pinned(new X509Certificate(await readFile(file)).fingerprint256, file);
+  } catch {
+    return {};
+  }
 }
 
 function credentials(
@@ -67,19 +115,40 @@ function credentials(
 }
 
 /** The address as it is used. Throws a UsageError for one over which everybody on the way could read a secret. */
-export function remoteUrl(text: string): string {
+export function remoteUrl(
+  text: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+  name = "--url",
+): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const scheme = url && { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" }[url.protocol];
   if (!url || !scheme || url.username !== "")
-    throw new UsageError("--url is no gateway address; it looks like wss://host:18789");
+    throw new UsageError(`${name} is no gateway address; it looks like wss://host:18789`);
   // Over plain ws:// everybody on the way could read the secret.
   const isLoopback = /^(?:127(?:\.\d+){3}|localhost|\[::1\])$/.test(url.hostname);
-  if (scheme === "ws:" && !isLoopback)
+  const isExcepted = env[plainWsVariable] === "1" && isPrivateHost(url.hostname);
+  if (scheme === "ws:" && !isLoopback && !isExcepted)
     throw new UsageError(
-      `--url ${visibleHost(url)}: only wss:// leaves this machine, the secret would be readable on the way. Use wss://, or a tunnel: ssh -L 18789:127.0.0.1:18789 ${url.hostname}`,
+      `${name} ${visibleHost(url)}: only wss:// leaves this machine, the secret would be readable on the way. Use wss://, or a tunnel: ssh -L 18789:127.0.0.1:18789 ${url.hostname}`,
     );
   url.protocol = scheme;
   return url.href;
+}
+
+/** Documented break-glass, in the environment only: no config that somebody sends along turns it on. */
+const plainWsVariable = "OPENCLAW_ALLOW_INSECURE_PRIVATE_WS";
+
+/** Addresses that leave no private network, and Tailscale's names. Not `.local`, for which anybody there may answer. */
+function isPrivateHost(host: string): boolean {
+  if (host.endsWith(".ts.net")) return true;
+  const [a = 0, b = 0] = /^\d+(?:\.\d+){3}$/.test(host) ? host.split(".").map(Number) : [];
+  return (
+    a === 10 ||
+    (a === 172 && b >= 16 && b < 32) ||
+    (a === 192 && b === 168) ||
+    (a === 169 && b === 254) ||
+    (a === 100 && b >= 64 && b < 128)
+  );
 }
 
 function visibleHost(url: URL): string {
@@ -100,6 +169,16 @@ interface ConfiguredGateway {
   readonly customBindHost: string | undefined;
   readonly token: string | undefined;
   readonly password: string | undefined;
+  /** Set when it serves TLS. */
+  readonly tlsCertFile: string | undefined;
+  /** gateway.mode is "remote": commands ask the gateway of `remote`. */
+  readonly isRemote: boolean;
+  readonly remote: {
+    readonly url: string | undefined;
+    readonly token: string | undefined;
+    readonly password: string | undefined;
+    readonly tlsFingerprint: string | undefined;
+  };
 }
 
 async function configuredGateway(cli: Cli): Promise<ConfiguredGateway> {
@@ -119,7 +198,22 @@ async function configuredGateway(cli: Cli): Promise<ConfiguredGateway> {
     customBindHost: gateway?.customBindHost,
     token: plainSecret(gateway?.auth?.token),
     password: plainSecret(gateway?.auth?.password),
+    tlsCertFile: gateway?.tls?.enabled === true ? certFile(cli, gateway.tls.certPath) : undefined,
+    isRemote: gateway?.mode === "remote",
+    remote: {
+      url: gateway?.remote?.url,
+      token: plainSecret(gateway?.remote?.token),
+      password: plainSecret(gateway?.remote?.password),
+      tlsFingerprint: gateway?.remote?.tlsFingerprint,
+    },
   };
+}
+
+/** Where the gateway looks for it too. */
+function certFile(cli: Cli, configured: string | undefined): string {
+  const { HOME } = cli.env;
+  if (configured?.startsWith("~/") && HOME) return join(HOME, configured.slice(2));
+  return resolve(cli.paths.root, configured ?? join("gateway", "tls", "gateway-cert.pem"));
 }
 
 /** A reference that this shell cannot resolve counts as not there. */
