@@ -32,8 +32,11 @@ import {
   within,
 } from "./auth/mod.ts";
 import {
+  type Administration,
+  type AdministrativeAction,
   type Call,
   type ConnectParams,
+  changesBetween,
   connectError,
   createPace,
   createRepeats,
@@ -64,6 +67,7 @@ import {
   type Clock,
   type Commit,
   InputError,
+  type Json,
   type Log,
   type Random,
   type Reason,
@@ -88,6 +92,7 @@ export interface OperatorParts {
   readonly setupCodes: SetupCodes;
   readonly apiTokens: Pick<ApiTokens, "find" | "stands">;
   readonly reach: MethodReach;
+  readonly administration: Administration;
   readonly authSettings: () => AuthSettings;
   readonly callers: ProxyCallers;
   readonly methods: ReadonlyMap<string, Method>;
@@ -271,6 +276,8 @@ export function createOperator(parts: OperatorParts): Operator {
       principal,
       caps: new Set(params.caps ?? []),
       limitKey: arrival.limitKey,
+      address: arrival.address,
+      client: `${params.client.id}/${params.client.mode}`,
       presence: presenceOf(params.client, principal, clock.now()),
       followed: new Set(),
       followsList: false,
@@ -420,7 +427,8 @@ export function createOperator(parts: OperatorParts): Operator {
             : answer(socket, frame.id, payload),
       };
       const run = () => row.run(params, call);
-      const recorded = row.admin ? () => recordAdmin(row, params, principal).then(run) : run;
+      const action = parts.administration.of(row, params, call);
+      const recorded = action ? () => administer(action, call, run) : run;
       const key = row.repeats === "remembered" ? keyOf(params) : undefined;
       const result =
         key === undefined ? recorded() : repeats.once(principal.id, `${row.name}\n${key}`, params, recorded);
@@ -433,17 +441,42 @@ export function createOperator(parts: OperatorParts): Operator {
     }
   }
 
-  function recordAdmin(row: Method, params: unknown, principal: Principal): Promise<void> {
-    const told = row.admin?.(params) ?? { action: row.name };
-    return parts.commit([
-      parts.ledger.append({
-        stage: "operator",
-        kind: "admin",
-        action: told.action,
-        actor: principal.id,
-        ...(told.facts ? { facts: told.facts } : {}),
-      }),
-    ]);
+  /** Puts the action on record before it happens, and what it changed when it has. */
+  async function administer(
+    { action, facts, state }: AdministrativeAction,
+    { principal, connection }: Call,
+    run: () => unknown,
+  ): Promise<unknown> {
+    const { address, client } = connection;
+    const record = (kind: "admin" | "effect.end", more: Json, outcome?: "ok" | "error") =>
+      parts.commit([
+        parts.ledger.append({
+          stage: "operator",
+          kind,
+          action,
+          actor: principal.id,
+          facts: more,
+          ...(outcome === undefined ? {} : { outcome }),
+        }),
+      ]);
+    // What cannot be looked at must not keep anybody from mending it.
+    const look = async () => state?.().catch(() => undefined);
+    const before = await look();
+    await record("admin", { ...facts, address, client });
+    const ended = async (outcome: "ok" | "error") => {
+      const changes = changesBetween(before, await look()).map((change) => ({ ...change }));
+      await record("effect.end", { changes }, outcome).catch((error: Error) =>
+        parts.log("error", "the end of an action could not be recorded", { action, error: error.message }),
+      );
+    };
+    try {
+      const result = await run();
+      await ended("ok");
+      return result;
+    } catch (error) {
+      await ended("error");
+      throw error;
+    }
   }
 
   function recordRefusal(reason: Reason, params: ConnectParams, arrival: Arrival): Promise<void> {

@@ -49,8 +49,9 @@ import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
 import { storedOutcome } from "./compose/stored-outcome.ts";
 import { createTools } from "./compose/tools.ts";
-import { type ConfigChange, configProblemText, formatPath, loadConfig } from "./config/mod.ts";
+import { type ConfigChange, configProblemText, formatPath, loadConfig, redactConfig } from "./config/mod.ts";
 import {
+  createAdministration,
   createHub,
   createRunEvents,
   deviceMethods,
@@ -503,6 +504,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
     devices,
     setupCodes,
     apiTokens: apiTokens.tokens,
+    administration: createAdministration(
+      controlParts,
+      names,
+      { devices, tokens: apiTokens.tokens },
+      (value) => redactConfig(value),
+    ),
     reach: methodReach(names, () => channels.rows().map((row) => row.id)),
     authSettings: () => auth,
     callers: edge.callers,

@@ -52,7 +52,7 @@ async function setUp(content?: unknown) {
   return { tokens, make, disk, ended, logged, recorded, forward, clock, hand, entries };
 }
 
-test("auth (13): a token is shown once, kept as a hash, and found by its id", async () => {
+test("auth (16): a token is shown once, kept as a hash, and found by its id", async () => {
   const { tokens, make, disk } = await setUp();
   const { text, id } = await make({ ...reader, tools: ["read"], agents: ["main"] });
   assert.match(text, /^oc_[0-9a-f]{12}_[\w-]{43}$/);
@@ -77,7 +77,7 @@ test("auth (13): a token is shown once, kept as a hash, and found by its id", as
   assert.equal(tokens.find(`oc_${id}_${apiTokenParts(other.text)?.secret}`), undefined);
 });
 
-test("auth (13): for every change of one character, a token is no token", async () => {
+test("auth (16): for every change of one character, a token is no token", async () => {
   const { tokens, make } = await setUp();
   const { text } = await make(reader);
   fc.assert(
@@ -88,7 +88,7 @@ test("auth (13): for every change of one character, a token is no token", async 
   );
 });
 
-test("auth (13): a token ends at its time, and at once when it is revoked or a hand takes something from it", async () => {
+test("auth (16): a token ends at its time, and at once when it is revoked or a hand takes something from it", async () => {
   const { tokens, make, ended, forward, hand, entries, disk, recorded, clock } = await setUp();
   const brief = await make({ ...reader, name: "brief", expiresAtMs: clock.now() + 90_000 });
   const second = await make({ ...reader, name: "second" });
@@ -134,7 +134,7 @@ test("auth (13): a token ends at its time, and at once when it is revoked or a h
   await tokens.close();
 });
 
-test("auth (14): what somebody made ends with him, however it ends", async () => {
+test("auth (17): what somebody made ends with him, however it ends", async () => {
   const { tokens, make, forward, clock, ended, disk, entries } = await setUp();
   const parent = await make({ name: "parent", scopes: ["operator.admin"], expiresAtMs: clock.now() + day });
   const maker = tokens.find(parent.text);
@@ -167,7 +167,7 @@ test("auth (14): what somebody made ends with him, however it ends", async () =>
   assert.equal(tokens.find(parent.text), undefined, "a circle has nobody at its beginning");
 });
 
-test("auth (14): nobody makes a token that reaches further than he does", async () => {
+test("auth (17): nobody makes a token that reaches further than he does", async () => {
   const { tokens, make } = await setUp();
   const viewer = { id: "device:x", scopes: ["operator.read"], limits: {} };
   const outcome = async (maker: TokenMaker, wanted: WantedToken) => {
@@ -195,7 +195,7 @@ test("auth (14): nobody makes a token that reaches further than he does", async 
   assert.equal((await tokens.revoke(limited, "reader")).ok, true);
 });
 
-test("auth (13): a file that cannot be read gives nothing, is said once, and is never overwritten", async () => {
+test("auth (16): a file that cannot be read gives nothing, is said once, and is never overwritten", async () => {
   const { tokens, make, disk, ended, logged } = await setUp();
   const { text, name } = await make(reader);
   const good = disk.content as { version: number; tokens: object[] };
@@ -242,7 +242,7 @@ test("when a token was used is written later, not for each use, and at the lates
   assert.equal(logged.length, 1);
 });
 
-test("auth (13): what an author may have done follows its token; other authors are not kept to one", async () => {
+test("auth (16): what an author may have done follows its token; other authors are not kept to one", async () => {
   const { tokens, make } = await setUp();
   const { name } = await make({ ...reader, tools: ["read"] });
   assert.deepEqual(tokens.limitsOf(name), { tools: ["read"] });
@@ -269,7 +269,7 @@ test("no more than five hundred tokens", async () => {
   assert.equal(!made.ok && made.reason, "auth.token_full");
 });
 
-test("auth (13): a change by hand that cannot be recorded still ends what it took", async () => {
+test("auth (16): a change by hand that cannot be recorded still ends what it took", async () => {
   const ended: string[] = [];
   const logged: string[] = [];
   const hand = { changed: () => {} };

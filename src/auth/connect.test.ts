@@ -109,7 +109,7 @@ test("auth (1, 2): each credential proves what it proves, and nothing else", () 
   assert.equal(checkSecret({ token: "right", isLocal: true }, { ...settings, secret: undefined }).ok, false);
 });
 
-test("auth (13): an API token proves itself only, in any mode, and pairs no device", () => {
+test("auth (16): an API token proves itself only, in any mode, and pairs no device", () => {
   const deviceId = "d";
   const cases: readonly (readonly [string, Partial<Presented>, string])[] = [
     ["the token", { token: goodToken }, "api-token"],
@@ -132,7 +132,7 @@ test("auth (13): an API token proves itself only, in any mode, and pairs no devi
   assert.equal(outcome({ token: badToken }, {}, shaped), "auth.api_token_invalid");
 });
 
-test("auth (13): a connection gets of a token's scopes what it asks for, and its limits", () => {
+test("auth (16): a connection gets of a token's scopes what it asks for, and its limits", () => {
   const credential = { kind: "api-token", method: "api-token", principal: tokenPrincipal } as const;
   const scopes = ["operator.admin", "operator.read", "operator.write", "operator.x"];
   const principal = principalOfToken({ ...base, scopes }, credential);

@@ -31,7 +31,7 @@ const outcome = (limits: Limits, change: Partial<LimitedCall> = {}) => {
   return verdict.ok ? "ok" : verdict.reason;
 };
 
-test("auth (13): a limit that is absent limits nothing, an empty one admits nothing", () => {
+test("auth (16): a limit that is absent limits nothing, an empty one admits nothing", () => {
   assert.equal(outcome(unlimited), "ok");
   assert.equal(outcome(closed), "auth.method_not_allowed");
   assert.equal(mayUseAgent(unlimited, "main").ok, true);
@@ -43,7 +43,7 @@ test("auth (13): a limit that is absent limits nothing, an empty one admits noth
   assert.equal(isLimited({ except: ["*"] }), false);
 });
 
-test("auth (13): names are names, and only a star stands for more", () => {
+test("auth (16): names are names, and only a star stands for more", () => {
   const cases: readonly (readonly [string, string, boolean])[] = [
     ["chat.send", "chat.send", true],
     ["chat.send", "chat.sends", false],
@@ -61,7 +61,7 @@ test("auth (13): names are names, and only a star stands for more", () => {
   assert.equal(admitsMethod({ methods: ["*"], except: ["*.delete"] }, "sessions.list"), true);
 });
 
-test("auth (14): a limited token calls what it is for, and hands out no rights", () => {
+test("auth (17): a limited token calls what it is for, and hands out no rights", () => {
   const about = (agents: Reach["agents"], channels: Reach["channels"] = []) => ({
     reach: () => ({ agents, channels }),
   });
@@ -86,7 +86,7 @@ test("auth (14): a limited token calls what it is for, and hands out no rights",
   for (const [name, limits, change, expected] of cases) assert.equal(outcome(limits, change), expected, name);
 });
 
-test("auth (13): a limited token hears of what it could read, and of nothing else", () => {
+test("auth (16): a limited token hears of what it could read, and of nothing else", () => {
   const cases: readonly (readonly [string, Limits, string, string | undefined, boolean])[] = [
     ["not limited", {}, "chat", "main", true],
     ["time goes on", closed, "tick", undefined, true],
@@ -102,7 +102,7 @@ test("auth (13): a limited token hears of what it could read, and of nothing els
     assert.equal(mayHear(limits, { name, agentId }), expected, title);
 });
 
-test("auth (14): what a maker gives reaches no further than he does", () => {
+test("auth (17): what a maker gives reaches no further than he does", () => {
   const maker = { scopes: ["operator.write"], limits: { methods: ["chat.*"], except: ["chat.abort"] } };
   const give = (scopes: readonly string[], limits: Limits) => beyondMaker(maker, { scopes, limits });
   assert.equal(give(["operator.read"], { methods: ["chat.s*"], except: ["chat.abort"] }), undefined);
@@ -112,7 +112,7 @@ test("auth (14): what a maker gives reaches no further than he does", () => {
   assert.equal(give([], { methods: ["chat.send"] }), "methods: chat.abort");
 });
 
-test("auth (14): for every limits: who is given less may never call more", () => {
+test("auth (17): for every limits: who is given less may never call more", () => {
   const entry = fc.constantFrom("*", "a*", "a.*", "a.b", "b", "*.b", "a.b.c");
   const list = fc.option(fc.array(entry, { maxLength: 3 }), { nil: undefined });
   const limits = fc
@@ -139,7 +139,7 @@ test("auth (14): for every limits: who is given less may never call more", () =>
   );
 });
 
-test("auth (13): what two authors may both have done is what each of them may", () => {
+test("auth (16): what two authors may both have done is what each of them may", () => {
   const a = { tools: ["read", "web*"], agents: ["main"], except: ["x"] };
   const b = { tools: ["*", "edit"], channels: [] };
   assert.deepEqual(both(a, b), { tools: ["read", "web*"], agents: ["main"], channels: [], except: ["x"] });

@@ -15,13 +15,13 @@
  * 10. Nobody approves, rotates or revokes more than he holds; a device without admin manages only itself.
  * 11. paired.json that cannot be read pairs nobody.
  * 12. A setup code works once, for ten minutes, for a node.
- * 13. An API token gives its scopes within its limits, while it and whoever made it last; api-tokens.json that cannot
- *     be read gives nothing. It pairs no device and opens no browser session.
- * 14. Nobody makes a token that reaches further than he does, and a limited token hands out no rights of another kind.
  * 13. A proxy signs somebody in only when the network layer trusts it, it is not on this machine unless that was
  *     allowed, and it names one user who may come in; then nothing else signs in whoever is elsewhere.
  * 14. A signed assertion counts for our issuer and audience, in its time, by a published key of its own algorithm.
  * 15. A login of the tailnet counts when tailscaled names it for the caller's address, and replaces no device.
+ * 16. An API token gives its scopes within its limits, while it and whoever made it last; api-tokens.json that cannot
+ *     be read gives nothing. It pairs no device and opens no browser session.
+ * 17. Nobody makes a token that reaches further than he does, and a limited token hands out no rights of another kind.
  */
 export { apiTokenParts } from "./api-token-records.ts";
 export {

@@ -11,6 +11,9 @@ export interface Subscriber {
   readonly caps: ReadonlySet<string>;
   /** Where it comes from, as limits count it (Arrival.limitKey). */
   readonly limitKey: string;
+  /** Where it comes from and what it says it is, for the record: an address, "cli/cli". */
+  readonly address: string;
+  readonly client: string;
   /** How others see it; undefined for a connection without a device. */
   readonly presence: PresenceEntry | undefined;
   /** Sessions whose messages it follows; and whether it follows the list. */

@@ -9,6 +9,14 @@
  * 6. Who may not read is told that the gateway answers: no path, session, agent, channel or name, and not who is here.
  * 7. A request is as long and as frequent as its row allows; an idempotency key stands for one run and one answer.
  */
+export {
+  type Administration,
+  type AdministrativeAction,
+  changesBetween,
+  createAdministration,
+  recordedToo,
+  showsOnly,
+} from "./administration.ts";
 export { connectError, pairingRequired, rateLimited } from "./connect-errors.ts";
 export * from "./frames.ts";
 export * from "./hub.ts";
