@@ -9,14 +9,7 @@ import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { createMeters } from "./access/mod.ts";
 import { agentSettings, contextFiles, createHistories } from "./agent/mod.ts";
 import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
-import {
-  authSettings,
-  createBrowserSessions,
-  createLockout,
-  holds,
-  mayHear,
-  pairingSettings,
-} from "./auth/mod.ts";
+import { authSettings, createBrowserSessions, holds, mayHear, pairingSettings } from "./auth/mod.ts";
 import { createAccess } from "./compose/access.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
 import { composeApiTokens } from "./compose/api-tokens.ts";
@@ -35,6 +28,7 @@ import {
 } from "./compose/http-api/mod.ts";
 import { takeStateFolder } from "./compose/instance.ts";
 import { createLiveConfig } from "./compose/live-config.ts";
+import { composeLockout } from "./compose/lockouts.ts";
 import { composeLogging } from "./compose/logging.ts";
 import { machineFacts } from "./compose/machine-facts.ts";
 import { createMissedMessages } from "./compose/missed-messages.ts";
@@ -359,7 +353,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   logging.addSecrets(channels.secrets);
 
   // --- the control plane -------------------------------------------------------------------------------------------------
-  const lockout = createLockout(clock, () => auth);
+  const lockout = composeLockout({ meta: store.meta, commit, clock, log, limits: () => auth });
   const browserSessions = createBrowserSessions({ store: store.browserSessions, commit, clock, random });
   const loopResolutionMs = 20;
   const loopDelay = monitorEventLoopDelay({ resolution: loopResolutionMs });
@@ -704,6 +698,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       await nodes.nodes.close();
       await devices.close();
       await apiTokens.tokens.close();
+      lockout.close();
       await tools.close();
       await transcripts.flush();
       await snapshot.flush();

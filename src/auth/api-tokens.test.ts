@@ -162,6 +162,12 @@ test("auth (17): what somebody made ends with him, however it ends", async () =>
     ["child", "reader"],
   );
   assert.equal(entries().length, 1);
+  disk.content = {
+    version: 1,
+    tokens: entries().map((item) => ({ ...item, createdBy: "token:ffffffffffff" })),
+  };
+  await tokens.reload();
+  assert.equal(tokens.find(parent.text), undefined, "who made it is not there");
   disk.content = { version: 1, tokens: entries().map((item) => ({ ...item, createdBy: parent.name })) };
   await tokens.reload();
   assert.equal(tokens.find(parent.text), undefined, "a circle has nobody at its beginning");
@@ -183,6 +189,10 @@ test("auth (17): nobody makes a token that reaches further than he does", async 
   assert.equal(await outcome(limited, { ...reader }), "auth.token_too_wide agents: any");
   assert.equal(await outcome(limited, { ...reader, agents: ["work"] }), "auth.token_too_wide agents: work");
   assert.equal(await outcome(limited, { ...reader, agents: ["main"] }), "ok");
+  const all = { methods: ["*"], except: ["config.*"], tools: ["*"], agents: ["*"], channels: ["*"] };
+  const full = await make({ ...reader, name: "full", ...all });
+  assert.deepEqual(tokens.find(full.text)?.limits, all);
+  await tokens.revoke(owner, "full");
   assert.equal(await outcome(owner, reader), "auth.token_name_taken reader");
   assert.equal(await outcome(owner, { name: "x", scopes: ["operator.everything"] }), "ok");
   assert.deepEqual(tokens.list(owner).at(-1)?.scopes, [], "a scope that there is none of gives nothing");

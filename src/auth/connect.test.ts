@@ -160,5 +160,8 @@ test("auth (5): a locked kind of credential is not even compared, and locks no o
   assert.equal(outcome({ token: goodToken }, locked("shared")), "api-token");
   const wrong = (reason: Reason) => guessedAt({ ok: false, reason, detail: "" });
   assert.equal(wrong("auth.api_token_invalid"), "api");
+  assert.equal(wrong("auth.secret_mismatch"), "shared");
+  assert.equal(wrong("auth.device_token_mismatch"), "device");
+  assert.equal(wrong("auth.bootstrap_invalid"), "bootstrap");
   assert.equal(wrong("auth.role_invalid"), undefined);
 });

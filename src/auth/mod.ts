@@ -34,7 +34,13 @@ export {
 } from "./api-tokens.ts";
 export * from "./browser.ts";
 export * from "./connect.ts";
-export { type ClaimedDevice, type ProvedDevice, type SignedFacts, signedTexts, verifyDevice } from "./device.ts";
+export {
+  type ClaimedDevice,
+  type ProvedDevice,
+  type SignedFacts,
+  signedTexts,
+  verifyDevice,
+} from "./device.ts";
 export type * from "./device-administration.ts";
 export type { DeviceAdmission } from "./device-door.ts";
 export type { DeviceAsk, PairingNeed, PairingSettings } from "./device-pairing.ts";

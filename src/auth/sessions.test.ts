@@ -101,6 +101,91 @@ test("auth (5): loopback is slowed and not locked, unless the config says so", (
   assert.equal(strict.lockedForMs("127.0.0.1", true), 300_000);
 });
 
+/** A gateway that counts and keeps; `again` is the next one, `awayMs` later by a wall clock that may have been set. */
+function keptBench() {
+  const clock = new ManualClock();
+  const limits = { maxAttempts: 10, windowMs: 60_000, lockoutMs: 300_000, exemptLoopback: true };
+  const disk: { text: string; writes: number } = { text: "[]", writes: 0 };
+  const open = () =>
+    createLockout(clock, () => limits, {
+      kept: JSON.parse(disk.text),
+      keep(entries) {
+        disk.text = JSON.stringify(entries);
+        disk.writes += 1;
+      },
+    });
+  const again = (awayMs: number) => {
+    const now = clock.now() + awayMs;
+    const since = clock.monotonic();
+    clock.now = () => now + clock.monotonic() - since;
+    return open();
+  };
+  return { clock, disk, lockout: open(), again };
+}
+const fails = (lockout: ReturnType<typeof createLockout>, address: string, times: number) => {
+  for (let n = 0; n < times; n++) lockout.fail(address, address === "127.0.0.1");
+};
+
+test("auth (5): a restart gives nobody his guesses back", () => {
+  const { disk, lockout, again } = keptBench();
+  fails(lockout, "203.0.113.1", 10);
+  fails(lockout, "203.0.113.2", 9);
+  fails(lockout, "127.0.0.1", 50);
+  lockout.close();
+  lockout.close();
+  assert.equal(disk.writes, 1);
+  assert.ok(!disk.text.includes("127.0.0.1"), "the owner's own machine is never locked out");
+  const next = again(10_000);
+  assert.equal(next.lockedForMs("203.0.113.1", false), 290_000);
+  assert.equal(next.lockedForMs("203.0.113.2", false), 0);
+  fails(next, "203.0.113.2", 1);
+  assert.equal(next.lockedForMs("203.0.113.2", false), 300_000);
+});
+
+test("auth (5): what is over is not kept, and a clock that was set locks nobody for longer", () => {
+  const late = keptBench();
+  fails(late.lockout, "203.0.113.1", 10);
+  fails(late.lockout, "203.0.113.2", 9);
+  late.lockout.close();
+  const next = late.again(300_000);
+  assert.equal(next.lockedForMs("203.0.113.1", false), 0);
+  fails(next, "203.0.113.2", 1);
+  assert.equal(next.lockedForMs("203.0.113.2", false), 0, "the nine lie too far back");
+  next.succeed("203.0.113.2");
+  next.close();
+  assert.equal(late.disk.text, "[]");
+  const back = keptBench();
+  fails(back.lockout, "203.0.113.1", 10);
+  back.lockout.close();
+  assert.equal(back.again(-86_400_000).lockedForMs("203.0.113.1", false), 300_000);
+});
+
+test("auth (5): a flood of failures is one write in five seconds, of a thousand addresses at most, the locked ones first", () => {
+  const { clock, disk, lockout } = keptBench();
+  for (let n = 0; n < 3000; n++) lockout.fail(`2001:db8::${n.toString(16)}`, false);
+  fails(lockout, "203.0.113.1", 10);
+  assert.equal(disk.writes, 0);
+  clock.advance(5000);
+  assert.equal(disk.writes, 1);
+  const kept = JSON.parse(disk.text);
+  assert.equal(kept.length, 1000);
+  assert.equal(kept[0].address, "203.0.113.1");
+  clock.advance(60_000);
+  assert.equal(disk.writes, 1, "nothing happened");
+  lockout.succeed("203.0.113.9");
+  lockout.close();
+  assert.equal(disk.writes, 1);
+});
+
+test("auth (5): what was kept and cannot be understood counts as nothing, the rest counts", () => {
+  const clock = new ManualClock();
+  const limits = { maxAttempts: 2, windowMs: 60_000, lockoutMs: 300_000, exemptLoopback: true };
+  const good = { address: "203.0.113.1", failuresAt: [], consecutive: 2, lockedUntil: clock.now() + 1000 };
+  const open = (kept: unknown) => createLockout(clock, () => limits, { kept, keep: () => {} });
+  assert.equal(open("x").lockedForMs("203.0.113.1", false), 0);
+  assert.equal(open([null, { ...good, lockedUntil: "soon" }, good]).lockedForMs("203.0.113.1", false), 1000);
+});
+
 test("a clock that jumps neither opens a lock nor closes one", () => {
   const { clock, lockout } = lockoutBench();
   for (let n = 0; n < 10; n++) lockout.fail("203.0.113.1", false);
