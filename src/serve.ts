@@ -33,6 +33,7 @@ import { composeLogging } from "./compose/logging.ts";
 import { machineFacts } from "./compose/machine-facts.ts";
 import { createMissedMessages } from "./compose/missed-messages.ts";
 import { createModels } from "./compose/models.ts";
+import { composeNodeCommands } from "./compose/node-commands.ts";
 import { composeNodes } from "./compose/nodes.ts";
 import { pageRoutes } from "./compose/page.ts";
 import { composePairings, pairingPort } from "./compose/pairings.ts";
@@ -228,7 +229,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
   });
 
   // --- approvals, delivery, the message path ---------------------------------------------------------------------------
-  const approvals = composeApprovals({ store, clock, hub, redact, remember: tools.remember });
+  const remember: typeof tools.remember = async (approval) => {
+    if (!nodeCommands.remember(approval)) await tools.remember(approval);
+  };
+  const execute: typeof tools.execute = (permit, signal, progress) =>
+    nodeCommands.execute(permit, signal, progress) ?? tools.execute(permit, signal, progress);
+  const approvals = composeApprovals({ store, clock, hub, redact, remember });
   const sender = createOutboxSender({
     store: store.outbox,
     commit,
@@ -292,7 +298,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     policyFor: async (row, tool, authors) =>
       apiTokens.narrow(row.agentId, authors, await tools.policyForTurn(row, tool)),
     mayUseAgent: (author, agentId) => apiTokens.mayUseAgent(author, agentId),
-    execute: tools.execute,
+    placed: (request, context) => nodeCommands.placed(request, context),
+    execute,
     events: (run) => runTap.tee(createRunEvents(hub, clock, run), run.runId),
     ...sessionEvents,
     typing: (channel, account, reply) => channels.get(channel, account)?.typing(reply.conversation),
@@ -458,6 +465,19 @@ export async function serve(options: ServeOptions): Promise<Served> {
   });
   const nodes = await composeNodes({ stateFolder: paths.root, config, devices, hub, clock, random, log });
   devicesChanged = nodes.nodes.devicesChanged;
+  const nodeCommands = composeNodeCommands({
+    nodes: nodes.nodes,
+    approvals: () => approvals,
+    policyFor: () => tools.policyFor(sessionsConfig.defaultAgentId, "exec"),
+    defaultAgentId: () => sessionsConfig.defaultAgentId,
+    timeoutSeconds: () => config().tools?.exec?.timeoutSeconds ?? 1800,
+    record: (kind, facts, actor) =>
+      commit([store.ledger.append({ stage: "sandbox", kind, action: "node.system.run", actor, facts })]),
+    redact,
+    clock,
+    random,
+    log,
+  });
   const apiTokens = await composeApiTokens({
     credentials: paths.credentials,
     clock,
@@ -476,14 +496,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const { methods, snapshots } = methodTable(controlParts, names, [
     ...apiTokens.methods,
     ...deviceMethods(control),
-    ...nodes.methods({
-      run: async () => ({
-        sent: false,
-        why: "refused",
-        reason: "not-available-yet",
-        message: "node.invoke runs no commands",
-      }),
-    }),
+    ...nodes.methods(nodeCommands.port),
   ]);
   let ready = false;
   const operator = createOperator({

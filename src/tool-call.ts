@@ -88,7 +88,8 @@ export function createToolCalls(
     // Begun before a crash: what it did is not known, so it is not done again.
     if (last.started.has(request.id)) return refusedCall("sandbox.interrupted", request.tool);
 
-    const decision = decide(request, await parts.policyFor(row, request.tool, task.seen.author));
+    const context = await parts.policyFor(row, request.tool, task.seen.author);
+    const decision = decide(request, await parts.placed(request, context));
     let verdict: Verdict<Permit>;
     if (decision.ok === "ask") {
       events.lifecycle({ phase: "waiting-approval" });

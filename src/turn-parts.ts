@@ -1,5 +1,13 @@
 /** What the second half of the message path (turn.ts, tool-call.ts) is given, and what one turn gathers. */
-import type { AgentSettings, Histories, Model, ModelChoice, Step, ToolSpec } from "./agent/mod.ts";
+import type {
+  AgentSettings,
+  Histories,
+  Model,
+  ModelChoice,
+  Step,
+  ToolRequest,
+  ToolSpec,
+} from "./agent/mod.ts";
 import type { LedgerStore } from "./audit/mod.ts";
 import type { RunEvents } from "./control/mod.ts";
 import type { InboxRow, InboxStore, OutboxSender, OutboxStore, ReplyTo } from "./delivery/mod.ts";
@@ -47,6 +55,8 @@ export interface TurnParts {
   readonly toolSpecs: (row: InboxRow) => Promise<readonly ToolSpec[]>;
   /** Narrowed to what all of these authors (as a Source lists them) may have called. */
   readonly policyFor: (row: InboxRow, tool: string, authors: string) => Promise<PolicyContext>;
+  /** A call that is to run on a node is prepared there before it is judged: the context says what the node said. */
+  readonly placed: (request: ToolRequest, context: PolicyContext) => Promise<PolicyContext>;
   readonly mayUseAgent: (author: string, agentId: string) => Verdict<undefined>;
   readonly execute: (
     permit: Permit,

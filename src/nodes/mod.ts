@@ -14,8 +14,10 @@
  * 9. What waits for a node is bounded in number, size and time, and ends when its connection does.
  * 10. surfaces.json that cannot be read allows nothing.
  */
+export { commandText, nodeArgv } from "./command-text.ts";
 export { openDeviceFiles, openSurfaceFile, watchFile } from "./device-files.ts";
 export type { Invocation, InvokeOutcome } from "./invocations.ts";
 export { type Invoked, type Nodes, type NotSent, openNodes } from "./nodes.ts";
+export { createRepeats } from "./repeats.ts";
 export { nodeSettings } from "./settings.ts";
 export type { NodeView } from "./view.ts";

@@ -70,6 +70,8 @@ export interface Nodes {
     nodeId: string,
     displayName: string,
   ): Promise<Verdict<{ readonly nodeId: string }>>;
+  /** Why this node cannot be asked for this now; undefined when it can. */
+  whyNot(nodeId: string, command: string): NotSent | undefined;
   /** Asks the node, once per idempotency key. */
   invoke(nodeId: string, invocation: Invocation): Promise<Invoked>;
   readonly answers: Pick<Invocations, "result" | "progress">;
@@ -275,6 +277,7 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
       const done = await devices.rename(caller, nodeId, displayName);
       return done.ok ? admit({ nodeId }) : done;
     },
+    whyNot,
     async invoke(nodeId, invocation) {
       const { command, idempotencyKey, owner, paramsJSON = "" } = invocation;
       const refused = whyNot(nodeId, command);

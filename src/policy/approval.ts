@@ -23,7 +23,9 @@ export interface ApprovalRequest {
   /** Absolute. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly host: "gateway";
+  readonly host: "gateway" | "node";
+  /** Where it runs, when that is a node: a name decides nothing. */
+  readonly nodeId?: string;
   readonly agentId: string;
   readonly sessionKey: string;
   readonly runId: string;

@@ -90,7 +90,10 @@ export function createApprovals(ports: {
         const approval: Approval = known ?? {
           id,
           kind: "exec",
-          request: { ...question.approval, host: "gateway" },
+          request: {
+            ...question.approval,
+            host: question.approval.nodeId === undefined ? "gateway" : "node",
+          },
           createdAtMs: now,
           expiresAtMs: now + ports.lifetimeMs,
           state: "pending",
@@ -140,5 +143,10 @@ export function createApprovals(ports: {
 }
 
 function sameCall(a: Question["approval"], b: Question["approval"]): boolean {
-  return a.command === b.command && a.cwd === b.cwd && isDeepStrictEqual({ ...a.env }, { ...b.env });
+  return (
+    a.nodeId === b.nodeId &&
+    a.command === b.command &&
+    a.cwd === b.cwd &&
+    isDeepStrictEqual({ ...a.env }, { ...b.env })
+  );
 }

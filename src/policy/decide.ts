@@ -16,6 +16,7 @@ import type { ApprovalRequest } from "./approval.ts";
 import { bindRun, type CommandRules, classifyCommand } from "./command-rules.ts";
 import type { CommandRun } from "./command-tree.ts";
 import type { Effect } from "./effect.ts";
+import { judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
 import { nameMatches, type PolicySettings } from "./settings.ts";
 
 /** Proof that exactly these effects may happen, once, for this request. Only {@link decide} makes one. */
@@ -59,6 +60,8 @@ export interface PolicyContext {
   readonly tool: Pick<Tool, "spec" | "plan"> | undefined;
   readonly commands: CommandRules;
   readonly ssrf: SsrfSettings;
+  /** For a command on a node: what the node said of it when it prepared it. */
+  readonly node?: NodeCommandFacts;
 }
 
 /**
@@ -130,6 +133,8 @@ function judge(effect: Effect, request: ToolRequest, context: PolicyContext): Ju
     }
     case "command":
       return judgeCommand(effect, request, context);
+    case "node.command":
+      return judgeOnNode(effect, request, context);
     default:
       return refuse("policy.tool_denied", `unknown effect ${JSON.stringify((effect as Effect).kind)}`);
   }
@@ -220,4 +225,32 @@ function questionOf(
     toolCallId: id,
     binding: hash("sha256", canonicalJson(facts)),
   };
+}
+
+/** What the node said and what the config says are weighed in node-command.ts; here that becomes a question. */
+function judgeOnNode(
+  effect: Extract<Effect, { kind: "node.command" }>,
+  request: ToolRequest,
+  context: PolicyContext,
+): Judged {
+  const { nodeId, command, cwd, env } = effect;
+  const problem = context.commands.environmentProblem(env);
+  if (problem !== undefined) return refuse("policy.arguments_invalid", problem);
+  // Without its node's word on this very command nothing is known of it.
+  if (context.node?.nodeId !== nodeId)
+    return refuse("policy.tool_denied", "the command was not prepared on its node");
+  const judged = judgeNodeCommand(command, context.settings.exec, context.node);
+  if (judged === "allow") return { effects: [effect] };
+  if ("ok" in judged) return judged;
+  const { program, fingerprint } = context.node;
+  const asked = questionOf(request, {
+    command,
+    cwd,
+    env,
+    warningText: judged.why,
+    allowedDecisions: judged.allowedDecisions,
+    resolvedPath: program,
+    bound: { nodeId, fingerprint },
+  });
+  return { effects: [effect], ask: { ...asked, nodeId } };
 }

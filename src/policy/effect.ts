@@ -29,7 +29,17 @@ export type Effect =
       /** What would be typed into it. */
       readonly input?: string;
     }
-  | { readonly kind: "fetch"; readonly url: string };
+  | { readonly kind: "fetch"; readonly url: string }
+  /** A command on a paired node, as the node prepared it. */
+  | {
+      readonly kind: "node.command";
+      readonly nodeId: string;
+      /** The argv as a shell would be told it, or the script of its shell. */
+      readonly command: string;
+      /** Absolute, on the node. */
+      readonly cwd: string;
+      readonly env: Readonly<Record<string, string>>;
+    };
 
 /** What the record holds of effects: where they go, never what they carry. `redact` takes secrets out of commands and URLs. */
 export function effectFacts(effects: readonly Effect[], redact: (text: string) => string): Json {
@@ -44,6 +54,13 @@ export function effectFacts(effects: readonly Effect[], redact: (text: string) =
         };
       case "fetch":
         return { kind: effect.kind, url: redact(effect.url) };
+      case "node.command":
+        return {
+          kind: effect.kind,
+          nodeId: effect.nodeId,
+          command: redact(effect.command),
+          cwd: effect.cwd,
+        };
       case "process":
         return { kind: effect.kind, action: effect.action };
       default:

@@ -32,4 +32,5 @@ export {
   toolAllowed,
 } from "./decide.ts";
 export { type Effect, effectFacts, plainPath } from "./effect.ts";
+export { commandPlace, judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
 export { type ExecSettings, narrowed, type PolicySettings, policySettings } from "./settings.ts";

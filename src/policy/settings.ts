@@ -12,6 +12,10 @@ export interface PolicySettings {
 export interface ExecSettings {
   /** deny: nothing runs. allowlist: listed commands run, the rest is refused. ask: the rest asks. full: all runs. */
   readonly mode: "deny" | "allowlist" | "ask" | "full";
+  /** Where commands run; auto: on the gateway, unless a call asks for a node. */
+  readonly host?: "auto" | "sandbox" | "gateway" | "node";
+  /** The node, when that is fixed: its id or its name. */
+  readonly node?: string;
   /** Programs that run without asking when called plainly: bare names found in trusted folders. */
   readonly safeBins: readonly string[];
   readonly approvalLifetimeMs: number;
@@ -99,6 +103,8 @@ function execSettings(config: OpenClawConfig, agentId: string): ExecSettings {
   const exec = { ...config.tools?.exec, ...agent?.tools?.exec };
   return Object.freeze({
     mode: exec.mode === "auto" ? "ask" : (exec.mode ?? modeOf(exec.security, exec.ask)),
+    host: exec.host ?? "auto",
+    ...(exec.node === undefined ? {} : { node: exec.node }),
     safeBins: exec.safeBins ?? defaultSafeBins,
     approvalLifetimeMs: 30 * 60 * 1000,
   });

@@ -67,7 +67,7 @@ export function approvalInfo(approval: Approval): ApprovalInfo {
     approvalKind: "exec",
     request: {
       ...approval.request,
-      nodeId: null,
+      nodeId: approval.request.nodeId ?? null,
       security: "allowlist",
       ask: "on-miss",
       commandAnalysis: null,
@@ -100,7 +100,7 @@ function approvalMethods(parts: ControlParts): Method[] {
           commandPreview: command,
           allowedDecisions,
           host,
-          nodeId: null,
+          nodeId: approval.request.nodeId ?? null,
           agentId,
           expiresAtMs: approval.expiresAtMs,
           status: approval.state,
