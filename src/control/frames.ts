@@ -89,7 +89,7 @@ export function parseFrame(bytes: Buffer): ParsedFrame {
   return {
     ok: false,
     garbage: false,
-    id: typeof id === "string" || typeof id === "number" ? (id as string) : "invalid",
+    id: (typeof id === "string" && id !== "") || typeof id === "number" ? (id as string) : "invalid",
     isObject: typeof value === "object" && value !== null && (value as { type?: unknown }).type === "req",
     error: invalid(`invalid request frame: ${problems.map(schema.problemText).join("; ")}`),
   };

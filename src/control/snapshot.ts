@@ -17,12 +17,33 @@ export interface Snapshots {
 
 /** Of so many devices clients see at most these, so that a crowd that connects does not make a list per member. */
 const maxPresence = 200;
-const gatherPresenceMs = 100;
+const gatherMs = 100;
 
 export function createSnapshots(parts: ControlParts, health: HealthReports): Snapshots {
   const { clock, hub } = parts;
   let versions: StateVersion = { presence: 1, health: 0 };
-  let gathering = false;
+
+  /** Does it once for all calls of a moment: a crowd that comes, or somebody who probes in a loop, is told of once. */
+  function gathered(action: () => void): () => void {
+    let waits = false;
+    return () => {
+      if (waits) return;
+      waits = true;
+      clock.after(gatherMs, () => {
+        waits = false;
+        action();
+      });
+    };
+  }
+
+  const tellHealth = gathered(() => {
+    hub.send("health", { kind: "readers" }, health.full(), versions);
+    hub.send("health", { kind: "others" }, health.reduced(), versions);
+  });
+  const tellPresence = gathered(() => {
+    if (hub.wanted({ kind: "readers" }))
+      hub.send("presence", { kind: "readers" }, { presence: presence() }, versions);
+  });
 
   function presence(): readonly PresenceEntry[] {
     const entries: PresenceEntry[] = [
@@ -68,18 +89,11 @@ export function createSnapshots(parts: ControlParts, health: HealthReports): Sna
     presence,
     healthChanged() {
       versions = { ...versions, health: versions.health + 1 };
-      hub.send("health", { kind: "readers" }, health.full(), versions);
-      hub.send("health", { kind: "others" }, health.reduced(), versions);
+      tellHealth();
     },
     presenceChanged() {
       versions = { ...versions, presence: versions.presence + 1 };
-      if (gathering) return;
-      gathering = true;
-      clock.after(gatherPresenceMs, () => {
-        gathering = false;
-        if (hub.wanted({ kind: "readers" }))
-          hub.send("presence", { kind: "readers" }, { presence: presence() }, versions);
-      });
+      tellPresence();
     },
   };
 }

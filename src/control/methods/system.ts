@@ -19,7 +19,10 @@ export function systemMethods(parts: ControlParts, health: HealthReports, snapsh
       params: open(object({ probe: optional(boolean()) })),
       run: (params, call) => {
         if (!parts.hub.mayRead(call.principal)) return health.reduced();
-        return params.probe ? health.full() : health.recent();
+        if (!params.probe) return health.recent();
+        // What was looked at afresh is news for everybody.
+        snapshots.healthChanged();
+        return health.full();
       },
     }),
     method({ name: "status", scope: "operator.read", params: open(object({})), run: () => status(parts) }),
