@@ -62,7 +62,12 @@ async function readFolder(path: string): Promise<Dirent[]> {
 }
 
 function exists(path: string, asFolder: boolean): boolean {
-  return lstatSync(asFolder ? `${path}/.` : path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(asFolder ? `${path}/.` : path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // A file where a folder would have to be, or one that may not be looked into.
+    return false;
+  }
 }
 
 function isFolder(entry: Dirent, path: string): boolean {

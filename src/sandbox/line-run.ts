@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, writeFile } from "node:fs";
+import { closeSync, existsSync, openSync, writeFile } from "node:fs";
 import { constants } from "node:os";
+import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { InputError } from "../kernel/mod.ts";
 import type { CommandLine, FileIdentity, SimpleCommand, Step } from "../policy/command-tree.ts";
@@ -87,7 +88,7 @@ export function runLine(deps: LineDeps): LineRun {
     }
     const ends = await Promise.all(running);
     const end = ends.at(-1) ?? ok;
-    return negated && end.signal === null ? failed(succeeded(end) ? 1 : 0) : end;
+    return negated && end.signal === null && !exited ? failed(succeeded(end) ? 1 : 0) : end;
   }
 
   /** `handedOver` is called once the process has its descriptors, or will never have them. */
@@ -203,8 +204,9 @@ export function runLine(deps: LineDeps): LineRun {
   ): Promise<LineEnd> {
     const file = await resolveProgram(name, deps.searchFolders, folder.path);
     if (file === undefined) {
-      await say(descriptors[2], `${name}: command not found`);
-      return failed(127);
+      const stands = name.includes("/") && existsSync(resolve(folder.path, name));
+      await say(descriptors[2], `${name}: ${stands ? "is not a program" : "command not found"}`);
+      return failed(stands ? 126 : 127);
     }
     if (stopped) return { code: null, signal: "SIGTERM" };
     // Nothing waits between this look and the start.
@@ -220,11 +222,11 @@ export function runLine(deps: LineDeps): LineRun {
     });
     const leader = { pid: child.pid ?? 0, startTicks: startTicksOf(child.pid ?? 0), hasEnded: false };
     if (child.pid !== undefined) leaders.push(leader);
-    const ended = new Promise<LineEnd | Error>((resolve) => {
-      child.once("error", resolve);
+    const ended = new Promise<LineEnd | Error>((settle) => {
+      child.once("error", settle);
       child.once("exit", (code, signal) => {
         leader.hasEnded = true;
-        resolve({ code, signal });
+        settle({ code, signal });
       });
     });
     if (child.pid !== undefined) handedOver();

@@ -121,10 +121,15 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     const name = names.at(-1);
     if (name === undefined) throw new InputError(`${showPath(path)} is the workspace itself, not a file.`);
     return inFolder(path, names.slice(0, -1), false, async (folder) => {
-      const before = await look(folder, name);
-      if (before || access === "read") requireFile(before, path);
-      await deps.onStep?.("checked", path);
-      return openChecked(folder, name, path, access, before);
+      for (let left = 3; ; left -= 1) {
+        const before = await look(folder, name);
+        if (before || access === "read") requireFile(before, path);
+        await deps.onStep?.("checked", path);
+        const descriptor = openChecked(folder, name, path, access, before);
+        if (descriptor !== undefined) return descriptor;
+        // Another part of the same pipeline may have made it in the meantime.
+        if (left === 0) throw changed(path);
+      }
     });
   }
 
@@ -246,14 +251,14 @@ async function openFile(folder: Folder, name: string, path: string): Promise<Fil
   }
 }
 
-/** Emptied only once it is known to be the file that was looked at. */
+/** Emptied only once it is known to be the file that was looked at. Undefined: it was made in between. */
 function openChecked(
   folder: Folder,
   name: string,
   path: string,
   access: "read" | "write" | "append",
   before: Stats | undefined,
-): number {
+): number | undefined {
   const writing = constants.O_WRONLY | (access === "append" ? constants.O_APPEND : 0);
   const creating = before ? 0 : constants.O_CREAT | constants.O_EXCL;
   let descriptor: number;
@@ -261,7 +266,8 @@ function openChecked(
     const flags = access === "read" ? constants.O_RDONLY : writing | creating;
     descriptor = openSync(folder.at(name), flags | noFollow, 0o600);
   } catch (error) {
-    throw ["ELOOP", "EEXIST", "ENXIO"].includes(codeOf(error)) ? changed(path) : fileFault(error, path);
+    if (creating && codeOf(error) === "EEXIST") return undefined;
+    throw ["ELOOP", "ENXIO"].includes(codeOf(error)) ? changed(path) : fileFault(error, path);
   }
   try {
     const stat = fstatSync(descriptor);

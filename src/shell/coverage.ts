@@ -17,6 +17,9 @@ export function refuseLostText(text: string, script: ParsedScript): void {
   collect(script, spans);
   spans.sort((a, b) => a.pos - b.pos);
   let at = 0;
+  for (const { pos, end } of spans)
+    if (/^\d+$/.test(text.slice(pos, end)) && /[<>]/.test(text.charAt(end)))
+      throw new NotUnderstood("a number that may be a word or a descriptor");
   for (const { pos, end } of [...spans, { pos: text.length, end: text.length }]) {
     const between = text.slice(Math.min(at, pos), pos);
     if (!/^(?:[ \t\n|&;!]|#[^\n]*(?:\n|$))*$/.test(between))
@@ -30,6 +33,7 @@ export function refuseLostText(text: string, script: ParsedScript): void {
 function collect(node: ParsedScript | SyntaxNode, spans: Span[]): void {
   if (leaves.has(node.type)) {
     spans.push(node);
+    if ("target" in node && node.target) spans.push(node.target);
     if (node.type === "HereDoc") spans.push(node.body, ...(node.closing ? [node.closing] : []));
     return;
   }

@@ -131,6 +131,7 @@ function programName(node: Command): Word {
   if (name.pattern !== undefined) throw new NotUnderstood("a program name that is a file pattern");
   if (!/^[\x21-\x7e]+$/.test(name.text))
     throw new NotUnderstood("a program name that is empty, has blanks or is not ASCII");
+  if (name.text.startsWith("%")) throw new NotUnderstood("a job of the shell (%)");
   return name;
 }
 

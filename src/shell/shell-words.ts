@@ -21,15 +21,22 @@ const standIns: Readonly<Record<string, (args: readonly string[]) => boolean>> =
   false: () => true,
   pwd: (args) => args.every((arg) => arg === "-P" || arg === "-L"),
   kill: (args) => args.every((arg) => !/^%|^-l|^-L/.test(arg)),
-  printf: ([first = "", second = ""]) => {
-    const format = first === "--" ? second : first;
-    return (
-      !format.startsWith("-") && !/%[-+ #0']*[\d*]*(?:\.[\d*]*)?[(qQn]/.test(format.replaceAll("%%", ""))
-    );
-  },
+  printf: isPortablePrintf,
   test: isPortableTest,
   "[": (args) => args.at(-1) === "]" && isPortableTest(args.slice(0, -1)),
 };
+
+/** Strings as they are; numbers only where they are plain. */
+function isPortablePrintf(args: readonly string[]): boolean {
+  const [format = "", ...values] = args[0] === "--" ? args.slice(1) : args;
+  const conversions = format.replaceAll("%%", "").match(/%[-+ #0'\d*.]*./gs) ?? [];
+  if (format === "" || format.startsWith("-")) return false;
+  if (conversions.every((conversion) => conversion === "%s")) return true;
+  return (
+    conversions.every((conversion) => /^%-?0?\d*[sd]$/.test(conversion)) &&
+    values.every((value) => /^(?:0|[1-9]\d{0,8})$/.test(value))
+  );
+}
 
 function isPortableTest(args: readonly string[]): boolean {
   return !args.some((arg) => /^(?:-[aovR]|[<>]|=~)$/.test(arg));
@@ -54,7 +61,9 @@ export function refuseShellWord(
   const args = rest.map((word) => word.text);
   // Alone, these make the program explain itself, where the shell's own word takes them as they stand.
   const explains = args.length === 1 && /^--(?:help|version)$/.test(args[0] ?? "");
-  const hasPattern = name !== "echo" && rest.some((word) => word.pattern !== undefined);
+  // What a pattern stands for is known only when it runs; among words that are printed as they are, it may be anything.
+  const fixed = name === "echo" ? [] : name === "printf" ? rest.slice(0, 1) : rest;
+  const hasPattern = fixed.some((word) => word.pattern !== undefined);
   if (explains || hasPattern || !standIn(args))
     throw new NotUnderstood(`a use of ${JSON.stringify(name)} that only a shell knows`);
 }
