@@ -56,7 +56,18 @@ export function outcomeOf(combination: Combination): string {
   return admitted(verdict) ? "admit" : verdict.reason;
 }
 
-function settingsOf({ policy, group, listing, owner }: Combination): AccessSettings {
+/** Compiled once for each config, as the gateway does. */
+const compiled = new Map<string, AccessSettings>();
+
+function settingsOf(combination: Combination): AccessSettings {
+  const { policy, group, listing, owner } = combination;
+  const key = [policy, group, listing, owner].join("\n");
+  const settings = compiled.get(key) ?? compile(combination);
+  compiled.set(key, settings);
+  return settings;
+}
+
+function compile({ policy, group, listing, owner }: Combination): AccessSettings {
   const list = { nowhere: [], paired: [], id: [me], "access group": ["accessGroup:team"], anybody: ["*"] }[
     listing
   ];

@@ -98,7 +98,15 @@ const effective: readonly string[] = [
   ...["reset", "resetByType", "resetByChannel", "resetTriggers"].map((key) => `session.${key}`),
   "messages.inbound.maxAgeMinutes",
   ...["mode", "cap", "drop", "byChannel"].map((key) => `messages.queue.${key}`),
-  "commands.ownerAllowFrom",
+  ...["ownerAllowFrom", "allowFrom", "useAccessGroups"].map((key) => `commands.${key}`),
+  "accessGroups.*.type",
+  "accessGroups.*.members",
+  "messages.groupChat.mentionPatterns",
+  ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) => [
+    `${at}.groupChat.mentionPatterns`,
+    `${at}.tools.toolsBySender`,
+  ]),
+  "tools.toolsBySender",
 ];
 
 interface Branch {
