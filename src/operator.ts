@@ -463,7 +463,8 @@ export function createOperator(parts: OperatorParts): Operator {
     const look = async () => state?.().catch(() => undefined);
     const before = await look();
     await record("admin", { ...facts, address, client });
-    const ended = async (outcome: "ok" | "error") => {
+    const end = async (outcome: "ok" | "error") => {
+      if (!state) return;
       const changes = changesBetween(before, await look()).map((change) => ({ ...change }));
       await record("effect.end", { changes }, outcome).catch((error: Error) =>
         parts.log("error", "the end of an action could not be recorded", { action, error: error.message }),
@@ -471,10 +472,12 @@ export function createOperator(parts: OperatorParts): Operator {
     };
     try {
       const result = await run();
-      await ended("ok");
+      const recorded = end("ok");
+      // Its own connection ends by it: the answer goes out before the socket closes.
+      if (!ended.has(connection)) await recorded;
       return result;
     } catch (error) {
-      await ended("error");
+      await end("error");
       throw error;
     }
   }

@@ -8,7 +8,7 @@ import type { SessionNames } from "./session-names.ts";
 export interface AdministrativeAction {
   readonly action: string;
   readonly facts: Readonly<Record<string, string | number | boolean>>;
-  /** What it may change, without secrets; looked at before and after. Undefined: the facts say it all. */
+  /** What it may change, without secrets; looked at before and after. Undefined: the facts, or other rows, say it all. */
   readonly state: (() => Promise<unknown>) | undefined;
 }
 
@@ -31,16 +31,11 @@ export const recordedToo: ReadonlySet<string> = new Set(["sessions.patch", "sess
 interface Named {
   readonly key?: string;
   readonly agentId?: string;
-  readonly id?: string;
-  readonly deviceId?: string;
   readonly channel?: string;
 }
 
 export function createAdministration(
-  parts: Pick<
-    ControlParts,
-    "config" | "sessions" | "approvals" | "approvalsDocument" | "pairings" | "channels"
-  >,
+  parts: Pick<ControlParts, "config" | "sessions" | "approvalsDocument" | "pairings" | "channels">,
   names: SessionNames,
   people: { readonly devices: Pick<Devices, "list">; readonly tokens: Pick<ApiTokens, "list"> },
   /** Hides what config.get hides. */
@@ -73,11 +68,6 @@ export function createAdministration(
         );
     if (name.startsWith("exec.approvals."))
       return async () => (await parts.approvalsDocument.get()).file ?? null;
-    if (name === "exec.approval.resolve" || name === "approval.resolve")
-      return () => {
-        const { state, decision } = parts.approvals.get(params.id ?? "") ?? {};
-        return { state, decision };
-      };
     if (name.startsWith("channels.pairing."))
       return async () => (await parts.pairings.list(params.channel)).map(({ request }) => request.senderId);
     if (name.startsWith("channels."))
