@@ -136,7 +136,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const runSecret = new Secret(token(random));
   let auth = authSettings(config(), env, runSecret);
   let pairing = pairingSettings(config());
-  const edge = composeEdge({ config, env, clock, fetch, log: (...line) => log(...line) });
+  const edge = composeEdge({ config, env, clock, random, fetch, log: (...line) => log(...line) });
   const readNetwork = () =>
     networkSettings(config(), env, options.port, {
       stateFolder: paths.root,
@@ -630,7 +630,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log,
   })
     .then(async (opened) => {
-      await edge.open(opened).catch(async (error) => {
+      await edge.open(opened, network.hosts).catch(async (error) => {
         await opened.close();
         throw error;
       });

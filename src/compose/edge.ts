@@ -5,9 +5,10 @@ import {
   type ProxyCallers,
 } from "../auth/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
-import { type Clock, InputError, type Log } from "../kernel/mod.ts";
+import { type Clock, InputError, type Log, type Random } from "../kernel/mod.ts";
 import { type Listener, readMachine } from "../network/mod.ts";
 import { createHelperPrograms } from "../sandbox/mod.ts";
+import { type Advertising, createAdvertising } from "./discovery/advertising.ts";
 import { createTailscale, type TailscaleRoute } from "./tailscale.ts";
 
 /** What stands in front of the gateway: proxies that say who is calling, and Tailscale. */
@@ -17,8 +18,11 @@ export interface Edge {
   readonly identityHeaders: () => readonly string[];
   /** Takes a changed config over; true when those who were signed in this way have to come in anew. */
   apply(): boolean;
-  /** Makes the gateway reachable through Tailscale where the config says so. Throws an InputError. */
-  open(listener: Listener): Promise<void>;
+  /**
+   * Makes the gateway reachable through Tailscale, and known to the local network, where the config says so. Throws an
+   * InputError. `hosts` are the addresses that it listens on.
+   */
+  open(listener: Listener, hosts: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,16 +31,18 @@ export function composeEdge(deps: {
   readonly config: () => OpenClawConfig;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly fetch: typeof fetch;
 }): Edge {
-  const { config, env, clock, log } = deps;
+  const { config, env, clock, random, log } = deps;
   let settings: IdentitySettings = identitySettings(config(), env);
   if (settings.problems.length > 0) throw new InputError(settings.problems.join("\n"));
   let decisive = decisiveOf(config());
   const programs = createHelperPrograms({ path: env.PATH ?? "", after: clock.after });
   const tailscale = createTailscale({ programs, clock, log });
   let route: TailscaleRoute | undefined;
+  let advertising: Advertising | undefined;
 
   return {
     callers: createProxyCallers({
@@ -51,18 +57,24 @@ export function composeEdge(deps: {
     apply() {
       settings = identitySettings(config(), env);
       for (const text of [...settings.problems, ...settings.warnings]) log("warn", text);
+      void advertising?.apply();
       const before = decisive;
       decisive = decisiveOf(config());
       return decisive !== before;
     },
-    async open(listener) {
+    async open(listener, hosts) {
       for (const text of settings.warnings) log("warn", text);
       const mode = config().gateway?.tailscale?.mode ?? "off";
-      if (mode === "off" || listener.tailscalePort === undefined) return;
-      route = await tailscale.open(mode, listener.tailscalePort);
-      log("info", "reachable through Tailscale", { url: route.url, mode });
+      if (mode !== "off" && listener.tailscalePort !== undefined) {
+        route = await tailscale.open(mode, listener.tailscalePort);
+        log("info", "reachable through Tailscale", { url: route.url, mode });
+      }
+      advertising = createAdvertising({ config, env, listener, hosts, clock, random, log });
+      // Not waited for: nobody needs to find a gateway before it answers.
+      void advertising.apply();
     },
     async close() {
+      await advertising?.close();
       await route?.close();
       const { mode = "off", resetOnExit = false } = config().gateway?.tailscale ?? {};
       if (!route || mode === "off" || !resetOnExit) return;

@@ -78,6 +78,7 @@ const effective: readonly string[] = [
   ...["tls", "publicOrigin", "allowRealIpFallback", "http.securityHeaders", "customBindHost"].map(
     (key) => `gateway.${key}`,
   ),
+  "discovery.mdns",
   "gateway.nodes.pairing.autoApproveLocal",
   "gateway.nodes.pairing.autoApproveCidrs",
   ...[
