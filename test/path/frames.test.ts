@@ -75,6 +75,18 @@ test("control (1): ids are the client's business: two requests with one id are b
   assert.equal(client.frames.slice(before).filter((frame) => frame.id === "same").length, 3);
 });
 
+test("control (1): after connect bytes that are no text are no frame, and what has no proper id is answered as invalid", async (context) => {
+  const gateway = await GatewayProcess.start(context);
+  const client = await gateway.connect();
+  const before = client.frames.length;
+  // Read with the wrong bytes replaced this would be a request; it is none.
+  client.sendRaw(Buffer.from(requestText("\u00ff", "health"), "latin1"), { binary: true });
+  client.sendRaw(requestText("", "health"));
+  assert.match((await client.answerTo("invalid")).error.message, /at \/id: must not be empty/);
+  await client.rpc("health");
+  assert.equal(client.frames.slice(before).filter((frame) => frame.type === "res").length, 2);
+});
+
 test("control (1): whatever a client sends, it keeps its socket, is told that it is wrong or nothing, and changes nothing", async (context) => {
   const gateway = await GatewayProcess.start(context);
   // Every scope but those that write: what is well formed by chance must still be refused.

@@ -187,6 +187,9 @@ test("control (wire): a page's start, its models and commands, use, machine and 
     await reviewer.rpc("exec.approval.resolve", { id, decision });
     await asking;
   }
+  // One that still waits is no history.
+  void client.ask("exec.approval.request", { id: "c", command: "run c" });
+  await reviewer.waitFor((event) => event.payload?.id === "c");
   const { items } = await client.rpc("approval.history");
   assert.deepEqual(
     items.map((item: Payload) => [item.id, item.status]),
