@@ -1,0 +1,135 @@
+import type { Problem, Secret } from "../../kernel/mod.ts";
+import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { isNearby } from "../nearby.ts";
+import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import { SettingsReader } from "../settings-reader.ts";
+import { guildRooms } from "./guilds.ts";
+
+/** One bot. */
+export interface DiscordAccount {
+  readonly accountId: string;
+  readonly token: Secret;
+  /** With its version, without a trailing slash. */
+  readonly apiRoot: string;
+  /** Longest outgoing text, UTF-16 units, 1 to 2000. */
+  readonly textChunkLimit: number;
+  /** On unless turned off: a preview makes Discord fetch any URL that the model was talked into writing. */
+  readonly suppressEmbeds: boolean;
+  /** Ask for what people write; without it only direct messages and mentions have a text. */
+  readonly messageContent: boolean;
+  readonly access: ChannelAccess;
+}
+
+export const defaultApiRoot = "https://discord.com/api/v10";
+
+const snowflake = /^[1-9]\d{5,19}$/;
+
+/** Ids are decimal numbers of 64 bits. */
+const ids: IdRule = {
+  sender(text) {
+    const id = text.replace(/^(?:discord|user):/i, "").replace(/^<@!?(\d+)>$/, "$1");
+    if (snowflake.test(id)) return { id };
+    return {
+      problem:
+        "be a numeric user id such as 80351110224678912 (Discord: Settings, Advanced, Developer Mode; then right-click the person, Copy User ID)",
+    };
+  },
+  group(text) {
+    const id = text.replace(/^channel:/i, "").replace(/^<#(\d+)>$/, "$1");
+    // "guild:<id>": all channels of a server that lists none of its own.
+    if (snowflake.test(id) || /^guild:[1-9]\d{5,19}$/.test(id)) return { id };
+    return {
+      problem:
+        "be named by a numeric channel id such as 41771983423143937 (a name can be taken over by others)",
+    };
+  },
+};
+
+export const discord: Platform = {
+  id: "discord",
+  label: "Discord",
+  ids,
+  read(section, sources) {
+    const { accounts, problems } = discordSettings(section, sources);
+    return {
+      problems,
+      accounts: accounts.map((settings) => ({
+        account: settings.accountId,
+        access: settings.access,
+        secrets: [settings.token.reveal()],
+        fingerprint: JSON.stringify(settings),
+        open: async (deps) => (await import("./mod.ts")).openDiscord(settings, deps),
+      })),
+    };
+  },
+};
+
+export function discordSettings(
+  config: unknown,
+  sources: SettingsSources,
+): { readonly accounts: readonly DiscordAccount[]; readonly problems: readonly Problem[] } {
+  if (config === undefined) return { accounts: [], problems: [] };
+  const problems: Problem[] = [];
+  const root = new SettingsReader(config, ["channels", "discord"], problems);
+  const accounts = accountPlaces(root, ["token"]).flatMap((account) => {
+    const token = tokenOf(account, sources);
+    return token ? [accountOf(account, token)] : [];
+  });
+  sameTwice(accounts, root);
+  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
+}
+
+function tokenOf(account: AccountPlace, sources: SettingsSources): Secret | undefined {
+  const token = accountSecret(account, { key: "token", env: "DISCORD_BOT_TOKEN" }, sources);
+  // It becomes a header: nothing but its own alphabet may be in it.
+  if (token === undefined || /^[A-Za-z0-9_.-]{20,200}$/.test(token.reveal())) return token;
+  const message = 'be a bot token as the Developer Portal gives it (without "Bot " in front)';
+  account.place.problem("token", message);
+  return undefined;
+}
+
+function accountOf(account: AccountPlace, token: Secret): DiscordAccount {
+  const { at } = account;
+  const intents = new SettingsReader(
+    at("intents").object("intents"),
+    [...at("intents").path, "intents"],
+    at("intents").problems,
+  );
+  const access = accessOf(account, ids);
+  return Object.freeze({
+    accountId: account.accountId,
+    token,
+    apiRoot: apiRootOf(at("apiRoot")),
+    textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 2000) ?? 2000,
+    suppressEmbeds: at("suppressEmbeds").boolean("suppressEmbeds", true),
+    messageContent: intents.boolean("messageContent", true),
+    access: Object.freeze({ ...access, groups: { ...access.groups, ...guildRooms(at("guilds"), ids) } }),
+  });
+}
+
+function apiRootOf(place: SettingsReader): string {
+  const text = place.string("apiRoot");
+  if (text === undefined) return defaultApiRoot;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
+    place.problem("apiRoot", "be an https URL without user, query or fragment");
+    return defaultApiRoot;
+  }
+  if (url.protocol === "http:" && !isNearby(url.hostname)) {
+    // Every request holds the bot token; in clear text the whole way would read it.
+    place.problem("apiRoot", "use https (http only for this machine or a private network)");
+    return defaultApiRoot;
+  }
+  return text.replace(/\/+$/, "");
+}
+
+/** Two accounts that cannot be told apart from outside: refused, not guessed (attack A-181). */
+function sameTwice(accounts: readonly DiscordAccount[], root: SettingsReader): void {
+  const tokens = new Set<string>();
+  for (const { token, accountId } of accounts) {
+    if (tokens.has(token.reveal())) {
+      root.problem("accounts", `have one bot per account: ${accountId} repeats another one's token`);
+    }
+    tokens.add(token.reveal());
+  }
+}

@@ -1,0 +1,4 @@
+import { discordBench } from "../support/discord/harness.ts";
+import { channelContract } from "./channel.ts";
+
+channelContract("discord", discordBench);
