@@ -24,6 +24,7 @@ export { readSecretFile } from "./secret-file.ts";
 /** The platforms, each with what loads its settings reader; a platform that is not configured is not loaded. */
 const platforms: Readonly<Record<string, () => Promise<Platform>>> = {
   telegram: async () => (await import("./telegram/settings.ts")).telegram,
+  irc: async () => (await import("./irc/settings.ts")).irc,
 };
 
 /** In the order in which they are shown. */

@@ -60,11 +60,43 @@ const perAgent = [
   ),
 ];
 
+/** What the access stage reads of every channel. */
+const accessKeys = [
+  "enabled",
+  "dmPolicy",
+  "dm",
+  "allowFrom",
+  "groupPolicy",
+  "groupAllowFrom",
+  "groups",
+  "requireMention",
+  "mentionPatterns",
+  "implicitMentions",
+  "contextVisibility",
+  "allowBots",
+  "botLoopProtection",
+  "messageLimits",
+  "dangerouslyAllowNameMatching",
+  "textChunkLimit",
+];
+
+/** A channel's keys that act, for itself and for each of its accounts. */
+function channelKeys(channel: string, own: readonly string[]): string[] {
+  const keys = [...accessKeys, ...own];
+  return [`channels.${channel}`, `channels.${channel}.accounts.*`].flatMap((at) =>
+    keys.map((key) => `${at}.${key}`),
+  );
+}
+
 const effective: readonly string[] = [
   ...["mode", "port", "bind", "auth", "controlUi", "reload", "trustedProxies", "tailscale"].map(
     (key) => `gateway.${key}`,
   ),
   "channels.telegram",
+  ...channelKeys("irc", [
+    ...["host", "port", "tls", "tlsCaFile", "nick", "username", "realname"],
+    ...["password", "passwordFile", "sasl", "nickserv", "channels"],
+  ]),
   "channels.defaults",
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
     perAgent.map((key) => `${at}.${key}`),

@@ -1,5 +1,6 @@
 import { type Problem, Secret } from "../../kernel/mod.ts";
 import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { isNearby } from "../nearby.ts";
 import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
@@ -174,13 +175,4 @@ function sameTwice(accounts: readonly TelegramAccount[], root: SettingsReader): 
     }
     paths.add(account.mode.path);
   }
-}
-
-/** This machine, a private address, or a name that has no meaning on the public internet. */
-function isNearby(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, "");
-  if (host === "localhost" || host === "::1" || /\.(local|internal|lan)$/.test(host)) return true;
-  if (/^[a-z0-9-]+$/i.test(host) && /[a-z]/i.test(host)) return true;
-  if (/^f[cd][0-9a-f]{2}:/i.test(host)) return true;
-  return /^(127|10)\.\d+\.\d+\.\d+$|^192\.168\.\d+\.\d+$|^172\.(1[6-9]|2\d|3[01])\.\d+\.\d+$/.test(host);
 }

@@ -287,6 +287,21 @@ const imessage = channel({
   probeTimeoutMs: milliseconds,
 });
 
+const passwordKeys = { password: secret, passwordFile: s.string() } as const;
+const irc = channel({
+  host: s.string(),
+  port,
+  tls: s.boolean({ default: true }),
+  tlsCaFile: s.string(),
+  nick: s.string(),
+  username: s.string(),
+  realname: s.string(),
+  ...passwordKeys,
+  sasl: section({ username: s.string(), ...passwordKeys }),
+  nickserv: section({ service: s.string(), ...passwordKeys }),
+  channels: strings,
+});
+
 /** A channel whose own keys are not described here: the common ones are checked, the rest pass. */
 function other(): Schema<WithAccounts<Record<never, never>>> {
   const account = s.open(section(common));
@@ -312,6 +327,7 @@ export const channels = section({
   slack,
   signal,
   imessage,
+  irc,
   email: other(),
   github: other(),
   webchat: other(),
@@ -319,7 +335,6 @@ export const channels = section({
   bluebubbles: other(),
   feishu: other(),
   googlechat: other(),
-  irc: other(),
   line: other(),
   matrix: other(),
   mattermost: other(),
