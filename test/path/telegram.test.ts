@@ -148,10 +148,10 @@ for (const { name, reached } of moments) {
   });
 }
 
-test("killed again and again at any moment: each message has one reply, in order, and the record is whole", async (t) => {
-  const { fake, gateway } = await house(t, { dmPolicy: "allowlist", allowFrom: ["42"] });
+/** Three messages, a start, a kill at the next of a fixed series of moments; then everything must be answered once. */
+async function killAgainAndAgain({ fake, gateway }: Pick<House, "fake" | "gateway">): Promise<void> {
   let sent = 0;
-  // A fixed series of waits: calls that the platform has seen since the start.
+  // Calls that the platform has seen since the start.
   const waits = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
   for (let round = 0; round < 24; round++) {
     for (let n = 0; n < 3; n++) fake.deliver(`m${++sent}`);
@@ -174,6 +174,14 @@ test("killed again and again at any moment: each message has one reply, in order
   const client = await gateway.connect();
   assert.equal((await client.rpc("audit.verify", {})).intact, true);
   assert.equal(fake.edits, 0, "asking the platform changed nothing that anybody sees");
+}
+
+test("killed again and again at any moment: each message has one reply, in order, and the record is whole", async (t) => {
+  await killAgainAndAgain(await house(t, { dmPolicy: "allowlist", allowFrom: ["42"] }));
+});
+
+test("killed again and again behind a webhook: the same", async (t) => {
+  await killAgainAndAgain(await webhookHouse(t));
 });
 
 test("a message in doubt that Telegram cannot tell of is shown to the operator, and not sent again", async (t) => {
@@ -203,9 +211,11 @@ test("a message in doubt that Telegram cannot tell of is shown to the operator, 
   );
 });
 
-test("webhook: the secret opens the door, a kill loses nothing, a repeated delivery is answered once", async (t) => {
+const webhookSecret = "webhook-secret-of-the-test-0123456789";
+
+/** The same, with a gateway that Telegram calls; not started. */
+async function webhookHouse(t: TestContext): Promise<House> {
   const port = await freePort();
-  const secret = "webhook-secret-of-the-test-0123456789";
   const fake = await FakeTelegram.start({
     keepAlive: false,
     // The address that the world sees ends at a proxy; behind it stands the gateway's own port.
@@ -221,12 +231,18 @@ test("webhook: the secret opens the door, a kill loses nothing, a repeated deliv
     allowFrom: ["42"],
     webhookUrl: "https://bot.example.org/telegram-hook",
     webhookPath: "/telegram-hook",
-    webhookSecret: secret,
+    webhookSecret,
   };
-  const gateway = await GatewayProcess.start(t, {
+  const gateway = await GatewayProcess.prepare(t, {
     port,
     config: { ...modelConfig(model.url), channels: { telegram } },
   });
+  return { fake, model, gateway };
+}
+
+test("webhook: the secret opens the door, a kill loses nothing, a repeated delivery is answered once", async (t) => {
+  const { fake, model, gateway } = await webhookHouse(t);
+  await gateway.start();
   await fake.until(() => fake.webhookUrl !== "");
   const first = fake.deliver("m1");
   await fake.sentCount(1);
