@@ -4,7 +4,7 @@ import { request } from "node:http";
 import { type Random, token } from "../kernel/mod.ts";
 import type { KnownProvider } from "../providers/mod.ts";
 import { ensureFolder } from "../store/json-file.ts";
-import type { StatePaths } from "./state-folder.ts";
+import { type StatePaths, unusable } from "./state-folder.ts";
 
 /** What a first run decided, and why, for the person who reads the terminal. */
 export interface FirstRun {
@@ -124,12 +124,16 @@ export function hasContainerEngine(): boolean {
 
 /** Writes the first config, 600 in a folder of 700. Never over an existing file. */
 export async function writeFirst(paths: StatePaths, text: string): Promise<void> {
-  await ensureFolder(paths.root);
-  const handle = await open(paths.configFile, "wx", 0o600);
   try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    await ensureFolder(paths.root);
+    const handle = await open(paths.configFile, "wx", 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw unusable(paths, error);
   }
 }

@@ -67,11 +67,16 @@ export function prepareStateFolder(paths: StatePaths): void {
       }
     }
   } catch (error) {
-    if (error instanceof InputError) throw error;
-    throw new InputError(
-      `the state folder ${paths.root} cannot be used: ${(error as Error).message}. Make it writable for this user, or set OPENCLAW_STATE_DIR.`,
-    );
+    throw unusable(paths, error);
   }
+}
+
+/** What to tell a person whose state folder cannot be read or written. */
+export function unusable(paths: StatePaths, error: unknown): InputError {
+  if (error instanceof InputError) return error;
+  return new InputError(
+    `the state folder ${paths.root} cannot be used: ${(error as Error).message}. Make it writable for this user, or set OPENCLAW_STATE_DIR.`,
+  );
 }
 
 function tighten(path: string, mode: number): void {

@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { GatewayProcess, gatewayToken, modelConfig } from "../support/gateway.ts";
 import type { GatewayClient } from "../support/gateway-client.ts";
 import { startModelServer } from "../support/model-servers/mod.ts";
@@ -89,70 +89,95 @@ test("a state folder that cannot be used is said, with what to do", async (t) =>
   assert.match(failed.stderr, /the state folder .* cannot be used: .*OPENCLAW_STATE_DIR/s);
 });
 
-test("disk full: a message is refused before it is accepted, the gateway lives, and goes on when there is room", {
-  skip: isRoot ? false : "needs root, to mount a small file system",
-}, async (t) => {
+/** A file system of its own in memory; undefined where none may be mounted. Gone when the test ends. */
+async function mounted(t: TestContext, options: string): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), "small-disk-"));
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=6m,mode=700", "tmpfs", folder], { stdio: "ignore" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", folder], { stdio: "ignore" });
   } catch {
     await rm(folder, { recursive: true });
-    return t.skip("no file system may be mounted here");
+    return undefined;
   }
   t.after(async () => {
     execFileSync("umount", ["-l", folder]);
     await rm(folder, { recursive: true });
   });
-  const held = Promise.withResolvers<void>();
-  t.after(() => held.resolve());
-  const long = "long ".repeat(50_000);
-  const model = await startModelServer({
-    wire: "openai-completions",
-    script: (body) =>
-      JSON.stringify(body.messages.at(-1)).includes("hold")
-        ? [{ text: "wait " }, { wait: held.promise }, { text: long }]
-        : [{ text: "ok" }],
-  });
-  t.after(() => model.close());
+  return folder;
+}
+
+const mounts = { skip: isRoot ? false : "needs root, to mount a small file system" } as const;
+
+test("a state folder that cannot be written to is said, with what to do", mounts, async (t) => {
+  const folder = await mounted(t, "size=1m,mode=700,ro");
+  if (folder === undefined) return t.skip("no file system may be mounted here");
   const gateway = await GatewayProcess.prepare(t, { stateFolder: folder, configured: false });
-  await gateway.writeConfig(modelConfig(model.url));
-  await gateway.start();
-  const client = await gateway.connect();
-  assert.equal((await client.say("before")).state, "final");
-  await client.rpc("chat.send", { sessionKey: "other", message: "hold", idempotencyKey: "held" });
-  await client.waitFor(({ event, payload }) => event === "chat" && payload.runId === "held");
-  const ballast = join(folder, "ballast");
-  mkdirSync(ballast);
-  let filled = 0;
-  for (const size of [1_000_000, 65_536, 4096]) {
-    for (;;) {
-      try {
-        writeFileSync(join(ballast, String(filled++)), Buffer.alloc(size));
-      } catch {
-        break;
+  const failed = await gateway.startFails();
+  assert.equal(failed.code, 1);
+  assert.match(failed.stderr, /read-only file system/i);
+  assert.match(failed.stderr, /OPENCLAW_STATE_DIR/);
+});
+
+test(
+  "disk full: a message is refused before it is accepted, the gateway lives, and goes on when there is room",
+  mounts,
+  async (t) => {
+    const folder = await mounted(t, "size=6m,mode=700");
+    if (folder === undefined) return t.skip("no file system may be mounted here");
+    const held = Promise.withResolvers<void>();
+    t.after(() => held.resolve());
+    const long = "long ".repeat(50_000);
+    const model = await startModelServer({
+      wire: "openai-completions",
+      script: (body) =>
+        JSON.stringify(body.messages.at(-1)).includes("hold")
+          ? [{ text: "wait " }, { wait: held.promise }, { text: long }]
+          : [{ text: "ok" }],
+    });
+    t.after(() => model.close());
+    const gateway = await GatewayProcess.prepare(t, { stateFolder: folder, configured: false });
+    await gateway.writeConfig(modelConfig(model.url));
+    await gateway.start();
+    const client = await gateway.connect();
+    assert.equal((await client.say("before")).state, "final");
+    await client.rpc("chat.send", { sessionKey: "other", message: "hold", idempotencyKey: "held" });
+    await client.waitFor(({ event, payload }) => event === "chat" && payload.runId === "held");
+    const ballast = join(folder, "ballast");
+    mkdirSync(ballast);
+    let filled = 0;
+    for (const size of [1_000_000, 65_536, 4096]) {
+      for (;;) {
+        try {
+          writeFileSync(join(ballast, String(filled++)), Buffer.alloc(size));
+        } catch {
+          break;
+        }
       }
     }
-  }
-  // Small messages fit into pages that the log has already; one of 100 kB does not.
-  const big = "x".repeat(100_000);
-  const refused = await client.ask("chat.send", { sessionKey: "main", message: big, idempotencyKey: "full" });
-  assert.equal(refused.ok, false);
-  assert.equal(refused.error.code, "UNAVAILABLE");
-  assert.equal(refused.error.retryable, true);
-  assert.equal(refused.error.details.reason, "delivery.store_unavailable");
-  assert.equal((await client.rpc("health")).ok, true);
-  assert.equal(model.requests.length, 2);
-  // A reply that no longer fits is not lost either: its turn is tried again until there is room.
-  held.resolve();
-  await logged(client, /a turn could not be ended/);
-  await rm(ballast, { recursive: true });
-  await client.rpc("chat.send", { sessionKey: "main", message: big, idempotencyKey: "full" });
-  assert.equal((await client.chatEnd("full")).state, "final");
-  assert.equal((await client.chatEnd("held")).message.content[0].text, `wait ${long}`);
-  const { messages } = await client.rpc("chat.history", { sessionKey: "other" });
-  assert.equal(messages.length, 2);
-  assert.equal((await client.rpc("audit.verify", {})).intact, true);
-});
+    // Small messages fit into pages that the log has already; one of 100 kB does not.
+    const big = "x".repeat(100_000);
+    const refused = await client.ask("chat.send", {
+      sessionKey: "main",
+      message: big,
+      idempotencyKey: "full",
+    });
+    assert.equal(refused.ok, false);
+    assert.equal(refused.error.code, "UNAVAILABLE");
+    assert.equal(refused.error.retryable, true);
+    assert.equal(refused.error.details.reason, "delivery.store_unavailable");
+    assert.equal((await client.rpc("health")).ok, true);
+    assert.equal(model.requests.length, 2);
+    // A reply that no longer fits is not lost either: its turn is tried again until there is room.
+    held.resolve();
+    await logged(client, /a turn could not be ended/);
+    await rm(ballast, { recursive: true });
+    await client.rpc("chat.send", { sessionKey: "main", message: big, idempotencyKey: "full" });
+    assert.equal((await client.chatEnd("full")).state, "final");
+    assert.equal((await client.chatEnd("held")).message.content[0].text, `wait ${long}`);
+    const { messages } = await client.rpc("chat.history", { sessionKey: "other" });
+    assert.equal(messages.length, 2);
+    assert.equal((await client.rpc("audit.verify", {})).intact, true);
+  },
+);
 
 test("SIGTERM lets a running reply end, tells clients, and exits 0", async (t) => {
   const held = Promise.withResolvers<void>();
