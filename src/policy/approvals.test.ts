@@ -180,6 +180,20 @@ test("asked again after a restart: the same question waits on, an answer that wa
   assert.equal((await later.approvals.ask("1", question("ls"), running)).decision, "allow-once");
 });
 
+test("policy (7), A-121: after a restart an answer does not pass to files that are others than when it was asked", async () => {
+  const stored = new Map<string, Approval>();
+  const before = bench(stored);
+  void before.approvals.ask("1", question("./run.sh"), running);
+  await settled();
+  await before.approvals.resolve("1", "allow-once", "operator");
+  const after = bench(stored);
+  const same = await after.approvals.ask("1", question("./run.sh"), running);
+  assert.equal(same.decision, "allow-once");
+  const changed = await after.approvals.ask("1", question("./run.sh", { binding: "other" }), running);
+  assert.equal(changed.state, "expired");
+  assert.equal(changed.decision, undefined);
+});
+
 test("a question that nobody asks for any more can be answered after a restart", async () => {
   const before = bench();
   void before.approvals.ask("1", question("ls"), running);

@@ -81,8 +81,10 @@ export function createApprovals(ports: {
       if (known && !sameCall(known.request, question.approval))
         throw new Error(`approval ${id} was asked for another call`);
       // A program, script or folder is another than the one that the question was about: the answer is not for it.
-      if (known && known.request.binding !== question.approval.binding)
-        return { ...known, state: "expired", decision: "deny" };
+      if (known && known.request.binding !== question.approval.binding) {
+        const { decision: _, ...unanswered } = known;
+        return { ...unanswered, state: "expired" };
+      }
       if (known && known.state !== "pending") return known;
       let waiter = waiting.get(id);
       if (!waiter) {

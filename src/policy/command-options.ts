@@ -151,22 +151,17 @@ export function isSafeCall(name: string, args: readonly string[]): boolean {
 }
 
 function fits(args: readonly string[], table: OptionTable): boolean {
+  const left = [...args];
   const words: string[] = [];
-  for (let at = 0; at < args.length; at += 1) {
-    const arg = args[at] ?? "";
-    if (arg === "--") {
-      words.push(...args.slice(at + 1));
-      break;
+  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
+    if (arg === "--") words.push(...left.splice(0));
+    else if (table.old?.test(arg)) continue;
+    else if (!arg.startsWith("-") || arg === "-") words.push(arg);
+    else {
+      const taken = arg.startsWith("--") ? longOption(arg, table) : shortOptions(arg, table);
+      if (taken === undefined || taken > left.length) return false;
+      left.splice(0, taken);
     }
-    if (table.old?.test(arg)) continue;
-    if (!arg.startsWith("-") || arg === "-") {
-      words.push(arg);
-      continue;
-    }
-    const taken = arg.startsWith("--") ? longOption(arg, table) : shortOptions(arg, table);
-    if (taken === undefined) return false;
-    at += taken;
-    if (at >= args.length) return false;
   }
   const [fewest, most, form = /^/] = table.words ?? [0, 0];
   return words.length >= fewest && words.length <= most && words.every((word) => form.test(word));

@@ -108,6 +108,8 @@ const wrappers: Readonly<
   env: { option: /^(?:-i|--ignore-environment|-|-u\w+|--unset=\w+)$/, valued: /^(?:-u|--unset)$/ },
 };
 
+type Wrapper = (typeof wrappers)[string];
+
 const maxNesting = 8;
 
 export interface Unwrapped {
@@ -127,36 +129,53 @@ export function unwrap(argv: readonly string[]): Unwrapped {
   const seen: string[] = [];
   const env: Record<string, string> = {};
   let clearsEnv = false;
-  let rest = argv;
+  let current = argv;
   for (;;) {
-    const name = baseName(rest[0] ?? "");
+    const [program = "", ...rest] = current;
+    const name = baseName(program);
     const wrapper = Object.hasOwn(wrappers, name) ? wrappers[name] : undefined;
-    if (!wrapper) return { argv: rest, wrappers: seen, env, clearsEnv };
-    const fail = (why: string): Unwrapped => ({ argv: rest, wrappers: seen, env, clearsEnv, why });
+    if (!wrapper) return { argv: current, wrappers: seen, env, clearsEnv };
+    const fail = (why: string): Unwrapped => ({ argv: current, wrappers: seen, env, clearsEnv, why });
     seen.push(name);
     if (seen.length > maxNesting) return fail(`It starts a program through more than ${maxNesting} others.`);
-    let at = 1;
-    for (; at < rest.length; at += 1) {
-      const word = rest[at] ?? "";
-      if (wrapper.valued?.test(word)) at += 1;
-      else if (!wrapper.option.test(word)) break;
-      if (name === "env") clearsEnv = true;
+    const taken = takeOptions(rest, wrapper);
+    if (rest[0] === "--") rest.shift();
+    else if (rest[0]?.startsWith("-"))
+      return fail(`${name} is called with an option that is not known here (${rest[0]}).`);
+    if (!(wrapper.operands ?? []).every((operand) => operand.test(rest.shift() ?? "")))
+      return fail(`${name} is called in a way that is not known here.`);
+    if (name === "env") {
+      clearsEnv ||= taken > 0;
+      takeVariables(rest, env);
     }
-    if (rest[at] === "--") at += 1;
-    else if (rest[at]?.startsWith("-"))
-      return fail(`${name} is called with an option that is not known here (${rest[at]}).`);
-    for (const operand of wrapper.operands ?? []) {
-      if (!operand.test(rest[at] ?? "")) return fail(`${name} is called in a way that is not known here.`);
-      at += 1;
-    }
-    if (name === "env")
-      for (; /^[^=]+=/.test(rest[at] ?? ""); at += 1) {
-        const [variable = "", ...value] = (rest[at] ?? "").split("=");
-        env[variable] = value.join("=");
-      }
-    rest = rest.slice(at);
     if (rest.length === 0) return fail(`${name} would start nothing, or print the environment.`);
+    current = rest;
   }
+}
+
+/** Takes the wrapper's own options off the front; gives how many that were. */
+function takeOptions(words: string[], wrapper: Wrapper): number {
+  const before = words.length;
+  for (let word = words[0]; word !== undefined; word = words[0]) {
+    if (wrapper.valued?.test(word)) words.splice(0, 2);
+    else if (wrapper.option.test(word)) words.shift();
+    else break;
+  }
+  return before - words.length;
+}
+
+function takeVariables(words: string[], env: Record<string, string>): void {
+  for (let found = variableOf(words[0]); found; found = variableOf(words[0])) {
+    env[found.name] = found.value;
+    words.shift();
+  }
+}
+
+function variableOf(word: string | undefined): { readonly name: string; readonly value: string } | undefined {
+  const equals = word?.indexOf("=") ?? -1;
+  return word === undefined || equals < 1
+    ? undefined
+    : { name: word.slice(0, equals), value: word.slice(equals + 1) };
 }
 
 /** Why this call runs what it is told, and so always asks, as a sentence; undefined when rules may cover it. */

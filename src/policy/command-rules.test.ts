@@ -198,7 +198,15 @@ test("policy (6), A-096: what a wrapper starts is judged, and wrappers are not a
     "FOO=1 touch C",
     "FOO=1 ls",
   );
-  asks("exec touch C", "builtin eval 'touch C'", "nohup", "timeout ls", "timeout -s KILL -z 5 ls");
+  asks(
+    "exec touch C",
+    "builtin eval 'touch C'",
+    "nohup",
+    "timeout ls",
+    "timeout -k 1",
+    "timeout",
+    "timeout -s KILL -z 5 ls",
+  );
   asks("xargs ls", "find . -exec ls", "nice -n", "setsid -z ls", "time -o C ls", "stdbuf -o L nowhere");
   runs("nohup ls", "setsid -w ls", "stdbuf -oL ls", "nice --adjustment=5 -- ls", "env ls");
 });
@@ -364,7 +372,14 @@ test("policy (4), A-100: a standing rule covers its exact command, folder and ag
     "cd sub && npm test",
   ])
     assert.equal(judge(command).listed, false, command);
-  runs("cd sub && cd && npm test", "ls; npm test");
+  assert.equal(judge("ls || cd sub && make sub").listed, false);
+  runs(
+    "cd sub && cd && npm test",
+    "ls; npm test",
+    "cd /w && npm test",
+    "cd /w// && npm test",
+    "cd /w/sub && make sub",
+  );
 });
 
 test("policy (6), A-114: flags that load code ask", () => {
@@ -440,7 +455,7 @@ test("policy (6): a background command asks, safe or not; what starts nothing do
 
 test("policy (7): a run is bound to its programs, behind wrappers too, its scripts and its folder", () => {
   const bound = (command: string, workdir = ".") => {
-    const run = bindRun(judge(command, { workdir }).run, workdir, { rules, workspaceRoot: "/w" });
+    const run = bindRun(judge(command, { workdir }), workdir, { rules, workspaceRoot: "/w" });
     return [run.folder?.path, ...(run.kind === "tree" ? run.files.map((file) => file.path) : [run.kind])];
   };
   assert.deepEqual(bound("python3 a.py --x data"), ["/w", "/usr/bin/python3", "/w/a.py", "/w/data"]);

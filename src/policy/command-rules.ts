@@ -34,6 +34,8 @@ export interface CommandJudgement {
   readonly canRemember: boolean;
   readonly program?: string;
   readonly run: CommandRun;
+  /** For each step of a tree, the folder that it runs in, relative to the workspace, when that can be told. */
+  readonly folders: readonly (string | undefined)[];
   /** What the line itself does to files, by its redirections. */
   readonly files: readonly Effect[];
   /** Set when nobody's answer could allow it. */
@@ -79,6 +81,7 @@ export function classifyCommand(
     canRemember: whole !== undefined && commands.every((command) => command.canRemember),
     ...(program === undefined ? {} : { program }),
     run: { kind: "tree", line: read.line, files: [] },
+    folders: places.folders,
     files,
     ...(refused === undefined ? {} : { refused }),
   };
@@ -89,23 +92,27 @@ export function classifyCommand(
  * read, the folder. The sandbox compares again right before it starts each of them.
  */
 export function bindRun(
-  run: CommandRun,
+  { run, folders }: Pick<CommandJudgement, "run" | "folders">,
   workdir: string,
   { rules, workspaceRoot }: Pick<Scene, "rules" | "workspaceRoot">,
 ): CommandRun {
   const folder = rules.identify(under(workspaceRoot, workdir));
   const place = folder === undefined ? {} : { folder };
   if (run.kind === "shell") return { ...run, ...place };
-  const paths = new Set(filesOf(run.line, workdir, workspaceRoot, rules));
+  const paths = new Set(filesOf(run.line, folders, workspaceRoot, rules));
   const files = [...paths].flatMap((path) => rules.identify(path) ?? []);
   return { ...run, files, ...place };
 }
 
 /** Paths that decide what a line does: programs, behind wrappers too, and the files that interpreters are given. */
-function filesOf(line: CommandLine, workdir: string, root: string, rules: CommandRules): string[] {
-  const places = placesOf(line, workdir, root);
+function filesOf(
+  line: CommandLine,
+  folders: CommandJudgement["folders"],
+  root: string,
+  rules: CommandRules,
+): string[] {
   return line.flatMap(({ commands }, index) => {
-    const folder = "why" in places ? undefined : places.folders[index];
+    const folder = folders[index];
     const at = (path: string) => (folder === undefined ? [] : [under(under(root, folder), path)]);
     return commands.flatMap((command) => {
       const argv = literalWords(command) ?? [];
@@ -133,6 +140,7 @@ function needsShell(why: string): CommandJudgement {
     canRemember: false,
     why: `It has ${why}, so a shell has to interpret it.`,
     run: { kind: "shell" },
+    folders: [],
     files: [],
   };
 }

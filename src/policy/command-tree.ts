@@ -83,9 +83,9 @@ export type CommandRun =
 
 /** The argument list of a line that is one program with literal arguments and nothing else; undefined for others. */
 export function literalArgv(line: CommandLine): readonly [string, ...string[]] | undefined {
-  const [step, more] = line;
-  const [command, piped] = step?.commands ?? [];
-  if (!step || more || step.negated || !command || piped) return undefined;
+  const commands = line.flatMap((step) => step.commands);
+  const [command] = commands;
+  if (command === undefined || commands.length > 1 || line.some((step) => step.negated)) return undefined;
   if (command.assignments.length > 0 || command.redirections.length > 0) return undefined;
   return literalWords(command);
 }

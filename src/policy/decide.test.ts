@@ -169,6 +169,15 @@ test("typing into a running program is judged like a command that is on no list"
   assert.equal(outcome([typing], mode("allowlist")), "policy.exec_not_allowlisted");
 });
 
+test("typing into no program in particular asks too", () => {
+  assert.equal(outcome([{ kind: "process", action: "write", input: "x" }]), "ask allow-once,deny");
+});
+
+test("policy (6), A-126: a variable within the line is refused as one of the call is", () => {
+  assert.equal(outcome([command("LD_PRELOAD=x ls")]), "policy.arguments_invalid");
+  assert.equal(outcome([command("LD_PRELOAD=x ls")], mode("full")), "policy.arguments_invalid");
+});
+
 test("a tool that is not there, or whose plan says no", () => {
   const unknown = decide(request(), { ...context([]), tool: undefined });
   assert.ok(!admitted(unknown as never));

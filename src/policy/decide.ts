@@ -191,7 +191,7 @@ function judgeCommand(
   const permitted = (run: CommandRun) => [{ ...effect, run }, ...judged.files];
   if (mode === "full" || judged.listed) return { effects: permitted(judged.run) };
   if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", judged.why);
-  const run = bindRun(judged.run, effect.workdir, { rules: commands, workspaceRoot });
+  const run = bindRun(judged, effect.workdir, { rules: commands, workspaceRoot });
   return {
     effects: permitted(run),
     ask: questionOf(request, {

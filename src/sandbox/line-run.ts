@@ -81,9 +81,16 @@ export function runLine(deps: LineDeps): LineRun {
       const isLast = index === commands.length - 1;
       const pipe = isLast ? undefined : await deps.pipes.open();
       const mine = [...(index > 0 ? [input] : []), ...(pipe ? [pipe.write] : [])];
-      // The ends are closed here as soon as the process has its own, or readers would never see the end.
-      const started = simple(command, [input, pipe?.write ?? first[1], first[2]], () => close(mine));
-      running.push(started);
+      const given: Descriptors = [input, pipe?.write ?? first[1], first[2]];
+      // One after another, so that a later part sees the files that an earlier one opens, as it mostly does in a shell.
+      await new Promise<void>((goOn) => {
+        const started = simple(command, given, () => {
+          // Closed here as soon as the process has its own, or readers would never see the end.
+          close(mine);
+          goOn();
+        });
+        running.push(started);
+      });
       if (pipe) input = pipe.read;
     }
     const ends = await Promise.all(running);

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { CommandLine } from "../../src/policy/command-tree.ts";
 import { makeLine, seeded } from "./lines.ts";
@@ -68,6 +69,7 @@ async function lastingDifference(
   figures: Figures,
 ): Promise<string | undefined> {
   let difference: string | undefined;
+  const shared = sharedFiles(line);
   for (let round = 0; round < 3; round += 1) {
     const ours = await shells.runOurs(line);
     if (round === 0) {
@@ -75,21 +77,44 @@ async function lastingDifference(
       for (const call of ours.calls)
         if (!isNamed(call, line)) figures.unnamed.push(`${JSON.stringify(text)}: ${JSON.stringify(call)}`);
     }
-    difference = differenceOf("bash", ours, await shells.runTheirs("bash", text));
+    difference = differenceOf("bash", ours, await shells.runTheirs("bash", text), shared);
     if (difference === undefined && round === 0 && !bashOnly.test(text)) {
       figures.ranInDashToo += 1;
-      difference = differenceOf("dash", ours, await shells.runTheirs("dash", text));
+      difference = differenceOf("dash", ours, await shells.runTheirs("dash", text), shared);
     }
     if (difference === undefined) return undefined;
   }
   return difference;
 }
 
-function differenceOf(shell: string, ours: Result, theirs: Result): string | undefined {
-  for (const key of ["calls", "code", "stdout", "files"] as const)
-    if (!isDeepStrictEqual(ours[key], theirs[key]))
-      return `  ${key}, ours: ${JSON.stringify(ours[key])}\n  ${key}, ${shell}: ${JSON.stringify(theirs[key])}`;
-  return undefined;
+function differenceOf(
+  shell: string,
+  ours: Result,
+  theirs: Result,
+  shared: readonly string[],
+): string | undefined {
+  const ownFiles = ({ files }: Result) =>
+    files.map((file) => shared.find((name) => file.startsWith(`${name}: `)) ?? file);
+  const pairs = [
+    ["calls", ours.calls, theirs.calls],
+    ["code", ours.code, theirs.code],
+    ["stdout", ours.stdout, theirs.stdout],
+    ["files", ownFiles(ours), ownFiles(theirs)],
+  ] as const;
+  const found = pairs.find(([, a, b]) => !isDeepStrictEqual(a, b));
+  if (!found) return undefined;
+  const [what, a, b] = found;
+  return `  ${what}, ours: ${JSON.stringify(a)}\n  ${what}, ${shell}: ${JSON.stringify(b)}`;
+}
+
+/** Files that a line opens twice: who writes over whom, and each shell's own complaints in them, are left to chance. */
+function sharedFiles(line: CommandLine): string[] {
+  const opened = line.flatMap(({ commands }) =>
+    commands.flatMap(({ redirections }) =>
+      redirections.flatMap((item) => (item.kind === "file" ? [posix.normalize(item.path)] : [])),
+    ),
+  );
+  return opened.filter((path, index) => opened.indexOf(path) !== index);
 }
 
 /** True when the tree has a command of exactly these words; a pattern stands for any number of them. */
