@@ -18,8 +18,12 @@ const ownAddress = Object.values(networkInterfaces())
   .flatMap((list) => list ?? [])
   .find((item) => item.family === "IPv4" && !item.internal)?.address;
 
+/** Servers lie where a user's PATH does not lead. */
+const searchPath = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
+
 function canRun(t: TestContext, program: string): boolean {
-  if (spawnSync(program, ["-h"], { stdio: "ignore" }).error) t.skip(`${program} is not installed`);
+  if (spawnSync(program, ["-h"], { stdio: "ignore", env: { PATH: searchPath } }).error)
+    t.skip(`${program} is not installed`);
   else if (ownAddress === undefined) t.skip("this machine has no address but loopback");
   else return true;
   return false;
@@ -37,7 +41,7 @@ const trusting = {
 
 /** Starts a proxy and resolves once it takes connections. */
 async function run(t: TestContext, program: string, args: readonly string[], port: number, folder: string) {
-  const env = { PATH: process.env.PATH ?? "", HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder };
+  const env = { PATH: searchPath, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder };
   const child: ChildProcess = spawn(program, args, { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -292,4 +296,39 @@ test("network (7): beyond loopback nothing starts without authentication (A-017)
     const failed = await process_.startFails();
     assert.match(failed.stderr + failed.stdout, /no authentication is configured/);
   }
+});
+
+test("auth (9): what is sent on a socket that was just revoked is not done (A-005, CVE-2026-42421)", async (t) => {
+  const gateway = await GatewayProcess.start(t);
+  const old = await gateway.connect();
+  // It does not hear that it was closed, and goes on as if nothing had happened.
+  old.socket.pause();
+  const token = `${gatewayToken}-rotated`;
+  await gateway.writeConfig({ gateway: { ...base, auth: { mode: "token", token } } });
+  while (!(await connectVia(`ws://127.0.0.1:${gateway.port}/`, token)).ok);
+  assert.equal(old.socket.readyState, WebSocket.OPEN);
+  const message = { sessionKey: "main", message: "from beyond", idempotencyKey: "late" };
+  old.sendRaw(JSON.stringify({ type: "req", id: "late", method: "chat.send", params: message }));
+  old.socket.resume();
+  assert.equal((await old.closed).code, 4001);
+  assert.equal(
+    old.frames.some((frame) => frame.id === "late"),
+    false,
+  );
+  const fresh = await gateway.connect({ token });
+  const { messages } = await fresh.rpc("chat.history", { sessionKey: "main" });
+  assert.deepEqual(messages, []);
+});
+
+test("network (8): a slash is written as a slash, also in a model's name (A-010)", async (t) => {
+  const http = { endpoints: { chatCompletions: { enabled: true } } };
+  const gateway = await GatewayProcess.start(t, { config: { gateway: { ...base, http } } });
+  const headers = { authorization: `Bearer ${gatewayToken}` };
+  const status = async (path: string) =>
+    (await fetch(`http://127.0.0.1:${gateway.port}${path}`, { headers })).status;
+  assert.equal(await status("/v1/models/openclaw"), 200);
+  assert.equal(await status("/v1/models/openclaw/main"), 200);
+  assert.equal(await status("/v1/models/openclaw%2Fmain"), 400);
+  assert.equal(await status("/v1/models/openclaw%252Fmain"), 400);
+  assert.equal(await status("/v1%2Fmodels/openclaw"), 400);
 });
