@@ -12,8 +12,6 @@ class Admitted {
   /** The label of everything that the sender wrote. */
   readonly source: Source;
   readonly isOwner: boolean;
-  /** The chat command that the sender may give; undefined for any other text. */
-  readonly command: string | undefined;
   /** What narrows the tools of this sender here, for policy. */
   readonly tools: readonly ToolLimit[];
   /** May the model see what the message quotes of somebody else? */
@@ -23,7 +21,6 @@ class Admitted {
     this.message = sight.message;
     this.source = source;
     this.isOwner = sight.owner !== undefined;
-    this.command = sight.command?.name;
     this.tools = tools;
     this.showsQuote = showsQuote;
   }

@@ -83,3 +83,27 @@ test("access (8): those who are paired are read once, and again when the file ha
   for (let again = 0; again < 2; again++)
     await assert.rejects(pairings.allowed("telegram", "default"), /unknown shape/);
 });
+
+test("access (5): a flood of strangers on one account leaves another account free, and little on disk (attack A-046)", async () => {
+  const { pairings, stored } = pairingBench();
+  let codes = 0;
+  for (let n = 0; n < 500; n++) {
+    const asked = await pairings.request("telegram", "a", { id: String(1000 + n) }, `e${n}`);
+    if (asked.state === "created") codes += 1;
+  }
+  assert.equal(codes, 3);
+  assert.equal((await pairings.pending("telegram", "a")).length, 3);
+  assert.ok(JSON.stringify(stored.get("pending telegram a")).length < 1000);
+  assert.equal((await pairings.request("telegram", "b", { id: "42" }, "e")).state, "created");
+});
+
+test("an approval holds for the account that it was asked on, and for no other (attack A-047)", async () => {
+  const { pairings } = pairingBench();
+  const asked = await pairings.request("telegram", "a", { id: "5" }, "e1");
+  assert.ok(asked.state === "created");
+  await assert.rejects(pairings.approve("telegram", "b", asked.request.code), /no pairing request/);
+  await pairings.approve("telegram", "a", asked.request.code);
+  assert.deepEqual([...(await pairings.allowed("telegram", "a"))], ["5"]);
+  for (const other of ["b", "default"])
+    assert.deepEqual([...(await pairings.allowed("telegram", other))], []);
+});

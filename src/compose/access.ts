@@ -90,10 +90,13 @@ export function createAccess(ports: {
       // Control clients have no sender on a platform; what narrows them comes with who they are.
       if (!reply) return [];
       const settings = await settingsOf(channel, account);
-      const senderId = source.author.slice(channel.length + 1);
       const { conversation } = reply;
-      const rooms = roomsOf({ conversation, sender: { id: senderId, proof: source.proof } }, settings);
-      return toolLimits({ senderId, agentId, rooms }, settings);
+      // Of a text that several people wrote, each one's limit holds.
+      return source.author.split(",").flatMap((author) => {
+        const senderId = author.slice(channel.length + 1);
+        const rooms = roomsOf({ conversation, sender: { id: senderId, proof: source.proof } }, settings);
+        return toolLimits({ senderId, agentId, rooms }, settings);
+      });
     },
     async explain(query) {
       const settings = await settingsOf(query.channel, query.account ?? "default");
