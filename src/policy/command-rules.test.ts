@@ -382,6 +382,11 @@ test("policy (4), A-100: a standing rule covers its exact command, folder and ag
   );
 });
 
+test("policy (4): a standing rule covers a command that nothing is fed to", () => {
+  for (const command of ["echo x | make test", "npm test < x", "npm test <<< x"]) assert.equal(judge(command).listed, false);
+  runs("npm test | tail -5", "npm test > log.txt 2>&1");
+});
+
 test("policy (6), A-114: flags that load code ask", () => {
   asks(
     "node -r ./e.js app.js",

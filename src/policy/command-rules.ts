@@ -65,7 +65,9 @@ export function classifyCommand(
     ({ path, access }): Effect => ({ kind: access === "read" ? "file.read" : "file.write", path }),
   );
   const commands = read.line.flatMap(({ commands }, index) =>
-    commands.map((command) => judgeSimple(command, places.folders[index], effect, scene)),
+    commands.map((command, part) =>
+      judgeSimple({ command, isFed: part > 0 }, places.folders[index], effect, scene),
+    ),
   );
   const refused = commands.find((command) => command.refused !== undefined)?.refused;
   const asking =
@@ -154,7 +156,7 @@ interface SimpleJudgement {
 }
 
 function judgeSimple(
-  command: SimpleCommand,
+  { command, isFed }: { readonly command: SimpleCommand; readonly isFed: boolean },
   folder: string | undefined,
   effect: Extract<Effect, { kind: "command" }>,
   { agentId, settings, rules }: Scene,
@@ -201,8 +203,10 @@ function judgeSimple(
     if (isListed && !isInterpreter(innerName) && isSafeCall(innerName, args))
       return { ...listedBecause(`${innerName} is a safe program.`), ...found };
   }
+  // What is fed to a program is as good as an argument, and the rule was made without.
+  const takesInput = isFed || command.redirections.some(({ descriptor }) => descriptor === 0);
   const rulesHold = (words: readonly string[]) =>
-    folder !== undefined && rules.isAllowed(agentId, words, folder);
+    !takesInput && folder !== undefined && rules.isAllowed(agentId, words, folder);
   if (rulesHold(argv) || rulesHold(inner.argv))
     return { listed: true, canRemember: true, why: "You allowed exactly this command before.", ...found };
   if (outer === undefined || program === undefined) {
