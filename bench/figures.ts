@@ -17,6 +17,8 @@ export type RowKey =
   | "held"
   | "cli.health"
   | "cli.sessions"
+  | "permission.plain"
+  | "permission.line"
   | "growth.sessions"
   | "growth.messages"
   | "slice.gap"

@@ -11,6 +11,7 @@ import { describeMachine, type Machine } from "./machine.ts";
 import { measureCommandLine } from "./parts/cli.ts";
 import { measureConnections } from "./parts/connections.ts";
 import { measureGrowth } from "./parts/growth.ts";
+import { measurePermission } from "./parts/permission.ts";
 import { measureRpc } from "./parts/rpc.ts";
 import { measureStart } from "./parts/start.ts";
 import { measureTurns } from "./parts/turn.ts";
@@ -26,6 +27,7 @@ const measures: Readonly<Record<Part, (bench: Bench) => Promise<void>>> = {
   rpc: measureRpc,
   connections: measureConnections,
   cli: measureCommandLine,
+  permission: measurePermission,
   growth: measureGrowth,
 };
 

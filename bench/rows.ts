@@ -14,9 +14,9 @@ export interface Row {
   readonly budget?: number;
 }
 
-export type Part = "start" | "turn" | "rpc" | "connections" | "cli" | "growth";
+export type Part = "start" | "turn" | "rpc" | "connections" | "cli" | "permission" | "growth";
 
-export const parts: readonly Part[] = ["start", "turn", "rpc", "connections", "cli", "growth"];
+export const parts: readonly Part[] = ["start", "turn", "rpc", "connections", "cli", "permission", "growth"];
 
 export const rows: readonly Row[] = [
   { key: "start", part: "start", what: "start to ready", unit: "ms", better: "less", budget: 250 },
@@ -104,6 +104,22 @@ export const rows: readonly Row[] = [
     unit: "ms",
     better: "less",
     budget: 120,
+  },
+  {
+    key: "permission.plain",
+    part: "permission",
+    what: "permission of a command, p50",
+    unit: "ms",
+    better: "less",
+    budget: 0.1,
+  },
+  {
+    key: "permission.line",
+    part: "permission",
+    what: "permission of a line of five commands, p50",
+    unit: "ms",
+    better: "less",
+    budget: 0.1,
   },
   // "The same" cannot be measured exactly; a quarter more is what noise on two shared cores can reach.
   {

@@ -194,7 +194,7 @@ function judgeSimple(
   if (told !== undefined) return asks(told, found);
 
   const [innerName = "", ...args] = inner.argv;
-  const program = rules.resolve(innerName);
+  const program = innerName === name ? outer : rules.resolve(innerName);
   // A file of another name behind the name: what it is told by that name is its own affair (busybox, alternatives).
   const toldAsFound = program === undefined ? undefined : runsWhatItIsTold([program, ...args]);
   if (toldAsFound !== undefined) return asks(toldAsFound, found);
