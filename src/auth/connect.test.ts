@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Reason, Secret } from "../kernel/mod.ts";
+import type { Arrival } from "../network/mod.ts";
 import {
   authenticateConnect,
   checkSecret,
@@ -8,6 +9,7 @@ import {
   type KnownCredentials,
   type Presented,
   principalOfToken,
+  principalWithoutDevice,
 } from "./connect.ts";
 import type { DeviceToken } from "./device-records.ts";
 import { makePrincipal } from "./principal.ts";
@@ -127,6 +129,11 @@ test("auth (16): an API token proves itself only, in any mode, and pairs no devi
   const none = { ...settings, mode: "none", secret: undefined } as const;
   assert.equal(outcome({ token: badToken }, {}, none), "auth.api_token_invalid");
   assert.equal(outcome({ token: goodToken }, {}, none), "api-token");
+  // Where a proxy says who comes in, a token is for this machine itself.
+  const proxied = { ...settings, mode: "trusted-proxy", secret: undefined } as const;
+  assert.equal(outcome({ token: goodToken, isLocal: true }, {}, proxied), "api-token");
+  assert.notEqual(outcome({ token: goodToken, isLocal: false }, {}, proxied), "api-token");
+  assert.notEqual(outcome({ deviceId, token: goodToken, isLocal: false }, {}, proxied), "api-token");
   // A secret of this shape that somebody put into the config is no API token.
   const shaped = { ...settings, secret: new Secret(badToken) };
   assert.equal(outcome({ token: badToken }, {}, shaped), "auth.api_token_invalid");
@@ -143,6 +150,22 @@ test("auth (16): a connection gets of a token's scopes what it asks for, and its
   const owner = makePrincipal("token:1", ["operator.admin"], "api-token");
   assert.equal(owner.isOwner, true);
   assert.equal(makePrincipal("token:1", ["operator.admin"], "x", { limits: { tools: [] } }).isOwner, false);
+});
+
+test("auth (3): scopes that are merely declared are kept by the command line on this machine only (A-002, A-003)", () => {
+  const arrival = (isLocal: boolean) => ({ isLocal }) as Arrival;
+  const scopes = ["operator.admin", "operator.x"];
+  const shared = { kind: "shared", method: "token" } as const;
+  const scopesOf = (change: Partial<Presented>, isLocal: boolean) =>
+    principalWithoutDevice({ ...base, scopes, ...change }, arrival(isLocal), shared).scopes;
+  assert.deepEqual(scopesOf({}, true), scopes);
+  assert.deepEqual(scopesOf({ clientId: "gateway-client", clientMode: "backend" }, true), scopes);
+  assert.deepEqual(scopesOf({}, false), []);
+  assert.deepEqual(scopesOf({ clientId: "evil", clientMode: "backend" }, true), []);
+  assert.deepEqual(scopesOf({ scopes: [] }, true), []);
+  const cookie = { kind: "browser-session", method: "browser-session", session: "s" } as const;
+  const browser = principalWithoutDevice({ ...base, scopes }, arrival(false), cookie);
+  assert.deepEqual([browser.id, browser.scopes], ["browser:s", ["operator.admin"]]);
 });
 
 test("auth (5): a locked kind of credential is not even compared, and locks no other", () => {

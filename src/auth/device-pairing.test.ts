@@ -69,7 +69,7 @@ test("auth (7): what a device lacks is told in the order in which it must be gra
     assert.deepEqual(pairingNeeds(known, { ...ask, ...change }), expected, name);
 });
 
-test("auth (7): nobody comes in without a question, but for the three that may", () => {
+test("auth (7): nobody comes in without a question, but for the three that may; a proxy is not local (A-023, A-050)", () => {
   const far = { isLocal: false, isLoopback: false, address: "192.168.1.7" };
   const node = { ...far, role: "node", scopes: [] } as const;
   const settings = { autoApproveLocal: true, isTrustedAddress: trustedRanges(["192.168.1.0/24"]) };

@@ -136,8 +136,7 @@ function fits(entry: string, name: string): boolean {
 }
 
 /** Names for what people are given: scopes, and what is kept back from them. */
-export const roleNames = ["owner", "admin", "viewer"] as const;
-export type RoleName = (typeof roleNames)[number];
+export type RoleName = "owner" | "admin" | "viewer";
 
 /** What only an owner does: deleting what cannot be had back, and saying who else comes in. */
 const ownersOnly: readonly string[] = [

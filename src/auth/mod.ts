@@ -56,7 +56,6 @@ export {
   mayUseAgent,
   type Reach,
   type RoleName,
-  roleNames,
   roles,
   toolsOf,
 } from "./limits.ts";

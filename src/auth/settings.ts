@@ -50,12 +50,16 @@ export function pairingSettings(config: OpenClawConfig): PairingSettings {
 }
 
 function secretOf(configured: unknown, fromEnv: string | undefined): Secret | undefined {
-  if (
-    typeof configured === "string" &&
-    configured.trim() !== "" &&
-    !/^\$\{[A-Z_][A-Z0-9_]*\}$/.test(configured)
-  ) {
-    return new Secret(configured);
-  }
-  return fromEnv !== undefined && fromEnv.trim() !== "" ? new Secret(fromEnv) : undefined;
+  const given = [configured, fromEnv].find((text) => typeof text === "string" && !standsForNothing(text));
+  return typeof given === "string" ? new Secret(given) : undefined;
+}
+
+/** What scripts and templates leave behind when there is no secret: everybody would guess it (attack A-016). */
+function standsForNothing(text: string): boolean {
+  const plain = text.trim();
+  return (
+    plain === "" ||
+    /^\$\{[A-Z_][A-Z0-9_]*\}$/.test(plain) ||
+    /^(?:undefined|null|NaN|\[object Object\]|change-?me)$/i.test(plain)
+  );
 }

@@ -83,7 +83,7 @@ const auditOf = async (owner: GatewayClient, action: string) =>
     (row: { action: string }) => row.action === action,
   );
 
-test("tokens: made on the command line, used, revoked, refused; its socket closes and its run stops within a second", async (t) => {
+test("tokens: made on the command line, used, revoked, refused; its socket closes and its run stops", async (t) => {
   const held = Promise.withResolvers<void>();
   t.after(() => held.resolve());
   const { gateway, owner } = await start(t, () => [{ text: "half" }, { wait: held.promise }]);
@@ -328,6 +328,19 @@ test("tokens: a token that ended while its message waited on disk has nothing do
     assert.deepEqual([end.status, /token may not use this agent/.test(end.error)], ["error", true], runId);
   }
   assert.equal(model.requests.length, asked);
+});
+
+test("auth (9): a socket of the gateway's old token is closed, and an API token's is not (A-005)", async (t) => {
+  const { gateway, make } = await start(t);
+  const old = await gateway.connect();
+  const { token } = await make({ role: "owner" });
+  const bot = await gateway.connect({ token, scopes: every });
+  const config = JSON.parse(await readFile(gateway.configFile, "utf8"));
+  config.gateway.auth.token = "another-gateway-token-0123456789abcdef";
+  await writeFile(gateway.configFile, JSON.stringify(config), { mode: 0o600 });
+  assert.equal((await old.closed).code, 4001);
+  await assert.rejects(gateway.connect(), /gateway token mismatch/);
+  assert.equal((await bot.ask("health")).ok, true, "an API token is a credential of its own");
 });
 
 test("tokens: each method that is placed for limited tokens exists", async (t) => {
