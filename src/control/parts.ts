@@ -46,6 +46,8 @@ export interface ControlParts {
     readonly stateDir: string;
     readonly authMode: "none" | "token" | "password" | "trusted-proxy";
   };
+  /** The chat command that a message is, as a turn reads it; undefined for one that the agent reads. */
+  readonly chatCommand: (text: string) => string | undefined;
   /** The machine's facts (system.info), without the time that it has been up. */
   readonly machine: () => Readonly<Record<string, unknown>>;
   readonly agentFiles: AgentFilesPort;

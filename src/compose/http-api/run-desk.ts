@@ -82,8 +82,8 @@ export function createRunDesk(parts: ApiParts): RunDesk {
 
   /** What an operator's hand does in a chat needs the operator's scope here too (`/reset`), and approvals are not answered here. */
   function refuseCommands({ text, caller }: RunOrder): void {
-    const command = parseChatCommand(text)?.name;
-    if ((command === "new" || command === "reset") && !caller.isOwner) {
+    const command = parseChatCommand(text, parts.sessionSettings().resetTriggers)?.name;
+    if ((command === "new" || command === "reset" || command === "compact") && !caller.isOwner) {
       throw new ApiProblem(missingScope("operator.admin"));
     }
   }

@@ -15,6 +15,7 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
     params: { sessionKey?: string; agentId?: string; message: string; idempotencyKey: string },
     call: Call,
   ) {
+    refuseInternal(params);
     const { key, agentId } = names.resolve(params.sessionKey, params.agentId);
     if (params.message.trim() === "") throw new MethodError(invalid("message or attachment required"));
     const verdict = await parts.runs.submit({
@@ -44,11 +45,15 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
     }),
   );
 
+  // Read as the turn will read it, with the words that reset as the config names them (A-037, A-038).
+  const adminForCommand = (params: { readonly message: string }) =>
+    adminCommands.has(parts.chatCommand(params.message)) ? ("operator.admin" as const) : undefined;
+
   return [
     method({
       name: "chat.send",
       scope: "operator.write",
-      scopeFor: adminForReset,
+      scopeFor: adminForCommand,
       maxBytes: maxPayloadBytes,
       repeats: "own",
       params: chatSend,
@@ -61,7 +66,7 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
     method({
       name: "sessions.send",
       scope: "operator.write",
-      scopeFor: adminForReset,
+      scopeFor: adminForCommand,
       maxBytes: maxPayloadBytes,
       repeats: "own",
       params: open(
@@ -75,6 +80,7 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
       run: async (params, call) => {
         refuseAttachments(params.attachments);
         const idempotencyKey = params.idempotencyKey ?? parts.random.bytes(16).toString("hex");
+        refuseInternal(params);
         const { runId, status } = await submit(
           { sessionKey: params.key, message: params.message, idempotencyKey },
           call,
@@ -131,7 +137,7 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
     method({
       name: "agent",
       scope: "operator.write",
-      scopeFor: adminForReset,
+      scopeFor: adminForCommand,
       maxBytes: maxPayloadBytes,
       repeats: "own",
       params: open(
@@ -299,8 +305,26 @@ export function sourceOf(call: Call): Source {
   return { author: id, proof: "secret", trust, sensitivity: "private" };
 }
 
-function adminForReset(params: { readonly message: string }) {
-  return /^\/(new|reset)\b/i.test(params.message.trim()) ? ("operator.admin" as const) : undefined;
+/** Commands that do what a method with admin scope does: sessions.reset, sessions.compact. */
+const adminCommands: ReadonlySet<string | undefined> = new Set(["new", "reset", "compact"]);
+
+/** Of the gateway's own making: a client that sends one means to loosen something (A-043). */
+const internalFields = [
+  "spawnedBy",
+  "workspaceDir",
+  "sandbox",
+  "elevated",
+  "execSecurity",
+  "execAsk",
+  "parent",
+];
+
+export function refuseInternal(params: object): void {
+  const field = internalFields.find((name) => Object.hasOwn(params, name));
+  if (field !== undefined)
+    throw new MethodError(
+      invalid(`at root: unexpected property '${field}'; it comes from the configuration only`),
+    );
 }
 
 function refuseAttachments(attachments: readonly unknown[] | undefined): void {

@@ -6,6 +6,7 @@ import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 import { sessionInfo } from "../session-info.ts";
 import type { SessionNames } from "../session-names.ts";
+import { refuseInternal } from "./chat.ts";
 
 const { array, boolean, integer, object, oneOf, open, optional, string, union } = schema;
 
@@ -147,6 +148,7 @@ export function sessionMethods(parts: ControlParts, names: SessionNames): Method
         }),
       ),
       run: async (params) => {
+        refuseInternal(params);
         const { key, agentId } = names.resolve(
           params.key ?? `web-${uuid(parts.random).slice(0, 8)}`,
           params.agentId,
