@@ -393,6 +393,13 @@ test("access (7): an owner is named by channel and id; nothing else makes one (a
   const named = { dangerouslyAllowNameMatching: true, dmPolicy: "allowlist", allowFrom: ["ada"] };
   const sender = { id: "7", proof: "platform", claimedHandle: "ada" } as const;
   assert.equal(owner({ ownerAllowFrom: ["telegram:ada"] }, named, { sender }), false, "by a name");
+  const commands = { allowFrom: { telegram: ["ada"] } };
+  const status = factsOf({ sender, text: "/status" });
+  assert.equal(
+    outcomeOf(status, settingsOf({ channels: { telegram: named }, commands })),
+    "access.command_not_allowed",
+    "nor does a name give commands",
+  );
 });
 
 test("what is admitted is labelled with who wrote it, in one spelling", () => {

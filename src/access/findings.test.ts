@@ -68,6 +68,7 @@ test("access (12): a tool rule for a name is an error wherever it stands", () =>
           direct: { "7": { toolsBySender: rules } },
           accounts: { a: { groups: { "-1": { toolsBySender: rules } } } },
         },
+        discord: { guilds: { g: { channels: { c: { toolsBySender: rules } } } } },
       },
     }).map((text) => text.split(" ")[0]),
     [
@@ -77,6 +78,7 @@ test("access (12): a tool rule for a name is an error wherever it stands", () =>
       "channels.telegram.groups.-1.topics.5.toolsBySender.name:alice",
       "channels.telegram.direct.7.toolsBySender.name:alice",
       "channels.telegram.accounts.a.groups.-1.toolsBySender.name:alice",
+      "channels.discord.guilds.g.channels.c.toolsBySender.name:alice",
     ],
   );
 });

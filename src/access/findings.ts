@@ -1,8 +1,7 @@
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { Problem } from "../kernel/mod.ts";
-import { agentsOf, patternProblems } from "./mentions.ts";
+import { patternProblems } from "./mentions.ts";
 import type { Path } from "./senders.ts";
-import type { ChannelSection } from "./settings.ts";
 import { senderToolProblems } from "./tool-limits.ts";
 
 /**
@@ -33,34 +32,21 @@ function ownerProblems(config: OpenClawConfig): Problem[] {
   );
 }
 
+/** Each `toolsBySender`, wherever it stands: rooms have many names. */
 function toolProblems(config: OpenClawConfig): Problem[] {
-  return [
-    ...senderToolProblems(config.tools?.toolsBySender, ["tools", "toolsBySender"]),
-    ...agentsOf(config).flatMap(({ agent, at }) =>
-      senderToolProblems(agent.tools?.toolsBySender, [...at, "tools", "toolsBySender"]),
-    ),
-    ...sectionsOf(config).flatMap(({ section, at }) => [
-      ...roomToolProblems(section.groups, [...at, "groups"]),
-      ...roomToolProblems(section.direct, [...at, "direct"]),
-    ]),
-  ];
-}
-
-type Rooms = Readonly<
-  Record<
-    string,
-    {
-      readonly toolsBySender?: Readonly<Record<string, unknown>>;
-      readonly topics?: Rooms;
+  const found: Problem[] = [];
+  const visit = (value: unknown, path: Path): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, member] of Object.entries(value)) {
+      const at = [...path, Array.isArray(value) ? Number(key) : key];
+      if (key === "toolsBySender") found.push(...senderToolProblems(member, at));
+      else visit(member, at);
     }
-  >
->;
-
-function roomToolProblems(rooms: Rooms | undefined, at: Path): Problem[] {
-  return Object.entries(rooms ?? {}).flatMap(([id, room]) => [
-    ...senderToolProblems(room.toolsBySender, [...at, id, "toolsBySender"]),
-    ...roomToolProblems(room.topics, [...at, id, "topics"]),
-  ]);
+  };
+  visit(config.tools, ["tools"]);
+  visit(config.agents, ["agents"]);
+  visit(config.channels, ["channels"]);
+  return found;
 }
 
 /** Each `accessGroup:<name>` anywhere under channels and commands names a group that is there. */
@@ -82,18 +68,4 @@ function groupReferenceProblems(config: OpenClawConfig): Problem[] {
   visit(config.channels, ["channels"]);
   visit(config.commands, ["commands"]);
   return found;
-}
-
-function sectionsOf(config: OpenClawConfig): { readonly section: ChannelSection; readonly at: Path }[] {
-  const sections: Readonly<Record<string, unknown>> = config.channels ?? {};
-  return Object.entries(sections).flatMap(([id, value]) => {
-    if (id === "defaults" || id === "modelByChannel") return [];
-    const section = value as ChannelSection;
-    const at = ["channels", id];
-    const accounts = Object.entries(section.accounts ?? {});
-    return [
-      { section, at },
-      ...accounts.map(([name, own]) => ({ section: own, at: [...at, "accounts", name] })),
-    ];
-  });
 }

@@ -2,6 +2,7 @@ import type { OpenClawConfig } from "../config/mod.ts";
 import type { Problem } from "../kernel/mod.ts";
 import { agentsOf, mentionPatterns } from "./mentions.ts";
 import type { Limit, LoopSettings } from "./meters.ts";
+import { directRooms, groupRooms } from "./rooms.ts";
 import {
   type IdRule,
   type ListContext,
@@ -18,10 +19,9 @@ import type {
   DmPolicy,
   GroupPolicy,
   MessageLimits,
-  Room,
   Setting,
 } from "./settings.ts";
-import { senderTools, toolLimit } from "./tool-limits.ts";
+import { senderTools } from "./tool-limits.ts";
 
 /**
  * Who may talk on one account, from the config: an account's own value, else the channel's, else that of
@@ -49,11 +49,19 @@ export function accessSettings(
     enabled: enabledOf(place),
     dmPolicy: dmPolicyOf(place),
     allowFrom: allowFromOf(place, context),
-    direct: roomsFrom(first(place, "direct"), context, (id) => senderId(id, channel, ids)),
+    direct: directRooms(first(place, "direct"), context),
     groupPolicy: pick<GroupPolicy>(place, "groupPolicy", "allowlist"),
     groupAllowFrom: group.value === undefined ? undefined : senderList(group.value, group.at, context),
     groupsAt: groupsFrom.at,
-    groups: roomsFrom(groupsFrom, context, (id) => groupId(id, [...groupsFrom.at, id], context)),
+    groups: groupRooms(
+      {
+        groups: groupsFrom,
+        guilds: first(place, "guilds"),
+        channels: first(place, "channels"),
+        dm: first(place, "dm"),
+      },
+      context,
+    ),
     requireMention: pick(place, "requireMention", true),
     implicitMentions: {
       replyToBot: implicitOf(place, "replyToBot"),
@@ -234,50 +242,6 @@ function limitsOf(place: Place): MessageLimits {
       isSet: perDay !== undefined,
     },
   };
-}
-
-type RoomSection = NonNullable<ChannelSection["groups"]>[string] & { readonly dmPolicy?: DmPolicy };
-
-function roomsFrom(
-  from: { readonly value: Readonly<Record<string, RoomSection>> | undefined; readonly at: Path },
-  context: ListContext,
-  idOf: (text: string) => string | undefined,
-): ReadonlyMap<string, Room> {
-  const rooms = new Map<string, Room>();
-  for (const [key, section] of Object.entries(from.value ?? {})) {
-    const id = key === "*" ? key : idOf(key);
-    if (id !== undefined) rooms.set(id, roomFrom(section, [...from.at, key], context));
-  }
-  return rooms;
-}
-
-function roomFrom(section: RoomSection, at: Path, context: ListContext): Room {
-  const own = <K extends keyof RoomSection>(key: K): Setting<NonNullable<RoomSection[K]>> | undefined => {
-    const value = section[key];
-    return value === undefined
-      ? undefined
-      : { value: value as NonNullable<RoomSection[K]>, at: [...at, key], isSet: true };
-  };
-  const topics = Object.entries(section.topics ?? {});
-  return Object.freeze({
-    at,
-    enabled: own("enabled"),
-    requireMention: own("requireMention"),
-    ignoreOtherMentions: own("ignoreOtherMentions"),
-    groupPolicy: own("groupPolicy"),
-    dmPolicy: own("dmPolicy"),
-    allowFrom: section.allowFrom && senderList(section.allowFrom, [...at, "allowFrom"], context),
-    tools: toolLimit(section.tools, [...at, "tools"]),
-    toolsBySender: senderTools(section.toolsBySender, [...at, "toolsBySender"], context),
-    topics: new Map(topics.map(([id, topic]) => [id, roomFrom(topic, [...at, "topics", id], context)])),
-  });
-}
-
-function groupId(text: string, path: Path, { ids, problems }: ListContext): string | undefined {
-  const read = ids.group(text);
-  if ("id" in read) return read.id;
-  problems.push({ path, kind: "value", message: read.problem });
-  return undefined;
 }
 
 /** Entries say whose id it is ("telegram:123"): the same number on another channel is another person. */

@@ -1,7 +1,7 @@
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { InboundMessage } from "../delivery/mod.ts";
 import type { Problem } from "../kernel/mod.ts";
-import { compilePattern, maxPatternTextChars, namePattern, type Pattern } from "./pattern.ts";
+import { compilePattern, namePattern, type Pattern } from "./pattern.ts";
 import type { Path } from "./senders.ts";
 import type { AccessSettings, ImplicitMention, MentionSettings, Setting } from "./settings.ts";
 
@@ -61,7 +61,6 @@ function patternsCountIn(chatId: string, { mode, allowIn, denyIn }: MentionSetti
 /** Without fenced code, inline code and quoted lines: a name in what somebody else said calls nobody (attack A-070). */
 function ownText(text: string): string {
   return text
-    .slice(0, maxPatternTextChars)
     .replace(/```[\s\S]*?(?:```|$)/g, " ")
     .replace(/`[^`\n]*`/g, " ")
     .replace(/^[ \t]{0,3}>.*$/gm, " ");

@@ -131,9 +131,9 @@ test("access (8): a flood of senders takes bounded memory, and resets nobody's c
   // Those that found no place share one: the flood as a whole is held to a sender's pace.
   assert.equal(admitted, 99 + 2);
   clock.advance(120_000);
-  for (let n = 0; n < 50; n++) send(from(String(9000 + n)));
+  for (let n = 0; n < 50; n++)
+    assert.equal(admittedOf(3, from(String(9000 + n))), 2, "counters that have run out make room");
   assert.ok(meters.size <= 101);
-  assert.equal(admittedOf(3, from("42")), 2, "room is found again when counters have run out");
 });
 
 test("a bot and an agent that answer each other are stopped, and go on after the pause", () => {

@@ -114,8 +114,6 @@ export function createPairings(ports: {
       const stamp = await ports.files.stampAllowed(channel, account);
       const before = known.get(key);
       if (before?.stamp === stamp) return before.ids;
-      // Dropped first: a file that has become unreadable admits nobody by what it said before.
-      known.delete(key);
       const ids = new Set(parseAllowed(await ports.files.readAllowed(channel, account)));
       known.set(key, { stamp, ids });
       return ids;

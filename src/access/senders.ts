@@ -19,7 +19,7 @@ export interface SenderList {
   readonly anybody: Path | undefined;
   /** By id in its one spelling: where the entry stands. */
   readonly ids: ReadonlyMap<string, Path>;
-  /** By membership that the platform proves ("audience:<guild>/<channel>"). */
+  /** By membership that the platform proves: "audience:<guild>/<channel>", "role:<id>". */
   readonly memberships: ReadonlyMap<string, Path>;
   /** Names that senders give themselves; empty unless dangerouslyAllowNameMatching is on. */
   readonly names: ReadonlyMap<string, Path>;
@@ -156,7 +156,8 @@ export function matchSender(list: SenderList, sender: Sender): Match | undefined
   const byId = list.ids.get(sender.id);
   if (byId) return { by: "id", at: byId };
   if (list.memberships.size > 0) {
-    for (const membership of sender.memberOf ?? []) {
+    const roles = (sender.roles ?? []).map((role) => `role:${role}`);
+    for (const membership of [...(sender.memberOf ?? []), ...roles]) {
       const at = list.memberships.get(membership);
       if (at) return { by: "membership", at };
     }

@@ -32,7 +32,7 @@ export interface AccessSettings {
   /** Senders in groups; undefined falls back to allowFrom (never to pairings). */
   readonly groupAllowFrom: SenderList | undefined;
   readonly groupsAt: Path;
-  /** By group id, or "*". */
+  /** By group id, "guild:<id>" (all that a Discord server does not name), or "*". */
   readonly groups: ReadonlyMap<string, Room>;
   readonly requireMention: Setting<boolean>;
   readonly implicitMentions: Readonly<Record<ImplicitMention, Setting<boolean>>>;
@@ -94,8 +94,10 @@ export interface ToolSettings {
 }
 
 export type Channels = NonNullable<OpenClawConfig["channels"]>;
-/** The keys that each channel has. */
-export type ChannelSection = NonNullable<Channels["telegram"]>;
+/** The keys that each channel has, and those under which single platforms name their rooms. */
+export type ChannelSection = NonNullable<Channels["telegram"]> &
+  Pick<NonNullable<Channels["discord"]>, "guilds"> &
+  Pick<NonNullable<Channels["slack"]>, "channels">;
 
 const nobody: SenderList = Object.freeze({
   at: [],

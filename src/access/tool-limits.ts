@@ -56,22 +56,19 @@ export function senderTools(
   return Object.freeze({ byId: new Map([...loose, ...exact]), others });
 }
 
-/** Undefined for "*" and for keys that name nobody. */
+/** Undefined for "*". Keys for names never come here: {@link senderToolProblems} refuses the config. */
 function senderKey(key: string): { readonly id: string; readonly channel?: string } | undefined {
   const exact = /^channel:([^:]+):(.+)$/.exec(key);
   if (exact) return { channel: exact[1] as string, id: exact[2] as string };
-  if (key === "*" || nameKey.test(key)) return undefined;
+  if (key === "*") return undefined;
   return { id: key.replace(/^(?:id|e164):/, "") };
 }
 
 const nameKey = /^(?:username|name|tag):/i;
 
 /** Keys that would give tools to a name. */
-export function senderToolProblems(
-  lists: Readonly<Record<string, unknown>> | undefined,
-  at: Path,
-): Problem[] {
-  return Object.keys(lists ?? {})
+export function senderToolProblems(lists: object, at: Path): Problem[] {
+  return Object.keys(lists)
     .filter((key) => nameKey.test(key))
     .map((key) => ({
       path: [...at, key],
@@ -106,15 +103,16 @@ function limitFor(tools: SenderTools | undefined, senderId: string): ToolLimit |
   return tools?.byId.get(senderId) ?? tools?.others;
 }
 
-/** The rooms that a message stands in, most special first: the topic, the group (or direct chat), then "*". */
+/** The rooms that a message stands in, most special first: the topic, the group (or guild, or direct chat), then "*". */
 export function roomsOf(
   message: Pick<InboundMessage, "conversation" | "sender">,
   settings: AccessSettings,
 ): readonly Room[] {
-  const { kind, id, threadId } = message.conversation;
+  const { kind, id, threadId, spaceId } = message.conversation;
   const isDirect = kind === "direct";
   const rooms = isDirect ? settings.direct : settings.groups;
-  const own = rooms.get(isDirect ? message.sender.id : id);
+  const named = rooms.get(isDirect ? message.sender.id : id);
+  const own = named ?? (spaceId === undefined ? undefined : rooms.get(`guild:${spaceId}`));
   const topic = threadId === undefined ? undefined : own?.topics.get(threadId);
   return [topic, own, rooms.get("*")].filter((room) => room !== undefined);
 }
