@@ -58,7 +58,7 @@ function openedFile(
   if (redirection.kind !== "file" || redirection.path === nothing) return undefined;
   if (folder === undefined) return "a redirection in a folder that depends on how an earlier command ends";
   const path = inWorkspace(redirection.path, folder, root);
-  if (path === undefined || path === ".")
+  if (path === undefined || path === "." || redirection.path.endsWith("/"))
     return `a redirection that is not surely in the workspace (${redirection.path})`;
   return { path, access: redirection.access === "read" ? "read" : "write" };
 }

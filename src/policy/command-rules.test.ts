@@ -178,6 +178,7 @@ test("policy (6), A-094: redirections stay in the workspace, and none runs a com
     "echo x <> C",
     "echo x > c:x",
     "echo x > .",
+    "echo x > new/",
     "cd sub; echo x > C",
   );
   runs("echo x >| C", "echo x &> C", ": > C", "echo x > /w/C", "echo x >& C", "echo x &>> C");
@@ -383,7 +384,8 @@ test("policy (4), A-100: a standing rule covers its exact command, folder and ag
 });
 
 test("policy (4): a standing rule covers a command that nothing is fed to", () => {
-  for (const command of ["echo x | make test", "npm test < x", "npm test <<< x"]) assert.equal(judge(command).listed, false);
+  for (const command of ["echo x | make test", "npm test < x", "npm test <<< x"])
+    assert.equal(judge(command).listed, false);
   runs("npm test | tail -5", "npm test > log.txt 2>&1");
 });
 

@@ -153,10 +153,8 @@ function bracketOf(
       at += named[0].length - 1;
       continue;
     }
-    if (chars[at] === "[" && /^[.=:]$/.test(chars[at + 1] ?? ""))
-      throw new InputError(
-        "A file pattern with [. .], [= =] or an odd [: is not understood; name the files.",
-      );
+    if (chars[at] === "[" && /^[.=]$/.test(chars[at + 1] ?? ""))
+      throw new InputError("A file pattern with [. .] or [= =] is not understood; name the files.");
     if (chars[at] === "\\") at += 1;
     const from = chars[at] ?? "";
     if (chars[at + 1] === "-" && chars[at + 2] !== undefined && chars[at + 2] !== "]") {

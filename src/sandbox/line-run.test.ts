@@ -136,6 +136,7 @@ test("sandbox (7), A-094: the line itself opens regular files of the workspace o
     "folder/outside",
     "names",
     "sub",
+    "new/",
     "../outside",
     "/etc/passwd",
     join(base, "outside"),
@@ -148,6 +149,7 @@ test("sandbox (7), A-094: the line itself opens regular files of the workspace o
   assert.equal((await run("cat > link")).code, 1);
   assert.equal(readFileSync(join(base, "outside"), "utf8"), "secret");
   assert.equal(readFileSync(join(ws, "two"), "utf8"), "x");
+  assert.equal(existsSync(join(ws, "new")), false);
   assert.equal((await run("echo hi > new")).code, 0);
   assert.equal(statSync(join(ws, "new")).mode & 0o777, 0o600);
 });

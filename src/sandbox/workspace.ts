@@ -119,7 +119,8 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     access: "read" | "write" | "append",
   ): Promise<number> {
     const name = names.at(-1);
-    if (name === undefined) throw new InputError(`${showPath(path)} is the workspace itself, not a file.`);
+    if (name === undefined || path.endsWith("/"))
+      throw new InputError(`${showPath(path)} names a folder, not a file.`);
     return inFolder(path, names.slice(0, -1), false, async (folder) => {
       for (let left = 3; ; left -= 1) {
         const before = await look(folder, name);
