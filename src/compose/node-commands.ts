@@ -56,7 +56,7 @@ interface Prepared {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   /** As it came; sent back as it is. */
-  readonly plan: { readonly cwd: string };
+  readonly plan: { readonly cwd: string; readonly commandText: string };
   readonly facts: NodeCommandFacts;
   readonly mode: PolicyContext["settings"]["exec"]["mode"];
 }
@@ -162,7 +162,7 @@ export function composeNodeCommands(parts: {
       "system.run.prepare",
       {
         command: argv,
-        rawCommand: commandText(argv),
+        ...(argv[0] === "/bin/sh" ? { rawCommand: commandText(argv) } : {}),
         ...(cwd === undefined ? {} : { cwd }),
         env,
         agentId,
@@ -175,11 +175,11 @@ export function composeNodeCommands(parts: {
       throw new InputError(`The node ${nameOf(node)} prepared something that cannot be understood.`);
     const said = answer as schema.Static<typeof preparedSchema>;
     // A node that shows one thing and means another is not asked.
-    if (said.plan.argv.length !== argv.length || said.plan.argv.some((word, index) => word !== argv[index]))
+    if (!isSameCommand(said.plan.argv, argv))
       throw new InputError(`The node ${nameOf(node)} prepared another command than was asked for.`);
     const made: Prepared = {
       nodeId: node.nodeId,
-      argv,
+      argv: said.plan.argv,
       env,
       timeoutMs,
       plan: said.plan,
@@ -215,7 +215,7 @@ export function composeNodeCommands(parts: {
       "system.run",
       {
         command: argv,
-        rawCommand: commandText(argv),
+        rawCommand: plan.commandText,
         systemRunPlan: plan,
         cwd: plan.cwd,
         env,
@@ -407,6 +407,15 @@ export function composeNodeCommands(parts: {
       cancel();
     }
   }
+}
+
+/** Word for word; only the program's name may have become the file that it names. */
+function isSameCommand(said: readonly string[], asked: readonly string[]): boolean {
+  const [file = "", ...words] = said;
+  const [name = "", ...wanted] = asked;
+  const isNamed =
+    file === name || (file.startsWith("/") && file.endsWith(`/${name.slice(name.lastIndexOf("/") + 1)}`));
+  return isNamed && words.length === wanted.length && words.every((word, index) => word === wanted[index]);
 }
 
 function ownerOf(request: ToolRequest): string {

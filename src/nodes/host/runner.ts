@@ -199,7 +199,9 @@ export function createRunner(ports: RunnerPorts): NodeRunner {
         execPolicy: { security, ask },
         allowAlwaysCoverage: {
           complete: subject.canRemember,
-          patterns: subject.canRemember ? [subject.program] : [],
+          patterns: subject.canRemember
+            ? [{ pattern: subject.program, argPattern: `sha256:${subject.digest}` }]
+            : [],
         },
         allowlisted: await rules.isListed(subject),
         program: plan.program,

@@ -46,9 +46,13 @@ export async function fingerprint(
   program: string,
   operands: readonly string[],
 ): Promise<{ readonly text: string; readonly cwdIdentity: string }> {
-  const folder = await stat(cwd);
+  const folder = await stat(cwd, { bigint: true });
   const cwdIdentity = `${folder.dev}:${folder.ino}`;
-  const parts = [cwdIdentity, await fileMark(program, await isReplaceable(program))];
+  // A number is given to the next folder once its own is gone; the time of its making is not.
+  const parts = [
+    `${cwdIdentity}:${folder.birthtimeNs}`,
+    await fileMark(program, await isReplaceable(program)),
+  ];
   for (const operand of [...new Set(operands)].slice(0, maxBoundFiles)) {
     const path = resolve(cwd, operand);
     const found = await stat(path).catch(() => undefined);
