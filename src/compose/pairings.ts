@@ -50,7 +50,8 @@ export function pairingPort(parts: {
     },
     async approve(channel, account, code, by) {
       const request = await pairings.approve(channel, account, code);
-      await parts.adoptOwner(`${channel}:${request.senderId}`);
+      // Whom a program lets in may talk; who the owner is, a person says.
+      if (!by.startsWith("token:")) await parts.adoptOwner(`${channel}:${request.senderId}`);
       log("info", "a sender was paired", { channel, account, sender: request.senderId, by });
       return request;
     },
