@@ -44,7 +44,7 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
     spec: {
       name: "exec",
       description:
-        "Runs a command in the workspace. One program with plain arguments needs the least approval; pipes, redirections and the like run in a shell. What still runs after yieldMs goes on in the background: use process with its sessionId. What a command leaves behind is ended with it, so start servers with background instead of &.",
+        "Runs a command line in the workspace: programs with literal arguments, pipelines, &&, ||, ;, redirections to files of the workspace, here-documents, file patterns. Substitutions ($(...)), variables, loops and & need a person's approval each time. What still runs after yieldMs goes on in the background: use process with its sessionId. What a command leaves behind is ended with it, so start servers with background instead of &.",
       parameters,
     },
     plan(args) {
