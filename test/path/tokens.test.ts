@@ -351,3 +351,21 @@ test("tokens: each method that is placed for limited tokens exists", async (t) =
     [],
   );
 });
+
+test("auth (5): a lock-out survives a restart", async (t) => {
+  const gateway = await GatewayProcess.start(t, {
+    config: {
+      gateway: {
+        mode: "local",
+        bind: "loopback",
+        auth: { mode: "token", token: gatewayToken, rateLimit: { maxAttempts: 2, exemptLoopback: false } },
+      },
+    },
+  });
+  for (let tries = 0; tries < 2; tries++)
+    await assert.rejects(gateway.connect({ token: "wrong" }), /mismatch/);
+  await assert.rejects(gateway.connect(), /too many failed/);
+  assert.equal(await gateway.stop(), 0);
+  await gateway.start();
+  await assert.rejects(gateway.connect(), /too many failed/);
+});
