@@ -51,6 +51,7 @@ test("Discord: a guild that lists channels opens these alone, whatever is said o
   const section = { guilds, allowFrom: ["U1", "U2"] };
   const at = (id: string, sender: object = {}) => ask("discord", section, id, { spaceId: "g1" }, sender);
   assert.equal(at("c1"), "admit");
+  assert.equal(at("c1", { id: "U2" }), "access.group_sender_not_listed", "the guild's list");
   assert.equal(at("c2"), "access.group_sender_not_listed");
   assert.equal(at("c2", { id: "U2" }), "admit");
   assert.equal(at("c3"), "access.group_disabled");
