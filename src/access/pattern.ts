@@ -99,36 +99,40 @@ function build(node: Node): readonly State[] {
 function run(states: readonly State[], text: string): boolean {
   const characters = [...text.slice(0, maxPatternTextChars).toLowerCase()];
   const start = states.length - 1;
-  let current = new Set<number>();
+  // Where each state was reached last: what has been reached at a place is not followed there again.
+  const reachedAt = new Int32Array(states.length).fill(-1);
+  let current: Reading[] = [];
   for (const [at, character] of characters.entries()) {
-    follow(states, start, current, at, characters);
-    if (current.has(0)) return true;
-    const next = new Set<number>();
-    for (const number of current) {
-      const state = states[number] as State;
-      if (state.kind !== "one" || !state.accepts(character)) continue;
-      follow(states, state.next, next, at + 1, characters);
+    follow(states, start, current, reachedAt, at, characters);
+    if (reachedAt[0] === at) return true;
+    const next: Reading[] = [];
+    for (const state of current) {
+      if (state.accepts(character)) follow(states, state.next, next, reachedAt, at + 1, characters);
     }
     current = next;
   }
-  follow(states, start, current, characters.length, characters);
-  return current.has(0);
+  follow(states, start, current, reachedAt, characters.length, characters);
+  return reachedAt[0] === characters.length;
 }
 
-/** Adds a state and all that it leads to without reading a character. */
+type Reading = Extract<State, { kind: "one" }>;
+
+/** Reaches a state and all that it leads to without reading a character; adds those that read one. */
 function follow(
   states: readonly State[],
   first: number,
-  into: Set<number>,
+  into: Reading[],
+  reachedAt: Int32Array,
   at: number,
   characters: readonly string[],
 ): void {
   const waiting = [first];
   for (let number = waiting.pop(); number !== undefined; number = waiting.pop()) {
-    if (into.has(number)) continue;
-    into.add(number);
+    if (reachedAt[number] === at) continue;
+    reachedAt[number] = at;
     const state = states[number] as State;
-    if (state.kind === "split") waiting.push(state.next, state.other);
+    if (state.kind === "one") into.push(state);
+    else if (state.kind === "split") waiting.push(state.next, state.other);
     else if (state.kind === "assert" && holds(state.what, at, characters)) waiting.push(state.next);
   }
 }

@@ -58,7 +58,8 @@ export function sightOf(facts: Facts, settings: AccessSettings): Sight {
     settings,
     message,
     rooms,
-    mention: mentionOf(message, facts.agentId, settings),
+    // In a direct chat every message is meant for the agent; nobody looks for its name there.
+    mention: message.conversation.kind === "direct" ? undefined : mentionOf(message, facts.agentId, settings),
     command: commandOf(facts.command === undefined ? message.text : `/${facts.command}`),
     owner: matchSender(settings.owners, message.sender),
   };
