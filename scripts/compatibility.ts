@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 
 const version = "2026.9.6";
@@ -51,8 +51,10 @@ const rows: readonly Row[] = [
     note: "always none: there are no heartbeats yet",
   },
   { command: "devices list", says: /device|paired/i },
-  { command: "nodes list", says: /paired|nodes/i, notYet: "node.* is not served yet" },
-  { command: "nodes status", says: /known|paired|nodes/i, notYet: "node.* is not served yet" },
+  { command: "nodes list", says: /paired|nodes/i },
+  { command: "nodes status", says: /known|paired|nodes/i },
+  { command: "nodes pending", says: /pending|no /i },
+  { command: "node status", says: /service|node/i, note: "looks at its own service, not at the gateway" },
   { command: "sessions", says: /sessions/i, note: "reads its own state, not the gateway's" },
   { command: "gateway call sessions.list", says: /"sessions"/ },
   { command: "agents list", says: /main/, note: "reads its own state, not the gateway's" },
@@ -192,7 +194,8 @@ async function prepareClient(folder: string, port: number) {
   const config = { gateway: { mode: "local", port, bind: "loopback", auth: { mode: "token", token } } };
   await writeFile(join(state, "openclaw.json"), JSON.stringify(config), { mode: 0o600 });
   return {
-    PATH: `${programs}:/usr/bin:/bin`,
+    // It wants a Node as new as ours, which the system's own may not be.
+    PATH: `${programs}:${dirname(process.execPath)}:/usr/bin:/bin`,
     HOME: home,
     OPENCLAW_STATE_DIR: state,
     OPENCLAW_GATEWAY_PORT: String(port),

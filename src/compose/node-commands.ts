@@ -31,7 +31,9 @@ import {
   settle,
   toolAllowed,
 } from "../policy/mod.ts";
-import { executeOnNode, type NodeRun, type Outcome } from "../sandbox/mod.ts";
+import type { Outcome } from "../sandbox/mod.ts";
+// Not through mod.ts: a gateway starts without the rest of the sandbox.
+import { executeOnNode, type NodeRun } from "../sandbox/node.ts";
 
 const { array, boolean, integer, object, oneOf, open, optional, record, string, union } = schema;
 

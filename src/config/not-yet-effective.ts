@@ -113,6 +113,7 @@ const effective: readonly string[] = [
   "discovery.mdns",
   "gateway.nodes.pairing.autoApproveLocal",
   "gateway.nodes.pairing.autoApproveCidrs",
+  "gateway.nodes.commands",
   ...[
     "enabled",
     "token",

@@ -17,7 +17,6 @@ export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
 export { identifyFile } from "./file-identity.ts";
 export { createHelperPrograms, type HelperPrograms, type RunningHelper } from "./helper-program.ts";
-export { executeOnNode, type NodeRun } from "./node.ts";
 export type { SendSignal } from "./process-tree.ts";
 export { systemResolve } from "./resolve.ts";
 export type {

@@ -5,6 +5,7 @@ import { type TestContext, test } from "node:test";
 import { GatewayClient } from "@openclaw/gateway-client";
 import { ProtocolSchemas } from "@openclaw/gateway-protocol/schema";
 import { Value } from "typebox/value";
+import { TestDevice } from "../support/device.ts";
 import { GatewayProcess, gatewayToken } from "../support/gateway.ts";
 
 interface Event {
@@ -112,4 +113,56 @@ test("control (wire): the numbers of events have no gap for the published client
     numbers,
     numbers.map((_, index) => index + 1),
   );
+});
+
+test("control (wire): the published client runs as a node, is approved, and is invoked by the published client", async (context) => {
+  const gateway = await GatewayProcess.start(context);
+  const { client: operator, until } = await connected(context, gateway.port);
+  const device = new TestDevice();
+  const approved = Promise.withResolvers<void>();
+  const hello = Promise.withResolvers<unknown>();
+  const node = new GatewayClient({
+    url: `ws://127.0.0.1:${gateway.port}`,
+    token: gatewayToken,
+    minProtocol: 4,
+    maxProtocol: 4,
+    role: "node",
+    mode: "node",
+    clientName: "node-host",
+    platform: "linux",
+    scopes: [],
+    caps: ["system"],
+    commands: ["system.which"],
+    deviceIdentity: device.identity,
+    hostDeps: device.hostDeps,
+    onHelloOk: (payload) => hello.resolve(payload),
+    onConnectError: (error) => hello.reject(error),
+    onEvent: ({ event, payload }) => {
+      if (event === "node.pair.resolved") approved.resolve();
+      if (event !== "node.invoke.request") return;
+      assertValid("NodeInvokeRequestEvent", payload);
+      const { id, nodeId } = payload as { id: string; nodeId: string };
+      void node.request("node.invoke.result", { id, nodeId, ok: true, payloadJSON: '{"bins":{}}' });
+    },
+  });
+  context.after(() => node.stop());
+  node.start();
+  await hello.promise;
+  const requested = await until((event) => event.event === "node.pair.requested");
+  const { requestId } = requested.payload as { requestId: string };
+  await operator.request("node.pair.approve", { requestId });
+  await approved.promise;
+  const answer = await operator.request("node.invoke", {
+    nodeId: device.id,
+    command: "system.which",
+    params: { bins: [] },
+    idempotencyKey: randomUUID(),
+  });
+  assert.deepEqual(answer, {
+    ok: true,
+    nodeId: device.id,
+    command: "system.which",
+    payload: { bins: {} },
+    payloadJSON: '{"bins":{}}',
+  });
 });

@@ -94,7 +94,7 @@ test("node host (2): A-121: only exactly what was prepared runs, once", async (t
     { sessionKey: "s2", systemRunPlan: { ...plan, sessionKey: "s2" } },
   ])
     await assert.rejects(run({ ...good, ...change }), denied("SYSTEM_RUN_DENIED"), JSON.stringify(change));
-  assert.deepEqual(started, []);
+  assert.equal(started.length, 0);
   assert.ok(events.every((name) => name === "exec.denied"));
   await run(good);
   assert.equal(started.length, 1);
@@ -176,6 +176,17 @@ test("node host (3): the node's rules hold whatever the gateway says", async (t)
     if (runs) await attempt;
     else await assert.rejects(attempt, denied("SYSTEM_RUN_DENIED"), label);
   }
+});
+
+test("node host (3): rules that cannot be read any more allow not even what a person said yes to", async (t) => {
+  const file = rulesFile(open);
+  const { prepare, run } = await runner(t, file);
+  const { plan } = await prepare({ command: ["uname"] });
+  file.value = "broken";
+  await assert.rejects(
+    run({ command: ["uname"], systemRunPlan: plan, approved: true }),
+    denied("SYSTEM_RUN_DENIED"),
+  );
 });
 
 test("node host (5): A-100, A-109, A-113: allow-always covers one command, and never an interpreter", async (t) => {
