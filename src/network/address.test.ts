@@ -76,12 +76,16 @@ test("network (1): a range takes in its addresses, mapped ones as the IPv4 that 
     assert.equal(parseRange(wrong), undefined, wrong);
 });
 
-test("network (9): an IPv6 address counts as its /64, an IPv4 address as itself", () => {
+test("network (9): an IPv6 address counts as its /64, an IPv4 address as itself, however it is written (A-241)", () => {
   const key = (text: string) => limitKeyOf(parseAddress(text)!);
   assert.equal(key("192.0.2.1"), "192.0.2.1");
   assert.equal(key("::ffff:192.0.2.1"), "192.0.2.1");
   assert.equal(key("2001:db8:1:2::1"), key("2001:DB8:1:2:ffff:ffff:ffff:ffff"));
   assert.notEqual(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+  const spellings = ["fe80::1%eth0", "FE80::1%eth1", "fe80:0:0:0:0:0:0:1", "fe80::0001"];
+  assert.equal(new Set(spellings.map((text) => limitKeyOf(peerAddress(text)!))).size, 1);
+  const rotated = Array.from({ length: 10_000 }, (_, index) => key(`2001:db8::${index.toString(16)}`));
+  assert.equal(new Set(rotated).size, 1);
 });
 
 test("network (7): what is loopback, Tailscale's, and private", () => {

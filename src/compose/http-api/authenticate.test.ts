@@ -24,12 +24,14 @@ function headOf(headers: Record<string, string>, arrival: Partial<Arrival> = {})
     origin: undefined,
     host: "10.0.0.1:1",
   };
+  const whole = { ...full, ...arrival };
+  const limitKey = whole.isLoopback && whole.origin ? `browser-origin:${whole.origin}` : whole.address;
   return {
     path: "/v1/models",
     query: "",
     headers,
     cookie: "",
-    arrival: { ...full, ...arrival } as Arrival,
+    arrival: { limitKey, ...whole } as Arrival,
   } as HttpHead;
 }
 
@@ -116,6 +118,17 @@ test("http-api (2): ten wrong secrets lock an address out, missing ones do not, 
   for (let index = 0; index < 10; index++) assert.equal(await status(headOf(wrong, page)), 401);
   assert.equal(await status(headOf(right, page)), 429);
   assert.equal(await status(headOf(right, local)), 200);
+});
+
+test("http-api (2): whoever has a /64 guesses no more often than whoever has one address (attack A-241)", async () => {
+  const { status } = doorWith(auth);
+  const at = (index: number) => ({
+    address: `2001:db8:1:2::${index.toString(16)}`,
+    limitKey: "2001:db8:1:2::/64",
+  });
+  for (let index = 1; index <= 10; index++)
+    assert.equal(await status(headOf({ authorization: "Bearer wrong" }, at(index))), 401);
+  assert.equal(await status(headOf({ authorization: "Bearer right-secret" }, at(11))), 429);
 });
 
 test("http-api (2): after the lock-out the right secret counts again", async () => {

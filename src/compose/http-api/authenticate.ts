@@ -113,7 +113,7 @@ export function createDoor(ports: {
       return apiError(403, "origin_refused", reasonText("network.origin_refused"));
     // A page can make a browser on this machine guess; its origin is counted instead, and loopback excuses nothing.
     const fromPage = arrival.origin !== undefined;
-    const from = fromPage && arrival.isLoopback ? `browser-origin:${arrival.origin}` : arrival.address;
+    const from = arrival.limitKey;
     // Guesses at one kind of credential lock out no other.
     const key = isApiToken(credentialOf(head.headers.authorization)) ? `api:${from}` : from;
     const isLoopback = arrival.isLoopback && !fromPage;
