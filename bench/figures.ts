@@ -21,6 +21,8 @@ export type RowKey =
   | "permission.line"
   | "growth.sessions"
   | "growth.messages"
+  | "flood.p99"
+  | "flood.memory"
   | "slice.gap"
   | "slice.reported";
 

@@ -10,6 +10,7 @@ import { isFigure, type Results, reasonOf } from "./figures.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { measureCommandLine } from "./parts/cli.ts";
 import { measureConnections } from "./parts/connections.ts";
+import { measureFlood } from "./parts/flood.ts";
 import { measureGrowth } from "./parts/growth.ts";
 import { measurePermission } from "./parts/permission.ts";
 import { measureRpc } from "./parts/rpc.ts";
@@ -29,6 +30,7 @@ const measures: Readonly<Record<Part, (bench: Bench) => Promise<void>>> = {
   cli: measureCommandLine,
   permission: measurePermission,
   growth: measureGrowth,
+  flood: measureFlood,
 };
 
 /** One part of one subject ends here, whatever hangs; it keeps the figures that it has by then. */

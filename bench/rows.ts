@@ -14,9 +14,18 @@ export interface Row {
   readonly budget?: number;
 }
 
-export type Part = "start" | "turn" | "rpc" | "connections" | "cli" | "permission" | "growth";
+export type Part = "start" | "turn" | "rpc" | "connections" | "cli" | "permission" | "growth" | "flood";
 
-export const parts: readonly Part[] = ["start", "turn", "rpc", "connections", "cli", "permission", "growth"];
+export const parts: readonly Part[] = [
+  "start",
+  "turn",
+  "rpc",
+  "connections",
+  "cli",
+  "permission",
+  "growth",
+  "flood",
+];
 
 export const rows: readonly Row[] = [
   { key: "start", part: "start", what: "start to ready", unit: "ms", better: "less", budget: 250 },
@@ -137,6 +146,21 @@ export const rows: readonly Row[] = [
     unit: "x",
     better: "less",
     budget: 1.25,
+  },
+  {
+    key: "flood.p99",
+    part: "flood",
+    what: "RPC p99 among 10,000 strangers and 1,000 guesses a second / alone",
+    unit: "x",
+    better: "less",
+    budget: 2,
+  },
+  {
+    key: "flood.memory",
+    part: "flood",
+    what: "resident memory that these strangers cost",
+    unit: "MB",
+    better: "less",
   },
   { key: "slice.gap", part: "turn", what: "longest wait for a ping under load", unit: "ms", better: "less" },
   {
