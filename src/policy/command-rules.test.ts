@@ -8,7 +8,7 @@ import type { ExecSettings } from "./settings.ts";
 const settings: ExecSettings = {
   mode: "ask",
   safeBins:
-    "cut uniq head tail tr wc grep sort date echo ls pwd uname whoami true custom python3 busybox cat env mycat".split(
+    "cut uniq head tail tr wc grep sort date echo ls pwd uname whoami true custom python3 busybox cat env mycat myls make".split(
       " ",
     ),
   approvalLifetimeMs: 1000,
@@ -25,9 +25,16 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "make -f x",
     "awk 1",
     "/bin/thing",
+    "mycat sh",
+    "./python3 -c 1",
+    "env -S ls",
+    "tar --to-comm=x",
+    "git --exec-path=x",
   ],
   sub: ["make sub"],
 };
+/** Names that stand for a program of another name. */
+const aliases: Readonly<Record<string, string>> = { mycat: "busybox", myls: "unlink" };
 const rules: CommandRules = {
   read: readCommandLine,
   isAllowed: (agentId, argv, workdir) =>
@@ -35,9 +42,7 @@ const rules: CommandRules = {
   resolve: (program) =>
     program === "nowhere" || program === "" || program.includes("/")
       ? undefined
-      : program === "mycat"
-        ? "/usr/bin/busybox"
-        : `/usr/bin/${program}`,
+      : `/usr/bin/${aliases[program] ?? program}`,
   identify: (path) => ({ path, realPath: path, device: "1", inode: "1" }),
   environmentProblem,
 };
@@ -213,7 +218,15 @@ test("policy (6), A-096: what a wrapper starts is judged, and wrappers are not a
 });
 
 test("policy (6), A-097: env's split strings ask", () => {
-  asks("env -S 'ls'", "env --split-string=ls", "env -vS ls", "env -S'ls'", "env --split=ls", "env -C / ls");
+  asks(
+    "env -S ls",
+    "env -S 'ls'",
+    "env --split-string=ls",
+    "env -vS ls",
+    "env -S'ls'",
+    "env --split=ls",
+    "env -C / ls",
+  );
 });
 
 test("policy (6), A-099, A-104, A-113: inline code asks whatever the rules say", () => {
@@ -227,6 +240,8 @@ test("policy (6), A-099, A-104, A-113: inline code asks whatever the rules say",
     "bash +e -c ls",
   );
   asks(
+    "make",
+    "./python3 -c 1",
     "python3.12 -Ic 1",
     "python3 -",
     "python3",
@@ -254,6 +269,8 @@ test("policy (6), A-099, A-104, A-113: inline code asks whatever the rules say",
     "git -c core.pager=x log",
   );
   asks(
+    "tar --to-comm=x",
+    "git --exec-path=x",
     "tar --to-command=x -xf y",
     "tar --use-comp x",
     "find . -delete",
@@ -271,6 +288,7 @@ test("policy (6), A-101: a multiplexer is what its part is", () => {
     "coreutils --coreutils-prog=touch C",
     "./ls",
     "mycat",
+    "mycat sh",
   );
 });
 
@@ -350,6 +368,7 @@ test("policy (6), A-108: programs that read secrets or run code from their argum
 
 test("policy (6), A-109: only a bare name in a trusted folder is a known program", () => {
   asks("./ls", "/tmp/echo x", "'ls ' -la", "bin/ls", "nowhere", "/usr/bin/python3 x.py");
+  assert.equal(judge("myls").listed, false);
   assert.match(judge("./ls").why, /not found in the trusted folders/);
 });
 

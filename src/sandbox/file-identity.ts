@@ -20,15 +20,24 @@ export function identifyFile(path: string): FileIdentity | undefined {
     if (stat.isDirectory()) return identity;
     if (!stat.isFile()) return undefined;
     const facts = { size: `${stat.size}`, changedAtNs: `${stat.ctimeNs}` };
-    return { ...identity, content: needsHash(stat) ? { ...facts, sha256: hashOf(realPath, stat) } : facts };
+    return {
+      ...identity,
+      content: needsHash(realPath, stat) ? { ...facts, sha256: hashOf(realPath, stat) } : facts,
+    };
   } catch {
     return undefined;
   }
 }
 
-/** Files of root that nobody else may write do not change without root; the time of their change tells it. */
-function needsHash(stat: BigIntStats): boolean {
-  const isOfSystem = stat.uid === 0n && (stat.mode & 0o022n) === 0n && (stat.mode & 0o111n) !== 0n;
+/**
+ * Programs of the system, which nobody but root may write, change when a package does, and the time of their change
+ * tells it. Who owns a file is not enough: a gateway that runs as root owns its workspace.
+ */
+function needsHash(realPath: string, stat: BigIntStats): boolean {
+  const isOfSystem =
+    /^\/(?:usr|bin|sbin|lib|lib64|nix\/store)\//.test(realPath) &&
+    stat.uid === 0n &&
+    (stat.mode & 0o022n) === 0n;
   return stat.size <= maxHashedBytes && !isOfSystem;
 }
 

@@ -233,7 +233,7 @@ test("sandbox (7), A-126: a variable that redirects programs stops its command, 
 
 test("sandbox (6): ending a line ends all of its parts, and starts no further one", async (t) => {
   const { start, ws } = await scene(t);
-  const command = await start("sleep 600 | sleep 600; touch after");
+  const command = await start("sleep 600 | sleep 600; > after; touch after");
   while (
     command.exit === undefined &&
     !/sleep/.test(

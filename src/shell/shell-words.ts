@@ -30,7 +30,7 @@ const standIns: Readonly<Record<string, (args: readonly string[]) => boolean>> =
 function isPortablePrintf(args: readonly string[]): boolean {
   const [format = "", ...values] = args[0] === "--" ? args.slice(1) : args;
   const conversions = format.replaceAll("%%", "").match(/%[-+ #0'\d*.]*./gs) ?? [];
-  if (format === "" || format.startsWith("-")) return false;
+  if (format === "" || format.startsWith("-") || /\\(?![abfnrtv\\"])/.test(format)) return false;
   if (conversions.every((conversion) => conversion === "%s")) return true;
   return (
     conversions.every((conversion) => /^%-?0?\d*[sd]$/.test(conversion)) &&

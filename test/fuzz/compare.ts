@@ -9,6 +9,8 @@ export interface Figures {
   /** Not understood: they ask, and nothing of them was run. */
   asked: number;
   ran: number;
+  /** A file that the same line reads and writes: a program that copies it onto itself never ends, in any shell. */
+  leftOut: number;
   ranInDashToo: number;
   calls: number;
   /** Lines whose outcome differed from bash's, three times in a row. */
@@ -33,6 +35,7 @@ export async function compare(
     lines: 0,
     asked: 0,
     ran: 0,
+    leftOut: 0,
     ranInDashToo: 0,
     calls: 0,
     differences: [],
@@ -54,6 +57,10 @@ async function oneLine(text: string, shells: Shells, figures: Figures): Promise<
   const line = judged(text);
   if (typeof line === "string") {
     figures.asked += 1;
+    return;
+  }
+  if (feedsItself(line)) {
+    figures.leftOut += 1;
     return;
   }
   figures.ran += 1;
@@ -105,6 +112,19 @@ function differenceOf(
   if (!found) return undefined;
   const [what, a, b] = found;
   return `  ${what}, ours: ${JSON.stringify(a)}\n  ${what}, ${shell}: ${JSON.stringify(b)}`;
+}
+
+function feedsItself(line: CommandLine): boolean {
+  const paths = (wanted: boolean) =>
+    line.flatMap(({ commands }) =>
+      commands.flatMap(({ redirections }) =>
+        redirections.flatMap((item) =>
+          item.kind === "file" && (item.access === "read") === wanted ? [posix.normalize(item.path)] : [],
+        ),
+      ),
+    );
+  const written = paths(false);
+  return paths(true).some((path) => path !== "/dev/null" && written.includes(path));
 }
 
 /** Files that a line opens twice: who writes over whom, and each shell's own complaints in them, are left to chance. */
