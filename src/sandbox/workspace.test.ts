@@ -276,3 +276,42 @@ test("sandbox (2): with checked paths, too, a folder that became a link is notic
   await assert.rejects(workspace.read("d/secret", 100), refusal(/changed while it was being used/));
   assert.deepEqual(readdirSync(out), ["secret"]);
 });
+
+test("sandbox (2): a file that a redirection opens is the one that was looked at, or none", async (t) => {
+  let swap = () => {};
+  const { ws, out, workspace } = await scene(t, (step) => {
+    if (step === "checked") swap();
+  });
+  const folder = await workspace.openFolder(".");
+  t.after(() => folder.close());
+  const swaps: readonly (readonly [string, () => void])[] = [
+    ["a link", () => symlinkSync(join(out, "secret"), join(ws, "f"))],
+    ["a second name", () => linkSync(join(out, "secret"), join(ws, "f"))],
+    ["a pipe", () => execFileSync("mkfifo", [join(ws, "f")])],
+    ["a folder", () => mkdirSync(join(ws, "f"))],
+  ];
+  for (const [what, put] of swaps)
+    for (const access of ["read", "write", "append"] as const) {
+      const clear = () => rmSync(join(ws, "f"), { recursive: true, force: true });
+      // Already there: said what it is.
+      clear();
+      put();
+      swap = () => {};
+      await assert.rejects(
+        folder.openFile("f", access),
+        refusal(/symbolic link|more than one name|not a regular file|is a folder/),
+        what,
+      );
+      // Put there after the look.
+      for (const before of access === "read" ? [true] : [true, false]) {
+        clear();
+        if (before) writeFileSync(join(ws, "f"), "mine");
+        swap = () => {
+          clear();
+          put();
+        };
+        await assert.rejects(folder.openFile("f", access), InputError, `${what}, ${access}`);
+      }
+    }
+  assert.equal(readFileSync(join(out, "secret"), "utf8"), "SECRET");
+});

@@ -268,7 +268,7 @@ function openChecked(
     descriptor = openSync(folder.at(name), flags | noFollow, 0o600);
   } catch (error) {
     if (creating && codeOf(error) === "EEXIST") return undefined;
-    throw ["ELOOP", "ENXIO"].includes(codeOf(error)) ? changed(path) : fileFault(error, path);
+    throw ["ELOOP", "ENXIO", "EISDIR"].includes(codeOf(error)) ? changed(path) : fileFault(error, path);
   }
   try {
     const stat = fstatSync(descriptor);
