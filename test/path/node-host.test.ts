@@ -1,10 +1,12 @@
 /** A headless node as a process, and commands on it: by an agent, by an operator; and the attacks on that. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdir, readFile, stat, symlink, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { freePort, GatewayProcess, gatewayToken } from "../support/gateway.ts";
 import type { GatewayClient, Payload } from "../support/gateway-client.ts";
 import { invokeParams, TestNode } from "../support/node.ts";
@@ -93,6 +95,39 @@ test("node host (1, 6): pairs with a key of its own, comes back with its token, 
   );
   assert.equal(await host.stop(), 0);
   assert.equal((await openclaw(gateway, ["node", "status"], state)).code, 1);
+});
+
+test("node host (1): over TLS it talks to the certificate that it was told, and to no other", async (t) => {
+  const gateway = await GatewayProcess.start(t, {
+    config: {
+      gateway: {
+        mode: "local",
+        bind: "loopback",
+        auth: { mode: "token", token: gatewayToken },
+        tls: { enabled: true },
+      },
+    },
+  });
+  const socket = connectTls({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const fingerprint = createHash("sha256").update(socket.getPeerCertificate().raw).digest("hex");
+  socket.destroy();
+  const place = ["--host", "127.0.0.1", "--port", String(gateway.port), "--tls", "--tls-fingerprint"];
+  const wrong = await NodeHostProcess.start(t, gateway, { args: [...place, "00".repeat(32)] });
+  await wrong.printed(/not connected: the gateway's certificate is not the one/);
+  await wrong.stop();
+  const right = await NodeHostProcess.start(t, gateway, {
+    args: [...place, fingerprint],
+    folder: join(gateway.folder, "second"),
+  });
+  await right.printed(/^connected to wss/m);
+  // Without being told, a certificate that nobody signed is not trusted.
+  const untold = await NodeHostProcess.start(t, gateway, {
+    args: place.slice(0, -1),
+    folder: join(gateway.folder, "third"),
+  });
+  await untold.printed(/not connected: .*certificate/);
+  assert.doesNotMatch(await gateway.readLog(), new RegExp(untold.id));
 });
 
 test("node host (1): a setup code pairs it and approves what it offers, without the gateway's token", async (t) => {
