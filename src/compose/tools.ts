@@ -151,12 +151,11 @@ export function createTools(ports: {
 
   function commandRules(
     document: ApprovalsDocument,
-    { environmentProblem, identifyFile }: Loaded["sandbox"],
+    host: Pick<CommandRules, "environmentProblem" | "identify">,
     shell: Shell | undefined,
   ): CommandRules {
     return {
-      environmentProblem,
-      identify: identifyFile,
+      ...host,
       read: (text) =>
         shell?.readCommandLine(text) ?? { understood: false, why: "a form that no reader was loaded for" },
       isAllowed: (agentId, argv, workdir) =>
@@ -199,7 +198,7 @@ export function createTools(ports: {
         tool: tools.get(name),
         commands: commandRules(
           await approvalsDocument(),
-          sandbox,
+          { environmentProblem: sandbox.environmentProblem, identify: sandbox.identifyFile },
           // Only exec has commands to read, and most gateways start without one.
           name === "exec" ? await loadShell() : undefined,
         ),

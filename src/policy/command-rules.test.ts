@@ -152,8 +152,10 @@ test("policy (6), A-090: each command of a chain is judged, and what is not unde
 });
 
 test("policy (6), A-091: substitutions ask, inside quotes too", () => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's, not ours
   asks('echo "$(touch C)"', 'echo "`touch C`"', 'echo "${x:-$(touch C)}"', "echo $((a[$(touch C)]))");
   asks(
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's, not ours
     "x='$(touch C)'; echo \"${x@P}\"",
     "printf -v 'a[$(touch C)]' x",
     "[[ -v 'a[$(touch C)]' ]]",

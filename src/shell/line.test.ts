@@ -72,6 +72,7 @@ const notUnderstood: readonly (readonly [string, RegExp])[] = [
   ['echo "`touch C`"', /substitution/],
   ["echo `a`", /substitution/],
   ["echo $((a))", /substitution/],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's, not ours
   ["echo ${x}", /variable/],
   ['echo $x "$@"', /variable/],
   ['echo "$x"', /variable/],

@@ -69,6 +69,7 @@ const patterns = [
 ];
 const unknown = [
   "$x",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's, not ours
   "${x:-1}",
   "$(alpha)",
   "`alpha`",

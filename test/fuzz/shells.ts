@@ -43,6 +43,9 @@ export interface Result {
 export function judged(text: string): CommandLine | string {
   const read = readCommandLine(text);
   if (!read.understood) return read.why;
+  const set = read.line.flatMap(({ commands }) => commands.flatMap(({ assignments }) => assignments));
+  const problem = environmentProblem(Object.fromEntries(set.map(({ name, value }) => [name, value])));
+  if (problem !== undefined) return problem;
   const places = placesOf(read.line, ".", "/no-such-root");
   return "why" in places ? places.why : read.line;
 }
