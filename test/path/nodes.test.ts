@@ -489,3 +489,37 @@ test("nodes: a node of the version before connects, and a name of ours is shown 
   const missing = await admin.ask("node.describe", { nodeId: "nobody" });
   assert.equal(missing.error.message, "unknown nodeId");
 });
+
+test("nodes: A-103, A-121: a node that prepares another command than was asked for is not asked to run it", async (t) => {
+  const [gateway, admin] = await start(t, { tools: { exec: { host: "node", mode: "full" } } });
+  const node = await approvedNode(gateway, admin, ["system.run", "system.run.prepare"]);
+  const prepared = (argv: readonly string[]) => ({
+    plan: { argv, cwd: "/srv", commandText: argv.join(" "), agentId: "main", sessionKey: "agent:main:main" },
+    execPolicy: { security: "full", ask: "off" },
+  });
+  const others = [["uname", "-a"], ["rm", "-s"], ["/usr/bin/rm", "-s"], ["uname"], ["uname", "-s", "x"], []];
+  for (const [index, argv] of others.entries()) {
+    const said = admin.say("run `uname -s`");
+    const asked = await node.request(index);
+    assert.equal(asked.command, "system.run.prepare");
+    await node.answer(asked.id, prepared(argv));
+    assert.match(JSON.stringify(await said), /prepared another command|cannot be understood/, argv.join(" "));
+  }
+  const said = admin.say("run `uname -s`");
+  await node.answer((await node.request(others.length)).id, prepared(["/usr/bin/uname", "-s"]));
+  const run = await node.request(others.length + 1);
+  const params = JSON.parse(run.paramsJSON);
+  assert.equal(run.command, "system.run");
+  assert.deepEqual(
+    [params.command, params.cwd, params.approved],
+    [["/usr/bin/uname", "-s"], "/srv", undefined],
+  );
+  const { runId, sessionKey } = params;
+  const finished = await node.client.rpc("node.event", {
+    event: "exec.finished",
+    payloadJSON: JSON.stringify({ runId, sessionKey }),
+  });
+  assert.equal(finished.handled, true);
+  await node.answer(run.id, { exitCode: 0, timedOut: false, stdout: "Linux\n", stderr: "" });
+  assert.match(JSON.stringify(await said), /Linux/);
+});
