@@ -212,6 +212,10 @@ test("policy (3): only a literal allow permits", () => {
   const decision = decide(request(), context([command("touch x", { workdir: "sub" })]));
   assert.ok(decision.ok === "ask");
   assert.equal(decision.question.approval.cwd, "/w/sub");
+  for (const workdir of ["./sub/", "/w/sub"]) {
+    const other = decide(request(), context([command("touch x", { workdir })]));
+    assert.equal(other.ok === "ask" && other.question.approval.cwd, "/w/sub");
+  }
   for (const yes of ["allow-once", "allow-always"]) assert.equal(settle(decision.question, yes).ok, true);
   fc.assert(
     fc.property(

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { posix } from "node:path";
 import type { ToolRequest } from "../agent/mod.ts";
 import {
   admit,
@@ -196,7 +197,7 @@ function judgeCommand(
     effects: permitted(run),
     ask: questionOf(request, {
       command: effect.command,
-      cwd: effect.workdir === "." ? workspaceRoot : `${workspaceRoot}/${effect.workdir}`,
+      cwd: posix.resolve(workspaceRoot, effect.workdir),
       env: effect.env,
       warningText: judged.why,
       allowedDecisions: judged.canRemember ? ["allow-once", "allow-always", "deny"] : ["allow-once", "deny"],

@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
-import type { Pipes } from "./pipes.ts";
+import type { PipeEnds, Pipes } from "./pipes.ts";
 
 /** The pipes between a line and the gateway. */
 export interface LineStreams {
@@ -16,7 +16,7 @@ export interface LineStreams {
 }
 
 export async function openStreams(pipes: Pipes): Promise<LineStreams> {
-  const [input, output, errors] = [await pipes.open(), await pipes.open(), await pipes.open()];
+  const [input, output, errors] = await openThree(pipes);
   const stdin = new Socket({ fd: input.write, readable: false, writable: true });
   const stdout = new Socket({ fd: output.read, readable: true, writable: false });
   const stderr = new Socket({ fd: errors.read, readable: true, writable: false });
@@ -34,4 +34,20 @@ export async function openStreams(pipes: Pipes): Promise<LineStreams> {
       for (const stream of [stdin, stdout, stderr]) stream.destroy();
     },
   };
+}
+
+/** Three, or none: too many open files must not cost more of them. */
+async function openThree(pipes: Pipes): Promise<[PipeEnds, PipeEnds, PipeEnds]> {
+  const opened: PipeEnds[] = [];
+  const next = async () => {
+    const ends = await pipes.open();
+    opened.push(ends);
+    return ends;
+  };
+  try {
+    return [await next(), await next(), await next()];
+  } catch (error) {
+    for (const { read, write } of opened) for (const descriptor of [read, write]) closeSync(descriptor);
+    throw error;
+  }
 }

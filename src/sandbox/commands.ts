@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
 import type { CommandLine } from "../policy/command-tree.ts";
-import { openStreams } from "./command-streams.ts";
+import { type LineStreams, openStreams } from "./command-streams.ts";
 import { type BaseEnvironment, buildEnvironment, environmentProblem, searchPath } from "./environment.ts";
 import { requireSame, requireSameFolder } from "./file-identity.ts";
 import { runLine } from "./line-run.ts";
@@ -93,13 +93,15 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     const mark = `${stateMark}.${instance}.${id}`;
     const env = buildEnvironment(deps.baseEnv, request.env, { home: workspace.root, run: mark });
     const folder = await workspace.openFolder(request.workdir);
-    const files = await runFiles(request, folder);
-    const streams = await openStreams(pipes);
+    let streams: LineStreams | undefined;
+    let files: Awaited<ReturnType<typeof runFiles>>;
     try {
+      files = await runFiles(request, folder);
+      streams = await openStreams(pipes);
       // Whoever ends the session from here on finds the command in it: nothing waits in between.
       checkOpen(session);
     } catch (error) {
-      streams.abandon();
+      streams?.abandon();
       await folder.close();
       throw error;
     }
@@ -129,22 +131,17 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     return command;
   }
 
-  /** The tree that runs, and the files that must be what they were. Closes the folder when it refuses. */
+  /** The tree that runs, and the files that must be what they were. */
   async function runFiles({ command, run }: PermittedCommand, folder: OpenedFolder) {
-    try {
-      if (run.folder) requireSameFolder(folder.path, run.folder);
-      if (run.kind === "shell") return { line: shellLine(command), files: [] };
-      const program = onlyProgram(run.line);
-      if (program !== undefined && (await resolveProgram(program, searchFolders, folder.path)) === undefined)
-        throw new InputError(
-          `There is no program ${JSON.stringify(program)} here. Check the name, or use its full path.`,
-        );
-      requireSame(run.files);
-      return { line: run.line, files: run.files };
-    } catch (error) {
-      await folder.close();
-      throw error;
-    }
+    if (run.folder) requireSameFolder(folder.path, run.folder);
+    if (run.kind === "shell") return { line: shellLine(command), files: [] };
+    const program = onlyProgram(run.line);
+    if (program !== undefined && (await resolveProgram(program, searchFolders, folder.path)) === undefined)
+      throw new InputError(
+        `There is no program ${JSON.stringify(program)} here. Check the name, or use its full path.`,
+      );
+    requireSame(run.files);
+    return { line: run.line, files: run.files };
   }
 
   function forgetOldest(kept: Map<string, RunningCommand>): void {

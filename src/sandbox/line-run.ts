@@ -79,7 +79,13 @@ export function runLine(deps: LineDeps): LineRun {
     let input = first[0];
     for (const [index, command] of commands.entries()) {
       const isLast = index === commands.length - 1;
-      const pipe = isLast ? undefined : await deps.pipes.open();
+      const pipe = isLast ? undefined : await deps.pipes.open().catch(() => null);
+      if (pipe === null) {
+        if (index > 0) close([input]);
+        await say(first[2], "No pipe could be made; the rest of the pipeline was not started.");
+        await Promise.all(running);
+        return failed(1);
+      }
       const mine = [...(index > 0 ? [input] : []), ...(pipe ? [pipe.write] : [])];
       const given: Descriptors = [input, pipe?.write ?? first[1], first[2]];
       // One after another, so that a later part sees the files that an earlier one opens, as it mostly does in a shell.

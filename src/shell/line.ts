@@ -43,6 +43,7 @@ function read(text: string): CommandLine {
   const [problem] = script.errors ?? [];
   if (problem) throw new NotUnderstood(`a mistake in its syntax (${problem.message})`);
   if (script.shebang !== undefined) throw new NotUnderstood("the first line of a script (#!)");
+  if (script.commands.length > maxCommands) throw new NotUnderstood(`more than ${maxCommands} commands`);
   const steps = script.commands.flatMap(statement);
   const count = steps.reduce((sum, step) => sum + step.commands.length, 0);
   if (count === 0) throw new NotUnderstood("no command");
