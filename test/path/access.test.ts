@@ -137,7 +137,9 @@ test("access (1): a change of the rules holds for the next message: who is taken
 
 test("access (12): a group's tool limit holds for what the model is shown, and for what it asks for all the same", async (t) => {
   const script: Script = (_, n) =>
-    n % 2 === 1 ? [{ call: { name: "write", arguments: JSON.stringify({ path: "a.txt", content: "x" }) } }] : [{ text: `done ${n}` }];
+    n % 2 === 1
+      ? [{ call: { name: "write", arguments: JSON.stringify({ path: "a.txt", content: "x" }) } }]
+      : [{ text: `done ${n}` }];
   const made = await house(
     t,
     {
@@ -275,4 +277,45 @@ test("a rule that cannot be kept is an error at its line, and nothing starts", a
     assert.ok(stderr.includes(where), stderr);
     assert.match(stderr, what);
   }
+});
+
+test("clicks and reactions of people who may not speak reach nobody (attacks A-067, A-068)", async (t) => {
+  const made = await house(t, { groupAllowFrom: ["42"], groups: { "-100": {} } });
+  const { fake, model } = made;
+  const eve = { id: 666, is_bot: false, first_name: "Eve" };
+  const chat = { id: -100, type: "group" as const, title: "x" };
+  const us = { id: fake.bot.id, is_bot: true, first_name: "House" };
+  const press = (id: string, from: typeof eve, data: string) =>
+    fake.deliverUpdate({
+      callback_query: {
+        id,
+        from,
+        chat_instance: "x",
+        data,
+        message: { message_id: 1, date: 1, chat, from: us, text: "?" },
+      },
+    });
+  press("a", eve, "cmd:/approve x allow-once");
+  press("b", eve, "cmd:/stop");
+  fake.deliverUpdate({
+    message_reaction: {
+      chat,
+      message_id: 1,
+      user: eve,
+      date: 1,
+      old_reaction: [],
+      new_reaction: [{ type: "emoji", emoji: "👍" }],
+    },
+  });
+  press("c", { ...eve, id: 42 }, "cmd:/whoami");
+  await fake.sentCount(1);
+  await settled(fake);
+  assert.match(fake.sent[0]?.text ?? "", /^You are telegram:42/);
+  assert.deepEqual(await outcomes(made, 10), [
+    "access.group_sender_not_listed",
+    "access.group_sender_not_listed",
+    "admit",
+  ]);
+  assert.equal(model.requests.length, 0);
+  assert.equal(fake.sent.length, 1);
 });
