@@ -24,6 +24,8 @@ export { readSecretFile } from "./secret-file.ts";
 /** The platforms, each with what loads its settings reader; a platform that is not configured is not loaded. */
 const platforms: Readonly<Record<string, () => Promise<Platform>>> = {
   telegram: async () => (await import("./telegram/settings.ts")).telegram,
+  discord: async () => (await import("./discord/settings.ts")).discord,
+  slack: async () => (await import("./slack/settings.ts")).slack,
   irc: async () => (await import("./irc/settings.ts")).irc,
 };
 

@@ -93,6 +93,8 @@ const effective: readonly string[] = [
     (key) => `gateway.${key}`,
   ),
   "channels.telegram",
+  ...channelKeys("discord", ["token", "suppressEmbeds", "intents.messageContent", "apiRoot"]),
+  ...channelKeys("slack", ["mode", "botToken", "appToken", "signingSecret", "webhookPath", "apiRoot"]),
   ...channelKeys("irc", [
     ...["host", "port", "tls", "tlsCaFile", "nick", "username", "realname"],
     ...["password", "passwordFile", "sasl", "nickserv", "channels"],

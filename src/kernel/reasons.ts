@@ -191,6 +191,10 @@ export const reasons = {
     "The request carries a wrong webhook secret.",
     "If the platform sent it, restart the channel: it registers the webhook with the configured secret again.",
   ],
+  "channels.webhook_stale": [
+    "The request's signature is right, and more than five minutes old or ahead.",
+    "If the platform sent it, set this machine's clock; otherwise somebody repeats an old request.",
+  ],
   "channels.webhook_body_too_large": [
     "The request is larger than any message of this platform.",
     "Nothing to do: the platform never sends one.",

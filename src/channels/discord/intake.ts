@@ -150,14 +150,12 @@ export class Intake {
 
   /** A new session has begun. What was written since the last one is fetched from the history. */
   ready({ bot, session, guilds }: Ready, seq: number): void {
-    const isOther = this.#bot !== undefined && this.#bot.id !== bot.id;
-    if (isOther) this.#newest = undefined;
     this.#bot = bot;
     this.#session = session;
     this.#position = new Position(seq);
     this.#isLive = true;
     this.#isShared = false;
-    const from = isOther ? undefined : (this.#behind?.from ?? (this.#newest && catchUpFrom(this.#newest)));
+    const from = this.#behind?.from ?? (this.#newest && catchUpFrom(this.#newest));
     this.#behind = from === undefined ? undefined : { from, guilds: new Set(guilds), jobs: 0 };
     if (this.#behind) {
       for (const [channelId] of this.#ports.places.directs(maxDirects))

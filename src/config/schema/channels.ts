@@ -219,6 +219,7 @@ const discord = channel({
   voice: unread("Voice channels."),
   intents: section({ presence: s.boolean(), guildMembers: s.boolean(), messageContent: s.boolean() }),
   suppressEmbeds: s.boolean({ default: true }),
+  apiRoot: httpUrl,
   ui: unread("Look of components."),
 });
 
@@ -246,6 +247,7 @@ const slack = channel({
   typingReaction: s.string(),
   replyToModeByChatType: named(s.oneOf(["off", "first", "all", "batched"])),
   reactionAllowlist: identities,
+  apiRoot: httpUrl,
 });
 
 const signal = channel({

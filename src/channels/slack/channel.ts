@@ -1,0 +1,290 @@
+import type {
+  Channel,
+  ChannelHost,
+  ChannelLimits,
+  ChannelStatus,
+  Conversation,
+  OutboundMessage,
+  SendResult,
+  Webhook,
+} from "../../delivery/channel.ts";
+import { type Json, sleep } from "../../kernel/mod.ts";
+import { backoffMs } from "../backoff.ts";
+import { type HttpCalls, openHttp } from "../http-calls.ts";
+import { Pace } from "../pace.ts";
+import type { ChannelDeps } from "../platform.ts";
+import { endTrouble, type Trouble, troubleOf } from "./connection.ts";
+import { fetchFile } from "./files.ts";
+import type { BotIdentity } from "./inbound.ts";
+import { Intake } from "./intake.ts";
+import { editMessage, maxFileBytes, sendMessage } from "./outbound.ts";
+import { Places, threadOf } from "./places.ts";
+import { Reactions } from "./reactions.ts";
+import { SlackReceiver } from "./receiver.ts";
+import { defaultApiRoot, type SlackAccount, type SlackMode } from "./settings.ts";
+import { runSocket, type SocketEnd, socketUrl } from "./socket-mode.ts";
+import { wasSent } from "./was-sent.ts";
+import { ApiFault, openWebApi, type WebApi } from "./web-api.ts";
+import type { ActionPayload, EventPayload } from "./wire.ts";
+
+/** A connection that works is reported again this often, for its time of last contact. */
+const reportEveryMs = 30_000;
+/** With posted events, how often Slack is asked whether it still knows us. */
+const checkEveryMs = 300_000;
+/** Slack shows a status of a thread for two minutes. */
+const typingEveryMs = 60_000;
+
+/** One Slack app in one workspace. */
+export function openSlack(settings: SlackAccount, deps: ChannelDeps): Channel {
+  return new SlackChannel(settings, deps);
+}
+
+class SlackChannel implements Channel {
+  readonly id = "slack";
+  readonly account: string;
+  readonly limits: ChannelLimits;
+  readonly webhook?: Webhook;
+  readonly #settings: SlackAccount;
+  readonly #deps: ChannelDeps;
+  readonly #http: HttpCalls;
+  readonly #api: WebApi;
+  readonly #places: Places;
+  readonly #intake: Intake;
+  readonly #reactions: Reactions;
+  readonly #typing: Pace;
+  readonly #receiver: SlackReceiver | undefined;
+  readonly #stopping = new AbortController();
+  /** Aborts when all that is in flight is dealt with, and acknowledged. */
+  readonly #leaving = new AbortController();
+  readonly #nearbyHost: { readonly nearbyHost?: string };
+  #host: ChannelHost | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #isUp = false;
+  #isShared = false;
+  #mayShowStatus = true;
+  #state: ChannelStatus["state"] = "stopped";
+  #detail: string | undefined;
+  #reportedAtMs = 0;
+
+  constructor(settings: SlackAccount, deps: ChannelDeps) {
+    const { clock, random } = deps;
+    const { apiRoot, mode } = settings;
+    this.account = settings.accountId;
+    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes };
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#http = openHttp(clock);
+    this.#api = openWebApi({ apiRoot, token: settings.botToken, http: this.#http, clock });
+    this.#places = new Places(this.#api);
+    this.#reactions = new Reactions(this.#api, this.#places);
+    this.#typing = new Pace(clock, typingEveryMs);
+    this.#nearbyHost = apiRoot === defaultApiRoot ? {} : { nearbyHost: new URL(apiRoot).host };
+    this.#intake = new Intake({
+      account: this.account,
+      clock,
+      random,
+      places: this.#places,
+      signal: this.#stopping.signal,
+      accept: async (message) => this.#host?.accept(message),
+      changed: () => this.#storingChanged(),
+      log: (what, error, fields) => this.#log(what, error, fields),
+    });
+    if (mode.kind === "http") {
+      this.#receiver = new SlackReceiver({ ...mode, clock, handle: (payload) => this.#intake.once(payload) });
+      this.webhook = this.#receiver;
+    }
+  }
+
+  start(host: ChannelHost): Promise<void> {
+    if (this.#host) throw new Error(`slack account ${this.account} was started before; open it again`);
+    this.#host = host;
+    this.#report("starting");
+    return new Promise((resolve) => {
+      this.#running = this.#run(resolve);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#receiver?.close();
+    await this.#intake.idle();
+    this.#leaving.abort();
+    await this.#running;
+    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+  }
+
+  send(message: OutboundMessage): Promise<SendResult> {
+    return sendMessage(message, {
+      api: this.#api,
+      http: this.#http,
+      places: this.#places,
+      ...this.#nearbyHost,
+    });
+  }
+
+  wasSent(message: OutboundMessage) {
+    return wasSent(message, { api: this.#api, places: this.#places });
+  }
+
+  /** Only threads have something to show it by, and only for apps that Slack counts as assistants. */
+  typing(conversation: Conversation): void {
+    const thread_ts = threadOf(conversation);
+    if (thread_ts === undefined || !this.#mayShowStatus || !this.#typing.isDue(thread_ts)) return;
+    this.#places
+      .channelOf(conversation)
+      .then((channel_id) => {
+        const args = { channel_id, thread_ts, status: "is working on it…" };
+        return this.#api.call("assistant.threads.setStatus", args);
+      })
+      .catch((error: unknown) => {
+        if (error instanceof ApiFault && error.failure.kind === "answer") this.#mayShowStatus = false;
+      });
+  }
+
+  react(conversation: Conversation, messageId: string, emoji: string): void {
+    this.#reactions.show(conversation, messageId, emoji);
+  }
+
+  async edit(conversation: Conversation, platformId: string, text: string): Promise<SendResult> {
+    const channel = await this.#places.channelOf(conversation).catch(() => undefined);
+    if (channel === undefined) {
+      return { outcome: "retry", retryAfterMs: 5_000, detail: "the conversation cannot be looked up now" };
+    }
+    return editMessage(channel, platformId, text, this.#api);
+  }
+
+  fetch(reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return fetchFile(reference, maxBytes, signal, {
+      api: this.#api,
+      http: this.#http,
+      token: this.#settings.botToken,
+      ...this.#nearbyHost,
+    });
+  }
+
+  /** Connects again and again until stopped. `attempted` is called when the first attempt has ended. */
+  async #run(attempted: () => void): Promise<void> {
+    const { signal } = this.#stopping;
+    const { clock, random } = this.#deps;
+    const { mode } = this.#settings;
+    while (!signal.aborted) {
+      let trouble: Trouble;
+      try {
+        this.#intake.bot = await this.#whoAmI(signal);
+        if (mode.kind === "http") {
+          await this.#keepPosted(attempted);
+          break;
+        }
+        const end = await this.#connect(mode, attempted);
+        if (!(end.isAsked && end.wasReady)) this.#failures += 1;
+        trouble = endTrouble(end, backoffMs(Math.max(1, this.#failures), random));
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#failures += 1;
+        trouble = troubleOf(error, backoffMs(this.#failures, random));
+        if (!(error instanceof ApiFault)) this.#log("an error of our own", error);
+      }
+      this.#isUp = false;
+      if (signal.aborted) break;
+      this.#report(trouble.state, trouble.detail);
+      attempted();
+      if (trouble.waitMs > 0) await sleep(clock, trouble.waitMs, signal);
+    }
+    attempted();
+  }
+
+  async #whoAmI(signal: AbortSignal): Promise<BotIdentity> {
+    const { user_id, bot_id, user, team_id } = await this.#api.call("auth.test", {}, { signal });
+    return {
+      userId: String(user_id),
+      botId: String(bot_id),
+      name: String(user),
+      teamId: String(team_id),
+    };
+  }
+
+  /** Resolves when stopped; rejects with an ApiFault when Slack does not know us any more. */
+  async #keepPosted(attempted: () => void): Promise<void> {
+    const { signal } = this.#stopping;
+    this.#receiver?.open();
+    while (!signal.aborted) {
+      this.#answered();
+      attempted();
+      await sleep(this.#deps.clock, checkEveryMs, signal);
+      if (!signal.aborted) await this.#whoAmI(signal);
+    }
+  }
+
+  async #connect(
+    { appToken }: Extract<SlackMode, { readonly kind: "socket" }>,
+    attempted: () => void,
+  ): Promise<SocketEnd> {
+    const { clock } = this.#deps;
+    const { apiRoot } = this.#settings;
+    const { signal } = this.#stopping;
+    const api = openWebApi({ apiRoot, token: appToken, http: this.#http, clock });
+    const url = await socketUrl(api, apiRoot, signal);
+    return runSocket({
+      url,
+      clock,
+      signal: this.#leaving.signal,
+      onHello: ({ appId, connections }) => {
+        this.#intake.appId = appId;
+        // Slack deals the events out among an app's connections: each one gets a part of them.
+        this.#isShared = connections > 1;
+        this.#answered();
+        attempted();
+      },
+      onEnvelope: ({ payload, type }, acknowledge) => {
+        if (signal.aborted) return;
+        if (type !== "events_api" && type !== "interactive") return acknowledge();
+        this.#intake.until((payload ?? {}) as EventPayload | ActionPayload).then((isDone) => {
+          if (isDone) acknowledge();
+        });
+      },
+      onAnswer: () => this.#answered(),
+    });
+  }
+
+  #storingChanged(): void {
+    if (this.#stopping.signal.aborted) return;
+    if (this.#intake.isFailing) {
+      this.#report("reconnecting", "a message could not be stored; it is tried again soon");
+    } else if (this.#state !== "connected" && this.#isUp) this.#answered();
+  }
+
+  #answered(): void {
+    this.#isUp = true;
+    this.#failures = 0;
+    if (this.#intake.isFailing) return;
+    const detail = this.#isShared
+      ? "another process is connected as this app, and gets a part of its messages: stop it, or give each gateway an app of its own"
+      : undefined;
+    const due = this.#deps.clock.now() - this.#reportedAtMs >= reportEveryMs;
+    if (this.#state !== "connected" || this.#detail !== detail || due) this.#report("connected", detail);
+  }
+
+  #report(state: ChannelStatus["state"], detail?: string): void {
+    const now = this.#deps.clock.now();
+    this.#state = state;
+    this.#detail = detail;
+    this.#reportedAtMs = now;
+    const { bot } = this.#intake;
+    this.#host?.report({
+      state,
+      ...(detail === undefined ? {} : { detail }),
+      ...(state === "connected" ? { lastConfirmedAtMs: now } : {}),
+      ...(bot ? { identity: `@${bot.name}` } : {}),
+    });
+  }
+
+  /** Only an error's class is logged: its message may hold what the platform or a person wrote. */
+  #log(what: string, error?: unknown, fields: Readonly<Record<string, Json>> = {}): void {
+    const kind = error instanceof Error ? error.name : typeof error;
+    this.#deps.log(error === undefined ? "warn" : "error", `slack ${this.account}: ${what}`, {
+      ...fields,
+      ...(error === undefined ? {} : { error: kind }),
+    });
+  }
+}

@@ -1,0 +1,191 @@
+import type { Problem, Secret } from "../../kernel/mod.ts";
+import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { isNearby } from "../nearby.ts";
+import type { ChannelAccess, GroupAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import { SettingsReader } from "../settings-reader.ts";
+
+/** One app in one workspace. */
+export interface SlackAccount {
+  readonly accountId: string;
+  readonly botToken: Secret;
+  readonly mode: SlackMode;
+  /** Without a trailing slash. */
+  readonly apiRoot: string;
+  /** Longest outgoing text, UTF-16 units, 1 to 12000. */
+  readonly textChunkLimit: number;
+  readonly access: ChannelAccess;
+}
+
+/** How events come: over a socket that we open, or posted to us. */
+export type SlackMode =
+  | { readonly kind: "socket"; readonly appToken: Secret }
+  | { readonly kind: "http"; readonly signingSecret: Secret; readonly path: string };
+
+export const defaultApiRoot = "https://slack.com/api";
+
+/** Ids are capital letters and digits; another case is another id (attack A-057). */
+const ids: IdRule = {
+  sender(text) {
+    const id = text.replace(/^(?:slack|user):/i, "").replace(/^<@([UW][A-Z0-9]+)>$/, "$1");
+    if (/^[UW][A-Z0-9]{2,20}$/.test(id)) return { id };
+    return {
+      problem: "be a member id such as U012AB3CD (Slack: the person's profile, More, Copy member ID)",
+    };
+  },
+  group(text) {
+    const id = text.replace(/^channel:/i, "").replace(/^<#([CG][A-Z0-9]+)>$/, "$1");
+    if (/^[CG][A-Z0-9]{2,20}$/.test(id)) return { id };
+    return {
+      problem:
+        "be named by a channel id such as C012AB3CD (Slack: the channel's details, at the bottom; a name can be taken over)",
+    };
+  },
+};
+
+export const slack: Platform = {
+  id: "slack",
+  label: "Slack",
+  ids,
+  read(section, sources) {
+    const { accounts, problems } = slackSettings(section, sources);
+    return {
+      problems,
+      accounts: accounts.map((settings) => ({
+        account: settings.accountId,
+        access: settings.access,
+        secrets: [settings.botToken, secretOf(settings.mode)].map((secret) => secret.reveal()),
+        fingerprint: JSON.stringify(settings),
+        open: async (deps) => (await import("./mod.ts")).openSlack(settings, deps),
+      })),
+    };
+  },
+};
+
+function secretOf(mode: SlackMode): Secret {
+  return mode.kind === "socket" ? mode.appToken : mode.signingSecret;
+}
+
+export function slackSettings(
+  config: unknown,
+  sources: SettingsSources,
+): { readonly accounts: readonly SlackAccount[]; readonly problems: readonly Problem[] } {
+  if (config === undefined) return { accounts: [], problems: [] };
+  const problems: Problem[] = [];
+  const root = new SettingsReader(config, ["channels", "slack"], problems);
+  const accounts = accountPlaces(root, ["botToken"]).flatMap((account) => {
+    const botToken = secretAt(
+      account,
+      sources,
+      "botToken",
+      "SLACK_BOT_TOKEN",
+      /^(?:xoxe\.)?xoxb-[\w.-]{8,300}$/,
+    );
+    const mode = modeOf(account, sources);
+    return botToken && mode ? [accountOf(account, botToken, mode)] : [];
+  });
+  sameTwice(accounts, root);
+  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
+}
+
+function accountOf(account: AccountPlace, botToken: Secret, mode: SlackMode): SlackAccount {
+  const { at } = account;
+  const access = accessOf(account, ids);
+  return Object.freeze({
+    accountId: account.accountId,
+    botToken,
+    mode,
+    apiRoot: apiRootOf(at("apiRoot")),
+    textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 12_000) ?? 4_000,
+    access: Object.freeze({ ...access, groups: { ...access.groups, ...channelRooms(at("channels")) } }),
+  });
+}
+
+function modeOf(account: AccountPlace, sources: SettingsSources): SlackMode | undefined {
+  const { at } = account;
+  const kind = at("mode").oneOf("mode", ["socket", "http", "relay"]) ?? "socket";
+  if (kind === "relay") {
+    at("mode").problem("mode", "be socket or http; relay is not supported");
+    return undefined;
+  }
+  if (kind === "socket") {
+    const appToken = secretAt(account, sources, "appToken", "SLACK_APP_TOKEN", /^xapp-[\w-]{8,300}$/);
+    return appToken && Object.freeze({ kind, appToken });
+  }
+  const signingSecret = secretAt(account, sources, "signingSecret", undefined, /^[A-Za-z0-9]{16,128}$/);
+  const path = at("webhookPath").string("webhookPath") ?? "/slack/events";
+  if (!/^\/[A-Za-z0-9._~/-]+$/.test(path)) {
+    at("webhookPath").problem("webhookPath", 'be a path such as "/slack/events"');
+    return undefined;
+  }
+  return signingSecret && Object.freeze({ kind, signingSecret, path });
+}
+
+/** A secret of the given shape: it becomes a header, so nothing else may be in it. */
+function secretAt(
+  account: AccountPlace,
+  sources: SettingsSources,
+  key: "botToken" | "appToken" | "signingSecret",
+  env: string | undefined,
+  shape: RegExp,
+): Secret | undefined {
+  const secret = accountSecret(account, { key, ...(env === undefined ? {} : { env }) }, sources);
+  if (secret === undefined || shape.test(secret.reveal())) return secret;
+  const looks = {
+    botToken: "be a bot token, which begins with xoxb- (OAuth & Permissions)",
+    appToken: "be an app-level token with connections:write, which begins with xapp- (Basic Information)",
+    signingSecret: "be the signing secret of the app (Basic Information)",
+  };
+  account.place.problem(key, looks[key]);
+  return undefined;
+}
+
+/** The documented `channels` as groups; `users` is their word for who may talk there. */
+function channelRooms(place: SettingsReader): Readonly<Record<string, GroupAccess>> {
+  const rooms: [string, GroupAccess][] = [];
+  for (const [key, value] of Object.entries(place.object("channels"))) {
+    const path = [...place.path, "channels", key];
+    const read = key === "*" ? { id: key } : ids.group(key);
+    if ("problem" in read) {
+      place.problems.push({ path, kind: "value", message: read.problem });
+      continue;
+    }
+    const room = new SettingsReader(value, path, place.problems);
+    const { users, ...rest } = room.value;
+    const allowFrom = room.senderIds(users === undefined ? "allowFrom" : "users", ids);
+    rooms.push([read.id, Object.freeze({ ...rest, ...(allowFrom ? { allowFrom } : {}) })]);
+  }
+  return Object.freeze(Object.fromEntries(rooms));
+}
+
+function apiRootOf(place: SettingsReader): string {
+  const text = place.string("apiRoot");
+  if (text === undefined) return defaultApiRoot;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
+    place.problem("apiRoot", "be an https URL without user, query or fragment");
+    return defaultApiRoot;
+  }
+  if (url.protocol === "http:" && !isNearby(url.hostname)) {
+    // Every request holds the bot token; in clear text the whole way would read it.
+    place.problem("apiRoot", "use https (http only for this machine or a private network)");
+    return defaultApiRoot;
+  }
+  return text.replace(/\/+$/, "");
+}
+
+/** Two accounts that cannot be told apart from outside: refused, not guessed (attack A-181). */
+function sameTwice(accounts: readonly SlackAccount[], root: SettingsReader): void {
+  const tokens = new Set<string>();
+  const paths = new Set<string>();
+  for (const { accountId, botToken, mode } of accounts) {
+    if (tokens.has(botToken.reveal())) {
+      root.problem("accounts", `have one app per account: ${accountId} repeats another one's botToken`);
+    }
+    tokens.add(botToken.reveal());
+    if (mode.kind !== "http") continue;
+    if (paths.has(mode.path)) {
+      root.problem("accounts", `have one webhookPath per account: ${accountId} repeats one`);
+    }
+    paths.add(mode.path);
+  }
+}
