@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { readCommandLine } from "./mod.ts";
+import { agreed, NotUnderstood } from "./word.ts";
 
 /** Words of each command; a pattern is shown as <pattern>. */
 function shown(text: string): string[][] | string {
@@ -140,6 +141,12 @@ for (const [text, why] of notUnderstood)
   test(`shell (1): ${JSON.stringify(text).slice(0, 60)} is not understood`, () => {
     assert.match(String(shown(text)), why);
   });
+
+test("shell (2): a word that the parser reads in another way than we do is not understood", () => {
+  const ours = { text: "a b" };
+  assert.equal(agreed(ours, "a b"), ours);
+  assert.throws(() => agreed(ours, "a  b"), NotUnderstood);
+});
 
 test("shell (3): assignments and redirections keep their order and their values", () => {
   const read = readCommandLine("A=1 B='x y' C= cmd < in >>out 2>&1 <<< 'a b' <<-'E' &> both\n\tt\n\tE");

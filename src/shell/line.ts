@@ -19,7 +19,7 @@ import type {
 } from "../policy/command-tree.ts";
 import { refuseLostText } from "./coverage.ts";
 import { refuseShellWord } from "./shell-words.ts";
-import { NotUnderstood, readWord } from "./word.ts";
+import { agreed, NotUnderstood, readWord } from "./word.ts";
 
 const maxChars = 32_768;
 const maxCommands = 64;
@@ -145,9 +145,7 @@ function withoutCommandWord(words: readonly Word[]): readonly Word[] {
 }
 
 function word(parsed: ParsedWord): Word {
-  const ours = readWord(parsed.text);
-  if (ours.text !== parsed.value) throw new NotUnderstood("a word that can be read in two ways");
-  return ours;
+  return agreed(readWord(parsed.text), parsed.value);
 }
 
 function assignment(parsed: ParsedAssignment): Assignment {

@@ -50,6 +50,12 @@ export function readWord(source: string): Word {
   return word.isPattern ? { text: word.text, pattern: word.pattern } : { text: word.text };
 }
 
+/** Our reading, when the parser's says the same. No text is known for which it does not. */
+export function agreed(ours: Word, theirs: string): Word {
+  if (ours.text !== theirs) throw new NotUnderstood("a word that can be read in two ways");
+  return ours;
+}
+
 /** Gives where the closing quote stands. The shell keeps a backslash here unless it stands before $ ` " \. */
 function readDoubleQuoted(source: string, start: number, word: Reading): number {
   for (let at = start; at < source.length; at += 1) {
