@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -88,20 +89,24 @@ export function createPipes(folder: string, searchFolders: readonly string[]): P
   };
 }
 
-/** Neither end waits for the other: while one descriptor has both, each can be opened alone. */
+/**
+ * Neither end waits for the other: while one descriptor has both, each can be opened alone. They are opened through
+ * that descriptor, so whatever the name has become in the meantime, they are ends of the same pipe.
+ */
 function openBoth(name: string): PipeEnds {
   const opened: number[] = [];
-  const open = (flags: number) => {
-    const descriptor = openSync(name, flags | constants.O_NOFOLLOW);
+  const open = (path: string, flags: number) => {
+    const descriptor = openSync(path, flags);
     opened.push(descriptor);
     return descriptor;
   };
   try {
-    const both = open(constants.O_RDWR | constants.O_NONBLOCK);
+    const both = open(name, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     const stat = fstatSync(both);
     if (!stat.isFIFO()) throw new Error("a pipe's name was taken by something else");
-    const read = open(constants.O_RDONLY);
-    const write = open(constants.O_WRONLY);
+    const again = existsSync(`/proc/self/fd/${both}`) ? `/proc/self/fd/${both}` : name;
+    const read = open(again, constants.O_RDONLY);
+    const write = open(again, constants.O_WRONLY);
     for (const end of [read, write]) {
       const now = fstatSync(end);
       if (now.ino !== stat.ino || now.dev !== stat.dev) throw new Error("a pipe changed while it was opened");
