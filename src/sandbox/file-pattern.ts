@@ -3,6 +3,8 @@ import { readdir } from "node:fs/promises";
 import { InputError } from "../kernel/mod.ts";
 
 const maxMatches = 50_000;
+/** Of one part of a path; a name has 255 bytes at most. */
+const maxPartChars = 2048;
 
 /**
  * The names that a file pattern stands for, as bash finds them by default: sorted by bytes, names that begin with a
@@ -91,6 +93,7 @@ const classes: Readonly<Record<string, RegExp>> = {
 type Piece = "star" | ((char: string) => boolean);
 
 function piecesOf(part: string): readonly Piece[] {
+  if (part.length > maxPartChars) throw new InputError("A file pattern is too long. Name the files.");
   const chars = Array.from(part);
   const pieces: Piece[] = [];
   for (let at = 0; at < chars.length; at += 1) {
@@ -147,10 +150,11 @@ function bracketOf(
   for (let first = true; at < chars.length; at += 1, first = false) {
     if (chars[at] === "]" && !first)
       return { matches: (char) => members.some((member) => member(char)) !== isNegated, end: at };
-    const named = /^\[:(\w*):\]/.exec(chars.slice(at, at + 12).join(""));
+    const opensClass = chars[at] === "[" && chars[at + 1] === ":";
+    const named = opensClass ? /^\[:(.*?):\]/su.exec(chars.slice(at).join("")) : null;
     if (named) {
       members.push(classOf(named[1] ?? ""));
-      at += named[0].length - 1;
+      at += Array.from(named[0]).length - 1;
       continue;
     }
     if (chars[at] === "[" && /^[.=]$/.test(chars[at + 1] ?? ""))

@@ -120,6 +120,7 @@ test("sandbox (7): file patterns become names as bash orders them, and stay text
     "sub/|sub/z.txt|sub/z.txt|sub//z.txt|sub/z.txt|",
   );
   assert.equal(await words(`no*such [z-a]* ${ws}/a.*`), `no*such|[z-a]*|${ws}/a.txt|`);
+  assert.match(await words(`'${"x".repeat(3000)}'*`), /too long/);
   // One match is the folder's, whatever the pattern costs a matcher that goes back at every star.
   assert.equal(await words(`${"*a".repeat(60)}*b`), `${"*a".repeat(60)}*b|`);
 });
