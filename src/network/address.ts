@@ -94,7 +94,7 @@ function rangesOf(...texts: string[]): AddressRange[] {
 }
 
 function ipv4Value(text: string): bigint {
-  return text.split(".").reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
+  return BigInt(text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0));
 }
 
 function ipv4Text(value: bigint): string {

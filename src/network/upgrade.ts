@@ -68,6 +68,9 @@ export function createUpgrades(ports: UpgradePorts): Upgrades {
     }
     const key = ports.connectionKey(request);
     stream.once("close", waiting);
+    // The answer to the upgrade and the challenge behind it leave in one system call.
+    stream.cork();
+    setImmediate(() => stream.uncork());
     sockets.handleUpgrade(request, stream, head, (webSocket) => {
       const socket = wrapSocket(webSocket, stream, () => {
         waiting();
