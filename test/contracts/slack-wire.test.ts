@@ -7,6 +7,7 @@ import { SlackReceiver } from "../../src/channels/slack/receiver.ts";
 import type { SlackAccount } from "../../src/channels/slack/settings.ts";
 import type { Channel, Conversation, OutboundMessage } from "../../src/delivery/channel.ts";
 import { admit, Secret } from "../../src/kernel/mod.ts";
+import { stateFolder } from "../support/discord/harness.ts";
 import { openTestSlack, people, postedMode, testAccount } from "../support/slack/harness.ts";
 import { FakeSlack } from "../support/slack/server.ts";
 import { ManualClock } from "../support/telegram/manual-clock.ts";
@@ -19,6 +20,8 @@ interface Scene {
   readonly channel: Channel;
   readonly logs: string[];
   send(message: Partial<OutboundMessage>): ReturnType<Channel["send"]>;
+  /** The account's next life, started. */
+  again(): Promise<RecordingHost>;
 }
 
 const { ada, ben } = people;
@@ -37,9 +40,16 @@ function scene(
     const clock = new ManualClock();
     const host = new RecordingHost();
     const logs: string[] = [];
-    const channel = openTestSlack(testAccount(fake, more(fake)), clock, (level, text, fields) => {
-      logs.push(JSON.stringify([level, text, fields]));
-    });
+    const folder = stateFolder();
+    const lives: Channel[] = [];
+    const open = () => {
+      const life = openTestSlack(testAccount(fake, more(fake)), clock, folder.path, (level, text, fields) => {
+        logs.push(JSON.stringify([level, text, fields]));
+      });
+      lives.push(life);
+      return life;
+    };
+    const channel = open();
     try {
       await body({
         fake,
@@ -48,12 +58,18 @@ function scene(
         channel,
         logs,
         send: (message) => channel.send({ id: "out", conversation: direct, text: "hi", ...message }),
+        async again() {
+          const next = new RecordingHost();
+          await open().start(next);
+          return next;
+        },
       });
-      await channel.stop();
+      for (const life of lives) await life.stop();
       assertHidden([fake.botToken, fake.appToken, "the-socket-ticket"], [host.statuses, logs]);
     } finally {
-      await channel.stop();
+      for (const life of lives) await life.stop();
       await fake.close();
+      folder.remove();
     }
   });
 }
@@ -175,6 +191,64 @@ describe("slack: Socket Mode", () => {
     assert.deepEqual(host.texts, ["1", "3"]);
     stored.resolve();
     await host.until(() => host.offered.length === 3);
+  });
+});
+
+describe("slack: what was missed", () => {
+  scene(
+    "channels (7): what was written while the gateway was off is read from the history, once",
+    async (it) => {
+      const { fake, host, channel, again } = it;
+      await channel.start(host);
+      await fake.taken(fake.write({ text: "known", from: ada }));
+      await fake.taken(fake.write({ text: "known", from: ben, channel: room }));
+      await channel.stop();
+      fake.kinds.set(fake.directOf(ada), { is_im: true });
+      fake.kinds.set(room, { is_channel: true });
+      const missed = Array.from({ length: 250 }, (_, at) => fake.writeUnheard({ text: `${at}`, from: ada }));
+      const inRoom = fake.writeUnheard({ text: "room", from: ben, channel: room });
+      const next = await again();
+      await next.until(() => next.offered.length === 251);
+      const ids = next.offered.map((message) => message.eventId);
+      assert.deepEqual(ids, [...missed, inRoom]);
+      assert.deepEqual(next.offered[0]?.conversation, direct);
+    },
+  );
+
+  scene("a long silence is made up for, a short one is not", async ({ fake, host, channel, clock }) => {
+    await channel.start(host);
+    await fake.taken(fake.write({ text: "known", from: ada }));
+    fake.kinds.set(fake.directOf(ada), { is_im: true });
+    fake.disconnect("refresh_requested");
+    await host.until(() => states(host).filter((state) => state === "connected").length === 2);
+    assert.equal(fake.api.callsOf("conversations.history").length, 0);
+    fake.writeUnheard({ text: "missed", from: ada });
+    fake.appTokenError = "internal_error";
+    fake.disconnect("refresh_requested");
+    await host.until(() => host.statuses.at(-1)?.detail?.includes("internal_error") === true);
+    fake.appTokenError = undefined;
+    await new Promise(setImmediate);
+    clock.advance(91_000);
+    await host.until(() => host.texts.includes("missed"));
+  });
+
+  scene("a history that cannot be read is told of; one that cannot be read now is read again", async (it) => {
+    const { fake, host, channel, clock, logs, again } = it;
+    await channel.start(host);
+    await fake.taken(fake.write({ text: "known", from: ada }));
+    await fake.taken(fake.write({ text: "known", from: ben }));
+    await channel.stop();
+    for (const user of [ada, ben]) fake.kinds.set(fake.directOf(user), { is_im: true });
+    fake.writeUnheard({ text: "missed", from: ben });
+    const call = "conversations.history";
+    fake.api.fault(call, { kind: "answer", status: 200, body: { ok: false, error: "missing_scope" } });
+    fake.api.fault(call, { kind: "answer", status: 429, headers: { "retry-after": "20" } });
+    const next = await again();
+    await fake.api.until(() => fake.api.callsOf(call).length === 2);
+    assert.match(logs.join(), /not all known.*missing_scope/);
+    while (!clock.waiting.includes(20_000)) await new Promise(setImmediate);
+    clock.advance(20_000);
+    await next.until(() => next.texts.includes("missed"));
   });
 });
 
@@ -620,6 +694,34 @@ describe("slack: posted events", () => {
     assert.deepEqual(await receiver.answer(body), { status: 200, body: "3eZbrw1aB" });
     assert.deepEqual(await receiver.answer(Buffer.from('{"type":"url_verification"}')), { status: 400 });
   });
+
+  scene(
+    "channels (8): an answer alone does not mean connected while nothing can be stored",
+    async (it) => {
+      const { fake, host, channel, clock } = it;
+      await channel.start(host);
+      host.answer = async () => {
+        throw new Error("no space left on device");
+      };
+      const event = {
+        type: "message",
+        channel: room,
+        channel_type: "channel",
+        user: ben,
+        text: "hi",
+        ts: "1.000001",
+      };
+      const body = JSON.stringify({ type: "event_callback", team_id: fake.bot.team_id, event });
+      assert.equal(await channel.webhook!.receive(Buffer.from(body)), 503);
+      for (const calls of [2, 3]) {
+        clock.advance(300_000);
+        await fake.api.until(() => fake.api.callsOf("auth.test").length === calls);
+        while (!clock.waiting.includes(300_000)) await new Promise(setImmediate);
+      }
+      assert.deepEqual(states(host), ["starting", "connected", "reconnecting"]);
+    },
+    posted,
+  );
 
   scene(
     "channels (8): a token that is revoked later is found within five minutes",

@@ -1,11 +1,12 @@
 import type { InboundMessage } from "../../delivery/channel.ts";
 import type { Clock, Json } from "../../kernel/mod.ts";
+import { KeptFile } from "../kept-file.ts";
 import { Lanes } from "../lanes.ts";
 import { catchUp, catchUpFrom } from "./catch-up.ts";
 import { describe } from "./describe.ts";
 import type { Ready } from "./gateway.ts";
 import { inboundOf, pressOf } from "./inbound.ts";
-import { type BotIdentity, Memory, maxDirects, remembered } from "./memory.ts";
+import { type BotIdentity, keptName, maxDirects, type Remembered, remembered } from "./memory.ts";
 import type { Place, Places } from "./places.ts";
 import { Position, type SessionPlace } from "./position.ts";
 import type { Rest } from "./rest.ts";
@@ -43,7 +44,7 @@ interface Behind {
 export class Intake {
   readonly #ports: IntakePorts;
   readonly #lanes = new Lanes(maxConcurrentChannels);
-  readonly #memory: Memory;
+  readonly #memory: KeptFile;
   /** Channels with a message that could not be stored: what comes after it must wait. */
   readonly #blocked = new Set<string>();
   readonly #nonces = new Set<string>();
@@ -60,10 +61,10 @@ export class Intake {
 
   constructor(ports: IntakePorts) {
     this.#ports = ports;
-    this.#memory = new Memory(
-      ports.folder,
+    this.#memory = new KeptFile(
+      { folder: ports.folder, name: keptName },
       ports.clock,
-      () => ({
+      (): Remembered => ({
         ...(this.#bot ? { bot: this.#bot } : {}),
         // While something has yet to be made up for, a restart must do so again: it begins a new session.
         ...(this.session && !this.#behind ? { session: this.session } : {}),

@@ -11,8 +11,10 @@ import type {
 import { type Json, sleep } from "../../kernel/mod.ts";
 import { backoffMs } from "../backoff.ts";
 import { type HttpCalls, openHttp } from "../http-calls.ts";
+import { KeptFile, readKept } from "../kept-file.ts";
 import { Pace } from "../pace.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { catchUp, Newest } from "./catch-up.ts";
 import { endTrouble, type Trouble, troubleOf } from "./connection.ts";
 import { fetchFile } from "./files.ts";
 import type { BotIdentity } from "./inbound.ts";
@@ -31,6 +33,9 @@ import type { ActionPayload, EventPayload } from "./wire.ts";
 const reportEveryMs = 30_000;
 /** With posted events, how often Slack is asked whether it still knows us. */
 const checkEveryMs = 300_000;
+/** After a silence that is longer, what was written meanwhile is read from the history. */
+const missedAfterMs = 90_000;
+const keptName = "newest.json";
 /** Slack shows a status of a thread for two minutes. */
 const typingEveryMs = 60_000;
 
@@ -57,7 +62,12 @@ class SlackChannel implements Channel {
   /** Aborts when all that is in flight is dealt with, and acknowledged. */
   readonly #leaving = new AbortController();
   readonly #nearbyHost: { readonly nearbyHost?: string };
+  readonly #kept: KeptFile;
+  #newest = new Newest();
   #host: ChannelHost | undefined;
+  #catchingUp: Promise<void> = Promise.resolve();
+  /** Monotonic; undefined before the first contact of this life. */
+  #contactAtMs: number | undefined;
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
   #isUp = false;
@@ -87,9 +97,20 @@ class SlackChannel implements Channel {
       places: this.#places,
       signal: this.#stopping.signal,
       accept: async (message) => this.#host?.accept(message),
+      dealtWith: (channel, ts) => {
+        this.#newest.note(channel, ts);
+        this.#kept.changed();
+      },
       changed: () => this.#storingChanged(),
       log: (what, error, fields) => this.#log(what, error, fields),
     });
+    const kept = { folder: deps.stateFolder, name: keptName };
+    this.#kept = new KeptFile(
+      kept,
+      clock,
+      () => this.#newest.all(),
+      (error) => this.#log("where we stand could not be kept on disk", error),
+    );
     if (mode.kind === "http") {
       this.#receiver = new SlackReceiver({ ...mode, clock, handle: (payload) => this.#intake.once(payload) });
       this.webhook = this.#receiver;
@@ -108,9 +129,11 @@ class SlackChannel implements Channel {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#receiver?.close();
+    await this.#catchingUp;
     await this.#intake.idle();
     this.#leaving.abort();
     await this.#running;
+    if (this.#newest.all().length > 0) await this.#kept.save();
     if (this.#host && this.#state !== "stopped") this.#report("stopped");
   }
 
@@ -168,6 +191,12 @@ class SlackChannel implements Channel {
     const { signal } = this.#stopping;
     const { clock, random } = this.#deps;
     const { mode } = this.#settings;
+    const kept = { folder: this.#deps.stateFolder, name: keptName };
+    this.#newest = new Newest(
+      await readKept(kept, (error) =>
+        this.#log("where we stood cannot be read; messages sent meanwhile may be missed", error),
+      ),
+    );
     while (!signal.aborted) {
       let trouble: Trouble;
       try {
@@ -208,6 +237,7 @@ class SlackChannel implements Channel {
   async #keepPosted(attempted: () => void): Promise<void> {
     const { signal } = this.#stopping;
     this.#receiver?.open();
+    this.#makeUp();
     while (!signal.aborted) {
       this.#answered();
       attempted();
@@ -233,6 +263,7 @@ class SlackChannel implements Channel {
         this.#intake.appId = appId;
         // Slack deals the events out among an app's connections: each one gets a part of them.
         this.#isShared = connections > 1;
+        this.#makeUp();
         this.#answered();
         attempted();
       },
@@ -254,7 +285,34 @@ class SlackChannel implements Channel {
     } else if (this.#state !== "connected" && this.#isUp) this.#answered();
   }
 
+  /** What came while nobody listened is fetched once somebody does. */
+  #makeUp(): void {
+    const last = this.#contactAtMs;
+    if (last !== undefined && this.#deps.clock.monotonic() - last <= missedAfterMs) return;
+    const since = this.#newest.all();
+    this.#catchingUp = this.#catchingUp
+      .then(() =>
+        catchUp(since, {
+          ...this.#deps,
+          api: this.#api,
+          signal: this.#stopping.signal,
+          take: (channel, message) => {
+            const event = { ...message, type: "message", channel };
+            return this.#intake.until({
+              type: "event_callback",
+              event,
+              team_id: this.#intake.bot?.teamId ?? "",
+            });
+          },
+          missed: (channel, why) =>
+            this.#log("what was written meanwhile is not all known", undefined, { channel, why }),
+        }),
+      )
+      .catch((error: unknown) => this.#log("what was written meanwhile could not be read", error));
+  }
+
   #answered(): void {
+    this.#contactAtMs = this.#deps.clock.monotonic();
     this.#isUp = true;
     this.#failures = 0;
     if (this.#intake.isFailing) return;

@@ -15,6 +15,8 @@ export interface IntakePorts {
   readonly signal: AbortSignal;
   /** Resolves when the message's outcome is on disk; rejects when it is not, and it must come again. */
   accept(message: InboundMessage): Promise<unknown>;
+  /** A message of this conversation, and all before it, are dealt with. */
+  dealtWith(channel: string, ts: string): void;
   /** Called when something could not be stored, and when something was. */
   changed(): void;
   log(what: string, error?: unknown, fields?: Readonly<Record<string, Json>>): void;
@@ -101,6 +103,7 @@ export class Intake {
       if (kind === "im") this.#ports.places.noteDirect(event.channel ?? "", event.user ?? "");
       return inboundOf(event, { account: this.#ports.account, bot, kind });
     });
+    this.#ports.dealtWith(event.channel ?? "", event.ts ?? "");
   }
 
   /** Attack A-078: what another workspace or app sends through ours is not for us. */

@@ -6,6 +6,7 @@ import type { SlackAccount } from "../../../src/channels/slack/settings.ts";
 import type { Channel } from "../../../src/delivery/channel.ts";
 import { type Log, Secret } from "../../../src/kernel/mod.ts";
 import type { ChannelBench, Person } from "../../contracts/channel.ts";
+import { stateFolder } from "../discord/harness.ts";
 import { middleRandom } from "../telegram/harness.ts";
 import { ManualClock } from "../telegram/manual-clock.ts";
 import { FakeSlack, seen } from "./server.ts";
@@ -34,8 +35,13 @@ export function testAccount(fake: FakeSlack, more: Partial<SlackAccount> = {}): 
   };
 }
 
-export function openTestSlack(settings: SlackAccount, clock: ManualClock, log: Log = () => {}): Channel {
-  return openSlack(settings, { clock, random: middleRandom, log, stateFolder: "" });
+export function openTestSlack(
+  settings: SlackAccount,
+  clock: ManualClock,
+  folder: string,
+  log: Log = () => {},
+): Channel {
+  return openSlack(settings, { clock, random: middleRandom, log, stateFolder: folder });
 }
 
 export function postedMode(fake: FakeSlack): SlackAccount["mode"] {
@@ -77,11 +83,12 @@ export async function slackBench(kind: "socket" | "http"): Promise<ChannelBench>
   const fake = await FakeSlack.start();
   const clock = new ManualClock();
   const front = new Front();
+  const folder = stateFolder();
   if (kind === "http") fake.postTo = await front.open();
   fake.now = () => Math.floor(clock.now() / 1000);
   const settings = testAccount(fake, kind === "http" ? { mode: postedMode(fake) } : {});
   const reopen = async () => {
-    const channel = openTestSlack(settings, clock);
+    const channel = openTestSlack(settings, clock, folder.path);
     front.channel = channel;
     return channel;
   };
@@ -114,6 +121,7 @@ export async function slackBench(kind: "socket" | "http"): Promise<ChannelBench>
     secrets: [fake.botToken, fake.appToken, fake.signingSecret, "the-socket-ticket"],
     async close() {
       await fake.close();
+      folder.remove();
       if (kind === "http") await front.close();
     },
   };

@@ -56,6 +56,8 @@ export class FakeSlack {
   /** By the app's clock, in seconds. */
   now: () => number = () => startS;
   readonly acks: string[] = [];
+  /** What is in the histories, by conversation: what was written while nobody listened. */
+  readonly #history = new Map<string, Readonly<Record<string, unknown>>[]>();
   readonly #deliveries: Delivery[] = [];
   readonly #sockets = new Map<WebSocket, Map<string, Delivery>>();
   readonly #server = new WebSocketServer({ noServer: true, autoPong: false });
@@ -105,6 +107,16 @@ export class FakeSlack {
       ...more,
     };
     return this.deliver({ event });
+  }
+
+  /** Somebody writes, and nothing is offered. Returns what the message must be known by. */
+  writeUnheard({ text, from, channel }: Written): string {
+    const id = channel ?? this.directOf(from);
+    const ts = this.nextTs();
+    const list = this.#history.get(id) ?? [];
+    list.unshift({ type: "message", user: from, text, ts });
+    this.#history.set(id, list);
+    return `${id}/${ts}`;
   }
 
   deliver(payload: Readonly<Record<string, unknown>>, type: Delivery["type"] = "events_api"): string {
@@ -272,7 +284,14 @@ export class FakeSlack {
           text,
           metadata: JSON.parse(given.get("metadata") ?? "null") as unknown,
         }));
-        return { ok: true, messages, has_more: false };
+        const from = Number(args.get("cursor") ?? 0);
+        const to = from + Number(args.get("limit"));
+        const heard = (this.#history.get(channel) ?? []).filter(
+          (item) => Number(item.ts) > Number(args.get("oldest")),
+        );
+        const response_metadata = { next_cursor: to < heard.length ? String(to) : "" };
+        const page = [...messages, ...heard.slice(from, to)];
+        return { ok: true, messages: page, has_more: to < heard.length, response_metadata };
       }
       case "files.info": {
         const file = this.fileInfo.get(args.get("file") ?? "");
