@@ -26,6 +26,7 @@ const platforms: Readonly<Record<string, () => Promise<Platform>>> = {
   telegram: async () => (await import("./telegram/settings.ts")).telegram,
   discord: async () => (await import("./discord/settings.ts")).discord,
   slack: async () => (await import("./slack/settings.ts")).slack,
+  email: async () => (await import("./email/settings.ts")).email,
   irc: async () => (await import("./irc/settings.ts")).irc,
 };
 

@@ -95,6 +95,10 @@ const effective: readonly string[] = [
   "channels.telegram",
   ...channelKeys("discord", ["token", "suppressEmbeds", "intents.messageContent", "apiRoot"]),
   ...channelKeys("slack", ["mode", "botToken", "appToken", "signingSecret", "webhookPath", "apiRoot"]),
+  ...channelKeys("email", [
+    ...["address", "aliases", "displayName", "authservId", "mailbox", "imap", "smtp", "smtpKeepsSent"],
+    ...["user", "password", "passwordFile", "oauth2", "mediaMaxMb"],
+  ]),
   ...channelKeys("irc", [
     ...["host", "port", "tls", "tlsCaFile", "nick", "username", "realname"],
     ...["password", "passwordFile", "sasl", "nickserv", "channels"],

@@ -304,6 +304,34 @@ const irc = channel({
   channels: strings,
 });
 
+const mailServer = section({
+  host: s.string(),
+  port,
+  security: s.oneOf(["tls", "starttls", "none"]),
+  tlsCaFile: s.string(),
+});
+const email = channel({
+  address: s.string(),
+  aliases: strings,
+  displayName: s.string(),
+  authservId: s.string(),
+  mailbox: s.string(),
+  imap: mailServer,
+  smtp: mailServer,
+  smtpKeepsSent: s.boolean({ default: false }),
+  user: s.string(),
+  ...passwordKeys,
+  oauth2: section({
+    tokenUrl: httpUrl,
+    clientId: s.string(),
+    clientSecret: secret,
+    clientSecretFile: s.string(),
+    refreshToken: secret,
+    refreshTokenFile: s.string(),
+    scope: s.string(),
+  }),
+});
+
 /** A channel whose own keys are not described here: the common ones are checked, the rest pass. */
 function other(): Schema<WithAccounts<Record<never, never>>> {
   const account = s.open(section(common));
@@ -330,7 +358,7 @@ export const channels = section({
   signal,
   imessage,
   irc,
-  email: other(),
+  email,
   github: other(),
   webchat: other(),
   a2a: other(),
