@@ -35,6 +35,7 @@ import { createMissedMessages } from "./compose/missed-messages.ts";
 import { createModels } from "./compose/models.ts";
 import { composeNodeCommands } from "./compose/node-commands.ts";
 import { composeNodes } from "./compose/nodes.ts";
+import { createOutgoing } from "./compose/outgoing.ts";
 import { pageRoutes } from "./compose/page.ts";
 import { composePairings, pairingPort } from "./compose/pairings.ts";
 import { probeRoutes } from "./compose/probes.ts";
@@ -441,6 +442,15 @@ export async function serve(options: ServeOptions): Promise<Served> {
       stop: channels.stopAccount,
     },
     access,
+    outgoing: createOutgoing({
+      store,
+      sender,
+      clock,
+      random,
+      channels: channels.rows,
+      textLimit: channelTextLimit,
+      sendPolicy: () => sessionsConfig.sendPolicy,
+    }),
     approvalsDocument: createApprovalsDocument({ file: paths.approvalsFile, folder: paths.root }),
   };
   let devicesChanged = () => {};

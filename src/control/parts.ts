@@ -63,6 +63,7 @@ export interface ControlParts {
   readonly channelControl: ChannelControl;
   readonly approvalsDocument: ApprovalsDocumentPort;
   readonly access: AccessPort;
+  readonly outgoing: OutgoingPort;
 }
 
 export interface RunPort {
@@ -171,6 +172,39 @@ export interface AgentFile {
   readonly size?: number;
   readonly updatedAtMs?: number;
   readonly content?: string;
+}
+
+/** Messages that no agent wrote, and those that did not arrive. Throws an InputError or a MethodError that says why. */
+export interface OutgoingPort {
+  /**
+   * Puts a message on its way and waits for what becomes of it. The same key for the same order sends nothing again,
+   * also after a restart. Throws unless the platform took it.
+   */
+  send(order: OutgoingOrder): Promise<{
+    /** The platform's id of the first part. */
+    readonly messageId: string;
+    readonly channel: string;
+    readonly accountId: string;
+    /** Ours, for message.why. */
+    readonly deliveryId: string;
+    readonly parts: number;
+  }>;
+  /** Sends one that was rejected again; one that may have arrived only with `mayRepeat`. */
+  resubmit(id: string, mayRepeat: boolean): Promise<{ readonly id: string; readonly state: "pending" }>;
+  /** Takes one off the list of those that somebody should look at. */
+  dismiss(id: string): Promise<{ readonly id: string; readonly state: "dismissed" }>;
+}
+
+export interface OutgoingOrder {
+  readonly channel: string;
+  readonly accountId?: string;
+  /** "user:<id>", "group:<id>", "channel:<id>" or an id by itself, as the platform writes it. */
+  readonly to: string;
+  readonly threadId?: string;
+  readonly text: string;
+  readonly idempotencyKey: string;
+  readonly source: Source;
+  readonly actor: string;
 }
 
 export interface LogPort {

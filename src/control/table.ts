@@ -14,6 +14,7 @@ import { cronMethods } from "./methods/cron.ts";
 import { notYetMethods } from "./methods/not-yet.ts";
 import { observationMethods } from "./methods/observation.ts";
 import { operationMethods } from "./methods/operations.ts";
+import { outgoingMethods } from "./methods/outgoing.ts";
 import { sessionReportMethods } from "./methods/session-reports.ts";
 import { sessionMethods } from "./methods/sessions.ts";
 import { systemMethods } from "./methods/system.ts";
@@ -49,6 +50,7 @@ export function methodTable(
     ...cronMethods(),
     ...notYetMethods(parts),
     ...observationMethods(parts),
+    ...outgoingMethods(parts),
     ...sessionReportMethods(parts, names),
     ...taskMethods(parts),
     ...toolInvokeMethods(parts, names),

@@ -49,6 +49,7 @@ function bench(input: {
         rows.set(id, { ...before, ...rest, updatedAt: at });
       }) as unknown as Write,
     open: () => [...rows.values()].filter((item) => item.state === "pending" || item.state === "sending"),
+    byId: (id) => rows.get(id),
     byMessageId: () => [],
     hasPlatformId: () => false,
     inDoubt: () => [],

@@ -52,7 +52,8 @@ export interface InboxStore {
 }
 
 /** `sending` is committed before the request leaves, so that a crash in between shows as doubt. */
-export type OutboxState = "pending" | "sending" | "sent" | "unknown" | "rejected";
+/** `dismissed`: an operator looked at what was unknown or rejected, and let it be. */
+export type OutboxState = "pending" | "sending" | "sent" | "unknown" | "rejected" | "dismissed";
 
 export interface OutboxRow {
   readonly id: string;
@@ -86,6 +87,7 @@ export interface OutboxStore {
   ): Write;
   /** pending and sending, oldest first. */
   open(): OutboxRow[];
+  byId(id: string): OutboxRow | undefined;
   byMessageId(messageId: string): OutboxRow[];
   /** True when a message with this platform id was sent to this conversation. */
   hasPlatformId(row: Pick<OutboxRow, "channel" | "account" | "message">, platformId: string): boolean;

@@ -19,7 +19,7 @@ export { collectedText, leaveOut, type QueueRule, queueRule } from "./queue-mode
 export { isStale, lastDaily, type ResetPlace, resetRule } from "./reset.ts";
 export * from "./route.ts";
 export * from "./runs.ts";
-export { maySend } from "./send-policy.ts";
+export { maySend, type SendPolicy } from "./send-policy.ts";
 export { type SessionSettings, sessionSettings } from "./settings.ts";
 export * from "./title.ts";
 export type * from "./transcript.ts";

@@ -142,6 +142,10 @@ export function outboxStore(database: Database): OutboxStore {
       database
         .all("SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY place")
         .map(outboxRow),
+    byId: (id) => {
+      const row = database.get("SELECT * FROM outbox WHERE id = ?", id);
+      return row ? outboxRow(row) : undefined;
+    },
     byMessageId: (messageId) =>
       database
         .all("SELECT * FROM outbox WHERE message_id = ? ORDER BY created_at, id", messageId)

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { chainHash, genesis } from "../audit/mod.ts";
+import type { OutboxRow } from "../delivery/mod.ts";
+import { systemClock, systemRandom } from "../kernel/mod.ts";
+import { openStore } from "../store/mod.ts";
+import { createOutgoing } from "./outgoing.ts";
+
+const rejected: OutboxRow = {
+  id: "m:000",
+  messageId: "m",
+  runId: "m",
+  channel: "telegram",
+  account: "default",
+  message: { id: "m:000", conversation: { kind: "direct", id: "42" }, text: "hello" },
+  state: "rejected",
+  attempts: 1,
+  notBefore: 0,
+  detail: "Forbidden",
+  createdAt: 1,
+  updatedAt: 1,
+};
+
+test("delivery (3): two words about one delivery at once: it leaves once", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "outgoing-"));
+  const store = openStore({
+    file: join(folder, "gateway.sqlite"),
+    chain: { genesis, hash: chainHash },
+    clock: systemClock,
+  });
+  t.after(() => {
+    store.close();
+    rmSync(folder, { recursive: true });
+  });
+  await store.commit([store.outbox.insert(rejected)]);
+  const disk = Promise.withResolvers<void>();
+  const offered: string[] = [];
+  const outgoing = createOutgoing({
+    // The disk is slow: until it has answered, a read still shows what was there before.
+    store: { ...store, commit: (writes) => disk.promise.then(() => store.commit(writes)) },
+    sender: {
+      offer: (rows) => void offered.push(...rows.map((row) => `${row.id} ${row.state} ${row.attempts}`)),
+    },
+    clock: systemClock,
+    random: systemRandom,
+    channels: () => [],
+    textLimit: () => 4000,
+    sendPolicy: () => ({ otherwise: "allow", rules: [] }),
+  });
+  const both = Promise.allSettled([outgoing.resubmit("m:000", false), outgoing.resubmit("m:000", false)]);
+  disk.resolve();
+  assert.deepEqual(
+    (await both).map(({ status }) => status),
+    ["fulfilled", "rejected"],
+  );
+  assert.deepEqual(offered, ["m:000 pending 0"]);
+  const row = store.outbox.byId("m:000");
+  assert.deepEqual([row?.state, row?.attempts, row?.detail], ["pending", 0, "Forbidden"]);
+});

@@ -1,0 +1,168 @@
+import { schema } from "../../kernel/mod.ts";
+import { invalid, MethodError, unavailable } from "../frames.ts";
+import { type Call, type Method, method } from "../method.ts";
+import type { ControlParts, OutgoingOrder } from "../parts.ts";
+import { sourceOf } from "./chat.ts";
+
+const { any, boolean, object, open, optional, record, string } = schema;
+
+const key = string({ minLength: 1, maxLength: 256 });
+const text = string({ minLength: 1, maxLength: 100_000 });
+const place = string({ minLength: 1, maxLength: 512 });
+const deliveryId = string({ minLength: 1, maxLength: 512 });
+
+/** What some clients send along and nothing here does yet: left out silently, somebody would believe that it was done. */
+const notYet = ["mediaUrl", "mediaUrls", "media", "buffer", "gifPlayback", "replyToId", "replyTo"] as const;
+
+/** send, message.action: what an operator writes to a chat; deliveries.resubmit, deliveries.dismiss: what did not arrive. */
+export function outgoingMethods(parts: ControlParts): Method[] {
+  return [
+    method({
+      name: "send",
+      scope: "operator.write",
+      maxBytes: 4_194_304,
+      perMinute: 60,
+      repeats: "own",
+      params: open(
+        object({
+          to: place,
+          idempotencyKey: key,
+          message: optional(text),
+          channel: optional(string({ minLength: 1, maxLength: 64 })),
+          accountId: optional(string({ minLength: 1, maxLength: 128 })),
+          threadId: optional(string({ minLength: 1, maxLength: 128 })),
+        }),
+      ),
+      admin: (params) => ({ action: "send", facts: { channel: params.channel ?? "", to: params.to } }),
+      run: (params, call) => send(parts, { ...params, text: params.message }, params, call),
+    }),
+    method({
+      name: "message.action",
+      scope: "operator.write",
+      maxBytes: 4_194_304,
+      perMinute: 60,
+      repeats: "own",
+      params: open(
+        object({
+          channel: string({ minLength: 1, maxLength: 64 }),
+          action: string({ minLength: 1, maxLength: 64 }),
+          params: record(any()),
+          idempotencyKey: key,
+          accountId: optional(string({ minLength: 1, maxLength: 128 })),
+        }),
+      ),
+      admin: (params) => ({
+        action: "message.action",
+        facts: { channel: params.channel, what: params.action },
+      }),
+      run: (params, call) => act(parts, params, call),
+    }),
+    method({
+      name: "deliveries.resubmit",
+      scope: "operator.write",
+      perMinute: 60,
+      params: object({ id: deliveryId, mayRepeat: optional(boolean()) }),
+      admin: ({ id, mayRepeat = false }) => ({ action: "deliveries.resubmit", facts: { id, mayRepeat } }),
+      run: ({ id, mayRepeat = false }) => parts.outgoing.resubmit(id, mayRepeat),
+    }),
+    method({
+      name: "deliveries.dismiss",
+      scope: "operator.write",
+      perMinute: 60,
+      params: object({ id: deliveryId }),
+      admin: ({ id }) => ({ action: "deliveries.dismiss", facts: { id } }),
+      run: ({ id }) => parts.outgoing.dismiss(id),
+    }),
+  ];
+}
+
+/** The documented shape of the command line's `message send`: the order is in `params`, under one of two names. */
+function act(
+  parts: ControlParts,
+  request: {
+    readonly channel: string;
+    readonly action: string;
+    readonly params: Readonly<Record<string, unknown>>;
+    readonly idempotencyKey: string;
+    readonly accountId?: string;
+  },
+  call: Call,
+) {
+  const { channel, action, params, idempotencyKey } = request;
+  if (action !== "send") {
+    throw new MethodError(
+      unavailable(`the action ${JSON.stringify(action)} is not available yet; "send" is`, {
+        reason: "not-available-yet",
+      }),
+    );
+  }
+  const given = (...names: readonly string[]) => {
+    for (const name of names) {
+      const value = Object.hasOwn(params, name) ? params[name] : undefined;
+      if (typeof value === "string" && value !== "") return value.slice(0, 100_000);
+    }
+    return undefined;
+  };
+  const to = given("to", "target");
+  if (to === undefined) throw new MethodError(invalid("message.action send needs params.to"));
+  const accountId = request.accountId ?? given("accountId");
+  const threadId = given("threadId");
+  const order = {
+    channel,
+    to,
+    text: given("message", "text"),
+    idempotencyKey,
+    ...(accountId === undefined ? {} : { accountId }),
+    ...(threadId === undefined ? {} : { threadId }),
+  };
+  return send(parts, order, params, call);
+}
+
+async function send(
+  parts: ControlParts,
+  order: Omit<OutgoingOrder, "text" | "channel" | "source" | "actor"> & {
+    readonly channel?: string;
+    readonly text: string | undefined;
+  },
+  given: object,
+  call: Call,
+) {
+  const extra = notYet.find((name) => Object.hasOwn(given, name));
+  if (extra !== undefined) {
+    throw new MethodError(
+      unavailable(`${extra} is not available yet: only text is sent; nothing was sent`, {
+        reason: "not-available-yet",
+      }),
+    );
+  }
+  const { text: message, to, idempotencyKey, accountId, threadId } = order;
+  if (message === undefined) throw new MethodError(invalid("there is no message to send"));
+  return parts.outgoing.send({
+    channel: channelOf(parts, order.channel),
+    to,
+    text: message,
+    idempotencyKey,
+    source: sourceOf(call),
+    actor: call.principal.id,
+    ...(accountId === undefined ? {} : { accountId }),
+    ...(threadId === undefined ? {} : { threadId }),
+  });
+}
+
+/** The channel that was named; without a name the only one that there is. */
+function channelOf(parts: ControlParts, named: string | undefined): string {
+  const configured = [...new Set(parts.channels().map((item) => item.id))];
+  const [only] = configured;
+  if (only === undefined) {
+    throw new MethodError(
+      invalid("Error: Channel is required (no configured channels detected). Configure one in channels.*"),
+    );
+  }
+  if (named === undefined && configured.length > 1)
+    throw new MethodError(invalid(`Error: Channel is required; configured: ${configured.join(", ")}`));
+  if (named !== undefined && !configured.includes(named))
+    throw new MethodError(
+      invalid(`unknown channel ${JSON.stringify(named)}; configured: ${configured.join(", ")}`),
+    );
+  return named ?? only;
+}
