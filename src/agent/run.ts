@@ -70,6 +70,8 @@ export type RunResult =
 
 const maxAttempts = 4;
 const maxDelayMs = 60_000;
+/** Of a call's arguments; no tool takes more than a few. */
+const maxDepth = 100;
 const noUsage: Usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
 /** The loop. It holds no power: every effect is a step that the map carries out, or does not. */
@@ -207,7 +209,7 @@ async function* stream(
   return { content, stopReason, usage };
 }
 
-/** Malformed argument text is kept as it is: the schema check refuses it, and the model is told. */
+/** Malformed or too deep argument text is kept as it is: the schema check refuses it, and the model is told. */
 function callOf(
   event: { readonly id: string; readonly name: string; readonly arguments: string },
   index: number,
@@ -216,6 +218,7 @@ function callOf(
   let parsed: unknown;
   try {
     parsed = event.arguments.trim() === "" ? {} : JSON.parse(event.arguments);
+    if (isDeep(parsed)) parsed = event.arguments;
   } catch {
     parsed = event.arguments;
   }
@@ -225,6 +228,16 @@ function callOf(
     name: event.name,
     arguments: parsed,
   };
+}
+
+/** Deeper than {@link maxDepth}: JSON.parse takes such values, whatever walks them later runs out of stack. */
+function isDeep(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth) return true;
+    level = level.flatMap((item) => (typeof item === "object" && item !== null ? Object.values(item) : []));
+  }
+  return false;
 }
 
 function textOf(content: readonly (TextPart | ToolCallPart)[]): string {

@@ -9,6 +9,9 @@ import type { Transport } from "./transport.ts";
 
 /** One event of the stream, and all of one call's arguments, in characters. */
 export const maxEventChars = 8 * 1024 * 1024;
+/** All of one answer's text, which is kept and shown; of the stream around it. A server without end sends small events. */
+const maxTextChars = 1024 * 1024;
+const maxStreamChars = 64 * 1024 * 1024;
 /** Events that wait for a slow reader before the socket is paused, and when it flows again. */
 const pauseAt = 512;
 const resumeAt = 64;
@@ -56,6 +59,8 @@ class CallEvents implements AsyncIterator<ModelEvent>, Receiver {
   #ended = false;
   #paused = false;
   #sawEvent = false;
+  #textChars = 0;
+  #streamChars = 0;
 
   constructor(transport: Transport, call: ModelCall) {
     this.#faults = transport.faults;
@@ -142,6 +147,9 @@ class CallEvents implements AsyncIterator<ModelEvent>, Receiver {
 
   chunk(text: string): void {
     if (this.#document === undefined) {
+      this.#streamChars += text.length;
+      if (this.#streamChars > maxStreamChars)
+        throw this.#faults.make("protocol", "sent an answer of over 64 MB");
       this.#parser.feed(text);
       return;
     }
@@ -179,6 +187,10 @@ class CallEvents implements AsyncIterator<ModelEvent>, Receiver {
 
   #push(event: ModelEvent): void {
     if (this.#ended) return;
+    if (event.type === "text") {
+      this.#textChars += event.delta.length;
+      if (this.#textChars > maxTextChars) throw this.#faults.make("protocol", "sent over 1 MB of text");
+    }
     if (event.type === "end") {
       this.#ended = true;
       this.#exchange?.done();
