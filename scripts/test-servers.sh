@@ -2,7 +2,7 @@
 # Installs the real servers that some tests talk to (IRC, IMAP, SMTP); those tests are skipped where they are missing.
 # Wants root on Debian; elsewhere it only says what is missing.
 set -euo pipefail
-packages=(ngircd dovecot-imapd opensmtpd)
+packages=(ngircd dovecot-imapd exim4-daemon-light)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -215,8 +215,10 @@ describe("e-mail", { skip: dovecotMissing() }, () => {
       dovecot.deliver(stage.user, letterOf({ id, from: "ada@example.org", text }));
     put("1@example.org", "before");
     const first = stage.open();
-    await first.start(new RecordingHost());
+    const firstHost = new RecordingHost();
+    await first.start(firstHost);
     await first.stop();
+    assert.deepEqual(firstHost.texts, []);
     put("2@example.org", "while away");
     const next = stage.open();
     t.after(() => next.stop());

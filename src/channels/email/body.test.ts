@@ -85,5 +85,6 @@ test("a megabyte of quotation signs or attributions is read at once", () => {
   assert.equal(partsOf(">".repeat(1_000_000)).own, "");
   partsOf(`On ${"a".repeat(500_000)}\n`.repeat(2));
   assert.equal(textOfHtml(`before${"<div>".repeat(50_000)}`), "before");
+  assert.doesNotMatch(textOfHtml(`${"<div>".repeat(500)}deep`), /deep/);
   textOfHtml("<blockquote>".repeat(300) + "x<br>".repeat(40_000));
 });

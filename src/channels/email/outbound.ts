@@ -140,8 +140,8 @@ function transfer(
         if (refused) return fail(refused);
         connection.send({ from: account.address, to: [to] }, content, (failed) => {
           if (failed) return fail(failed);
+          resolve({ outcome: "sent", platformId: messageId });
           connection.quit();
-          end({ outcome: "sent", platformId: messageId });
         });
       });
     });

@@ -76,6 +76,9 @@ test("email (1): a sender's words inside of a result are not results", () => {
     `${server}; dkim=pass header.d=evil.test header.d=example.org`,
     `${server}; spf=pass smtp.mailfrom=x) dmarc=pass header.from=example.org`,
     `${server}; dmarc=pass smtp.helo dmarc header.from=example.org`,
+    // A field that does not close is not read at all.
+    `${server}; dmarc=pass header.from=example.org; spf=fail (`,
+    `${server}; dmarc=pass header.from=example.org; spf=fail smtp.mailfrom="`,
     `(${server}; dmarc=pass header.from=example.org`,
   ]) {
     assert.equal(isProved(results), false, results);
