@@ -145,6 +145,18 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "the operations log",
     load: async () => (await import("./logs-command.ts")).logsCommand,
   },
+  message: {
+    summary: "write to a chat yourself",
+    load: async () => (await import("./message-command.ts")).messageCommand,
+  },
+  deliveries: {
+    summary: "messages that did not surely arrive",
+    load: async () => (await import("./deliveries-command.ts")).deliveriesCommand,
+  },
+  qr: {
+    summary: "a code that lets a phone or another machine in",
+    load: async () => (await import("./qr-command.ts")).qrCommand,
+  },
   dashboard: {
     summary: "a sign-in link to the page",
     load: async () => (await import("./dashboard-command.ts")).dashboardCommand,

@@ -42,7 +42,7 @@ export const statusCommand = define({
       if (unknown + rejected > 0)
         parts.push(
           context.style.yellow(
-            `${unknown} deliveries are in doubt and ${rejected} were rejected by their platform: openclaw gateway call deliveries.list --params '{"state":"unknown"}'\n`,
+            `${unknown} deliveries are in doubt and ${rejected} were rejected by their platform: openclaw deliveries list\n`,
           ),
         );
       if (status.sessions.recent.length > 0) parts.push(`\n${sessionRows(status.sessions.recent, context)}`);

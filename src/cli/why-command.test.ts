@@ -43,3 +43,22 @@ test("why tells each step with its time, and the reason's sentence", () => {
 test("cli (5): what a sender calls itself cannot write on the terminal", () => {
   assert.ok(whyText(refused, styleOf({ isTTY: false, env: {} })).includes("telegram:5\\x1b[2J"));
 });
+
+test("why says what can be done about a delivery that did not surely arrive", () => {
+  const delivery = {
+    id: "m1:000",
+    messageId: "m1",
+    runId: "r1",
+    channel: "telegram",
+    account: "default",
+    attempts: 1,
+    notBefore: 0,
+    createdAt: 1000,
+    updatedAt: 2000,
+  };
+  const text = (state: "unknown" | "rejected" | "dismissed") =>
+    whyText({ ...refused, deliveries: [{ ...delivery, state }] }, styleOf({ isTTY: false, env: {} }));
+  assert.match(text("rejected"), /Send it: openclaw deliveries resubmit m1:000$/m);
+  assert.match(text("unknown"), /resubmit m1:000 --even-if-seen \(look at the chat first/);
+  assert.doesNotMatch(text("dismissed"), /resubmit/);
+});

@@ -34,12 +34,7 @@ export function whyText(why: Why, style: Style): string {
   const head: (readonly [string, string])[] = [
     ["message", message.messageId],
     ["from", `${message.source.author} (proved by ${message.source.proof}, trust: ${message.source.trust})`],
-    [
-      "came by",
-      message.channel === "control"
-        ? "a control client (page, terminal or API)"
-        : `${message.channel}:${message.account}, event ${message.eventId}`,
-    ],
+    ["came by", cameBy(message)],
     ["received", new Date(message.receivedAt).toISOString()],
     ...(message.sessionKey === ""
       ? []
@@ -48,13 +43,14 @@ export function whyText(why: Why, style: Style): string {
   ];
   const sentence = reasonSentence(message.detail);
   const lines = steps.flatMap((step) => stepLines(step, message.receivedAt, style));
-  const sent = deliveries.map((delivery) => {
+  const sent = deliveries.flatMap((delivery) => {
     const paint =
       delivery.state === "sent" ? style.green : delivery.state === "rejected" ? style.red : style.yellow;
     const where =
       delivery.platformId === undefined ? "" : `, platform id ${visibleLine(delivery.platformId)}`;
     const detail = delivery.detail === undefined ? "" : `: ${visibleLine(delivery.detail)}`;
-    return `${offset(delivery.updatedAt, message.receivedAt)}  ${"delivery".padEnd(9)} ${paint(delivery.state)} to ${visibleLine(`${delivery.channel}:${delivery.account}`)} after ${delivery.attempts} attempt(s)${where}${detail}`;
+    const line = `${offset(delivery.updatedAt, message.receivedAt)}  ${"delivery".padEnd(9)} ${paint(delivery.state)} to ${visibleLine(`${delivery.channel}:${delivery.account}`)} after ${delivery.attempts} attempt(s)${where}${detail}`;
+    return [line, ...nextStep(delivery)];
   });
   return [
     facts(head).trimEnd(),
@@ -66,6 +62,24 @@ export function whyText(why: Why, style: Style): string {
   ].join("\n");
 }
 
+function cameBy({ channel, account, eventId }: Why["message"]): string {
+  if (channel !== "control") return `${channel}:${account}, event ${eventId}`;
+  return account === "send"
+    ? "an operator's own message (openclaw message send)"
+    : "a control client (page, terminal or API)";
+}
+
+/** What a person can do about a message that did not surely arrive. */
+function nextStep({ state, id }: Why["deliveries"][number]): string[] {
+  const again = {
+    rejected: `openclaw deliveries resubmit ${id}`,
+    unknown: `openclaw deliveries resubmit ${id} --even-if-seen (look at the chat first: it may be there)`,
+  }[state as string];
+  return again === undefined
+    ? []
+    : [`${hanging}It is not sent again by itself. Send it: ${visibleLine(again)}`];
+}
+
 function stepLines(step: LedgerRow, fromMs: number, style: Style): string[] {
   const isNo = step.action === "refuse" || /denied|refuse|error|fail|rejected/.test(step.outcome ?? "");
   const isYes = /^(?:admit|permit|route|sent|ok|done)$/.test(step.action) || step.outcome === "ok";
@@ -73,10 +87,9 @@ function stepLines(step: LedgerRow, fromMs: number, style: Style): string[] {
   const arrow = { "effect.start": "begins ", "effect.end": "ended " }[step.kind as string] ?? "";
   const outcome = step.outcome === undefined ? "" : `  ${paint(visibleLine(step.outcome))}`;
   const sentence = reasonSentence(step.outcome);
-  const indent = " ".repeat(offset(0, 0).length + 12);
   return [
     `${style.dim(offset(step.at, fromMs))}  ${step.stage.padEnd(9)} ${arrow}${paint(visibleLine(step.action))}${outcome}${factsOf(step, style)}`,
-    ...(sentence === "" ? [] : [`${indent}${sentence}`]),
+    ...(sentence === "" ? [] : [`${hanging}${sentence}`]),
   ];
 }
 
@@ -89,6 +102,9 @@ function factsOf(step: LedgerRow, style: Style): string {
     .join(" ");
   return text === "" ? "" : `  ${style.dim(visibleLine(text))}`;
 }
+
+/** Under the text of a step: behind its time and its stage. */
+const hanging = " ".repeat(22);
 
 /** "+    12 ms", "+  3.4 s": always ten characters. */
 function offset(atMs: number, fromMs: number): string {

@@ -14,7 +14,7 @@ import type { Store } from "../store/mod.ts";
 import { conversationAt } from "./outgoing-target.ts";
 
 /** How long `send` waits for the platform; what takes longer is told as queued and goes on. */
-const waitMs = 12_000;
+const waitMs = 8_000;
 const lookEveryMs = 25;
 
 /** The rows of an operator's own message stand beside those of control clients, under a key of their own. */

@@ -275,10 +275,13 @@ function why(parts: ControlParts, id: string) {
   const row =
     parts.inbox.byMessageId(id) ??
     parts.inbox.byRunId(id) ??
+    parts.inbox.byMessageId(parts.outbox.byId(id)?.messageId ?? "") ??
     parts.inbox.find(channel, account, event.join(":"));
   if (!row)
     throw new MethodError(
-      invalid(`no message ${JSON.stringify(id)}; give a message id, a run id, or channel:account:eventId`),
+      invalid(
+        `no message ${JSON.stringify(id)}; give a message id, a run id, a delivery's id, or channel:account:eventId`,
+      ),
     );
   const steps = parts.audit.list({ messageId: row.messageId, limit: 500 }).reverse();
   const { text: _text, digest: _digest, ...message } = row;
