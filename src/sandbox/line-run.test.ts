@@ -79,6 +79,8 @@ const lines: readonly (readonly [line: string, text: string, code: number])[] = 
   ["false || exit", "", 1],
   ["nosuch; echo $", "nosuch: command not found\n$\n", 0],
   ["true; ./sub", "./sub: is not a program\n", 126],
+  ["echo > f; f/x", "f/x: is not a program\n", 126],
+  ["true; ./none", "./none: command not found\n", 127],
   ["true; nosuch", "nosuch: command not found\n", 127],
   ["cd sub && pwd | sed s,.*/,,", "sub\n", 0],
   ["cd nowhere || echo stayed", "stayed\n", 0],

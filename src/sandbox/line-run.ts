@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, writeFile } from "node:fs";
+import { closeSync, lstatSync, openSync, writeFile } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
@@ -217,7 +217,7 @@ export function runLine(deps: LineDeps): LineRun {
   ): Promise<LineEnd> {
     const file = await resolveProgram(name, deps.searchFolders, folder.path);
     if (file === undefined) {
-      const stands = name.includes("/") && existsSync(resolve(folder.path, name));
+      const stands = name.includes("/") && !isAbsent(resolve(folder.path, name));
       await say(descriptors[2], `${name}: ${stands ? "is not a program" : "command not found"}`);
       return failed(stands ? 126 : 127);
     }
@@ -267,6 +267,15 @@ async function say(descriptor: number, message: string): Promise<void> {
     await writeTo(descriptor, `${message}\n`);
   } catch {
     // Nobody reads it any more.
+  }
+}
+
+/** False, too, for what cannot be reached: a shell tells the two apart (127 and 126). */
+function isAbsent(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
   }
 }
 

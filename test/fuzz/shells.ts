@@ -129,7 +129,7 @@ function withoutComplaints(text: string): string {
     .split("\n")
     .filter(
       (line) =>
-        !/^(?:bash|sh|dash|cat|\/bin\/\w+|[\w./]*bin\/\w+|test|printf|\[)?:? ?.*(?:: command not found|: not found|No such file|Is a directory|is a folder|There is no f|integer|expected|invalid number|extra argument|missing|unary|too many|operand|ambiguous|Permission|Not a directory|not a real folder|argument|overwrite|Broken pipe|write error)/.test(
+        !/^(?:bash|sh|dash|cat|\/bin\/\w+|[\w./]*bin\/\w+|test|printf|\[)?:? ?.*(?:: command not found|: not found|No such file|Is a directory|is a folder|is not a program|There is no f|integer|expected|invalid number|extra argument|missing|unary|too many|operand|ambiguous|Permission|Not a directory|not a real folder|argument|overwrite|Broken pipe|write error)/.test(
           line,
         ),
     )
