@@ -3,8 +3,8 @@
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { chainHash, genesis } from "../src/audit/mod.ts";
-import { type Source, systemClock, type Write } from "../src/kernel/mod.ts";
+import { ledgerChain } from "../src/audit/mod.ts";
+import { type Source, systemClock, systemRandom, type Write } from "../src/kernel/mod.ts";
 import { appendEntry, type Message, newSession, type SessionRow } from "../src/session/mod.ts";
 import { openStore, type Store } from "../src/store/mod.ts";
 import { atOnce, type Rate } from "./bench.ts";
@@ -57,8 +57,9 @@ export async function seedMessages(stateDir: string, sessionKey: string, count: 
 async function withStore(stateDir: string, work: (store: Store) => Promise<number>): Promise<number> {
   const store = openStore({
     file: join(stateDir, "state", "gateway.sqlite"),
-    chain: { genesis, hash: chainHash },
+    chain: ledgerChain,
     clock: systemClock,
+    random: systemRandom,
   });
   try {
     return await work(store);

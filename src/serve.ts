@@ -8,7 +8,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { createMeters } from "./access/mod.ts";
 import { agentSettings, contextFiles, createHistories } from "./agent/mod.ts";
-import { chainHash, genesis, verifyLedger } from "./audit/mod.ts";
+import { ledgerChain, verifyLedger } from "./audit/mod.ts";
 import { authSettings, createBrowserSessions, holds, mayHear, pairingSettings } from "./auth/mod.ts";
 import { createAccess } from "./compose/access.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
@@ -165,7 +165,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   for (const warning of loaded.warnings) log("info", warning);
 
   // --- store and record ------------------------------------------------------------------------------------------
-  const store = openStore({ file: paths.database, chain: { genesis, hash: chainHash }, clock });
+  const store = openStore({ file: paths.database, chain: ledgerChain, clock, random });
   const { commit } = store;
   let fenceKey = store.meta.get("fenceKey");
   if (fenceKey === undefined) {

@@ -43,7 +43,7 @@ const list = define({
                 clockTime(row.at, context.now),
                 row.stage,
                 row.kind,
-                row.action,
+                row.erased ? `${row.action} (erased)` : row.action,
                 row.outcome ?? "",
                 row.actor ?? "",
                 row.runId ?? "",
@@ -73,7 +73,7 @@ A cut tail shows only against a head that was kept elsewhere. Exit code 1 when t
     const { green, red } = context.style;
     context.print(result, () =>
       result.intact
-        ? `${green("intact")}: ${result.rows} rows, head ${result.head}\n`
+        ? `${green("intact")}: ${result.rows} rows${result.erased === 0 ? "" : ` (${result.erased} emptied by privacy erase or session.retention, each by a row that says so)`}, head ${result.head}\n`
         : `${red("broken")} at row ${result.brokenAtSeq}: ${visibleLine(result.why)}. The ${result.rows} rows before it are intact.\n`,
     );
     return result.intact ? 0 : 1;

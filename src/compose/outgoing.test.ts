@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { chainHash, genesis } from "../audit/mod.ts";
+import { ledgerChain } from "../audit/mod.ts";
 import type { OutboxRow } from "../delivery/mod.ts";
 import { systemClock, systemRandom } from "../kernel/mod.ts";
 import { openStore } from "../store/mod.ts";
@@ -28,8 +28,9 @@ test("delivery (3): two words about one delivery at once: it leaves once", async
   const folder = mkdtempSync(join(tmpdir(), "outgoing-"));
   const store = openStore({
     file: join(folder, "gateway.sqlite"),
-    chain: { genesis, hash: chainHash },
+    chain: ledgerChain,
     clock: systemClock,
+    random: systemRandom,
   });
   t.after(() => {
     store.close();

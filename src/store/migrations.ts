@@ -152,6 +152,26 @@ const steps: readonly string[] = [
   CREATE INDEX inbox_missed ON inbox (updated_at) WHERE detail = 'delivery.too_old';
   CREATE INDEX inbox_session ON inbox (session_key, place) WHERE state IN ('accepted', 'running');
   `,
+  // Rows of the record before this step hashed what they tell together with the chain: none of them could be emptied.
+  `
+  DROP TABLE ledger;
+  CREATE TABLE ledger (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    message_id TEXT,
+    run_id TEXT,
+    session_key TEXT,
+    stage TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    event TEXT NOT NULL,
+    salt TEXT,
+    event_hash TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    hash TEXT NOT NULL
+  );
+  CREATE INDEX ledger_message ON ledger (message_id) WHERE message_id IS NOT NULL;
+  CREATE INDEX ledger_run ON ledger (run_id) WHERE run_id IS NOT NULL;
+  `,
 ];
 
 export const schemaVersion = steps.length;

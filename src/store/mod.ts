@@ -6,14 +6,14 @@
  * 3. A commit that fails (disk full) leaves the tables and what is kept in memory as they were.
  * 4. A file from a newer version is refused, not misread.
  */
-import type { LedgerStore } from "../audit/mod.ts";
+import type { Chain, LedgerStore } from "../audit/mod.ts";
 import type { BrowserSessionStore } from "../auth/mod.ts";
 import type { InboxStore, OutboxStore } from "../delivery/mod.ts";
-import type { Clock, Commit } from "../kernel/mod.ts";
+import type { Clock, Commit, Random } from "../kernel/mod.ts";
 import type { ApprovalStore } from "../policy/mod.ts";
 import type { SessionStore } from "../session/mod.ts";
 import { openDatabase } from "./database.ts";
-import { type Chain, ledgerStore } from "./ledger.ts";
+import { ledgerStore } from "./ledger.ts";
 import { inboxStore, outboxStore } from "./queue.ts";
 import {
   approvalStore,
@@ -50,6 +50,7 @@ export function openStore(options: {
   readonly file: string;
   readonly chain: Chain;
   readonly clock: Clock;
+  readonly random: Random;
 }): Store {
   const database = openDatabase(options.file);
   return {
@@ -57,7 +58,7 @@ export function openStore(options: {
     inbox: inboxStore(database),
     outbox: outboxStore(database),
     sessions: sessionStore(database),
-    ledger: ledgerStore(database, options.chain, options.clock),
+    ledger: ledgerStore(database, options.chain, options.clock, options.random),
     approvals: approvalStore(database),
     fileSources: fileSourceStore(database),
     usage: usageStore(database),

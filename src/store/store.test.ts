@@ -13,9 +13,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
-import { chainHash, genesis } from "../audit/mod.ts";
+import { ledgerChain } from "../audit/mod.ts";
 import type { InboxRow, OutboxRow } from "../delivery/mod.ts";
-import { unknownSource } from "../kernel/mod.ts";
+import { systemRandom, unknownSource } from "../kernel/mod.ts";
 import { ensureFolder, openStore, readJsonFile, takeInstanceLock, writeJsonFile } from "./mod.ts";
 
 function temporary(t: TestContext): string {
@@ -27,8 +27,9 @@ function temporary(t: TestContext): string {
 function opened(t: TestContext, folder = temporary(t)) {
   const store = openStore({
     file: join(folder, "gateway.sqlite"),
-    chain: { genesis, hash: chainHash },
+    chain: ledgerChain,
     clock: new ManualClock(),
+    random: systemRandom,
   });
   return { store, folder };
 }
