@@ -215,12 +215,14 @@ describe("slack: what was missed", () => {
     },
   );
 
-  scene("a long silence is made up for, a short one is not", async ({ fake, host, channel, clock }) => {
+  scene("a long silence is made up for, a short one is not", async ({ fake, host, channel, clock, send }) => {
     await channel.start(host);
     await fake.taken(fake.write({ text: "known", from: ada }));
     fake.kinds.set(fake.directOf(ada), { is_im: true });
     fake.disconnect("refresh_requested");
     await host.until(() => states(host).filter((state) => state === "connected").length === 2);
+    // Round trips enough for a call that should not be made to arrive.
+    for (const id of ["1", "2", "3"]) await send({ id });
     assert.equal(fake.api.callsOf("conversations.history").length, 0);
     fake.writeUnheard({ text: "missed", from: ada });
     fake.appTokenError = "internal_error";
@@ -450,6 +452,9 @@ describe("slack: what goes out", () => {
     await send(message);
     assert.equal(await channel.wasSent!(message, () => false), "sent");
     assert.equal(await channel.wasSent!({ ...message, afterMessageId: "x" }, () => false), "unknown");
+    // A file carries no id of ours: its absence proves nothing.
+    const file = { path: "/x", name: "x", type: "x", bytes: 1 };
+    assert.equal(await channel.wasSent!({ ...message, id: "with a file", file }, () => false), "unknown");
     const inThread = { ...message, conversation: { ...direct, threadId: "1700000000.000100" } };
     await channel.wasSent!(inThread, () => false);
     assert.equal(fake.api.callsOf("conversations.replies").length, 1);

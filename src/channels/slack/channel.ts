@@ -129,7 +129,6 @@ class SlackChannel implements Channel {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#receiver?.close();
-    await this.#catchingUp;
     await this.#intake.idle();
     this.#leaving.abort();
     await this.#running;

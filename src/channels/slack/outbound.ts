@@ -130,7 +130,6 @@ export async function editMessage(
   text: string,
   api: WebApi,
 ): Promise<SendResult> {
-  if (!isTimestamp(ts)) return { outcome: "rejected", detail: "this is no message of Slack's" };
   try {
     await api.call("chat.update", { channel, ts, text: slackText(text) }, { deadlineMs: sendDeadlineMs });
     return { outcome: "sent", platformId: ts };
