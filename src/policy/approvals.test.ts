@@ -98,6 +98,20 @@ for (const { decision, state, remembered } of [
   });
 }
 
+test("a question says where the command would run", async () => {
+  const at = bench();
+  void at.approvals.ask("1", question("ls"), running);
+  void at.approvals.ask("2", question("ls", { nodeId: "n1" }), running);
+  await settled();
+  assert.deepEqual(
+    at.approvals.pending().map(({ request }) => [request.host, request.nodeId]),
+    [
+      ["gateway", undefined],
+      ["node", "n1"],
+    ],
+  );
+});
+
 test("policy (3): a question that nobody answers expires, and can no longer be answered", async () => {
   const at = bench();
   const asked = at.approvals.ask("1", question("ls"), running);

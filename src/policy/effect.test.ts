@@ -14,6 +14,13 @@ test("policy: the record of an effect says where it goes, never what it carries"
     },
     { kind: "fetch", url: "https://x/?key=SECRET" },
     { kind: "process", action: "write", processId: "1", input: "SECRET" },
+    {
+      kind: "node.command",
+      nodeId: "n1",
+      command: "curl -H token=SECRET x",
+      cwd: "/home/ada",
+      env: { PASSWORD: "SECRET" },
+    },
   ];
   const facts = effectFacts(effects, (text) => text.replace("SECRET", "[redacted]"));
   assert.doesNotMatch(JSON.stringify(facts), /SECRET/);
@@ -22,6 +29,7 @@ test("policy: the record of an effect says where it goes, never what it carries"
     { kind: "command", command: "curl -H token=[redacted] x", workdir: ".", background: false },
     { kind: "fetch", url: "https://x/?key=[redacted]" },
     { kind: "process", action: "write" },
+    { kind: "node.command", nodeId: "n1", command: "curl -H token=[redacted] x", cwd: "/home/ada" },
   ]);
 });
 

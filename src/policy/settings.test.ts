@@ -65,6 +65,9 @@ test("policy (1): an exec mode that nobody set asks; the older pair of keys give
     ),
     "deny",
   );
+  const onNode = policySettings({ tools: { exec: { host: "node", node: "n1" } } }, "main", "/ws").exec;
+  assert.deepEqual([onNode.host, onNode.node], ["node", "n1"]);
+  assert.equal(policySettings({}, "main", "/ws").exec.node, undefined);
   assert.deepEqual(policySettings({ tools: { exec: { safeBins: ["ls"] } } }, "main", "/ws").exec.safeBins, [
     "ls",
   ]);
