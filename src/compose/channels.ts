@@ -181,7 +181,9 @@ export function webhookRoute(channels: Channels): Route {
       if (request.body.length > webhook.maxBodyBytes) return { status: 413 };
       const proved = webhook.verify(request.headers, request.body);
       if (!proved.ok) return { status: 401 };
-      return { status: await webhook.receive(request.body) };
+      const answer = await webhook.receive(request.body);
+      if (typeof answer === "number") return { status: answer };
+      return { ...answer, headers: { "content-type": "text/plain; charset=utf-8" } };
     },
   };
 }

@@ -190,6 +190,11 @@ export interface Webhook {
   readonly maxBodyBytes: number;
   /** Proves the caller on the raw bytes before anything is parsed. */
   verify(headers: Readonly<Record<string, string | undefined>>, rawBody: Buffer): Verdict<void>;
-  /** Called only after verify admitted. Resolves with the HTTP status to answer. */
-  receive(rawBody: Buffer): Promise<number>;
+  /** Called only after verify admitted. Resolves with the HTTP status to answer, and plain text where one is asked for. */
+  receive(rawBody: Buffer): Promise<number | WebhookAnswer>;
+}
+
+export interface WebhookAnswer {
+  readonly status: number;
+  readonly body?: string;
 }

@@ -642,8 +642,8 @@ describe("slack: posted events", () => {
       const large = "x".repeat(1024 * 1024 + 1);
       assert.equal(verdict(fake.signed(large, now), large), "channels.webhook_body_too_large");
       // A signed request that is sent again within its time is the same message again.
-      assert.equal(await webhook.receive(Buffer.from(body)), 200);
-      assert.equal(await webhook.receive(Buffer.from(body)), 200);
+      assert.deepEqual(await webhook.receive(Buffer.from(body)), { status: 200 });
+      assert.deepEqual(await webhook.receive(Buffer.from(body)), { status: 200 });
       assert.deepEqual(
         host.offered.map((message) => message.eventId),
         [`${room}/1.000001`, `${room}/1.000001`],
@@ -666,22 +666,22 @@ describe("slack: posted events", () => {
         actions: [{ action_id: "openclaw:0", value: "/ok", action_ts: "1.2" }],
       };
       const form = Buffer.from(`payload=${encodeURIComponent(JSON.stringify(press))}`);
-      assert.equal(await webhook.receive(form), 503);
+      assert.deepEqual(await webhook.receive(form), { status: 503 });
       fake.kinds.set(room, { is_channel: true });
       await channel.start(host);
       for (const text of ["", "not json", "payload=", "null", "7", '"x"']) {
-        assert.equal(await webhook.receive(Buffer.from(text)), 400, text);
+        assert.deepEqual(await webhook.receive(Buffer.from(text)), { status: 400 }, text);
       }
-      assert.equal(await webhook.receive(form), 200);
+      assert.deepEqual(await webhook.receive(form), { status: 200 });
       assert.deepEqual(host.texts, ["/ok"]);
       host.answer = async () => {
         throw new Error("no space left on device");
       };
-      assert.equal(await webhook.receive(form), 503);
+      assert.deepEqual(await webhook.receive(form), { status: 503 });
       assert.equal(states(host).at(-1), "reconnecting");
       const offered = host.offered.length;
       await channel.stop();
-      assert.equal(await webhook.receive(form), 503);
+      assert.deepEqual(await webhook.receive(form), { status: 503 });
       assert.equal(host.offered.length, offered);
     },
     posted,
@@ -696,8 +696,8 @@ describe("slack: posted events", () => {
     });
     const body = Buffer.from(JSON.stringify({ type: "url_verification", challenge: "3eZbrw1aB" }));
     assert.equal(receiver.verify({}, body).ok, false);
-    assert.deepEqual(await receiver.answer(body), { status: 200, body: "3eZbrw1aB" });
-    assert.deepEqual(await receiver.answer(Buffer.from('{"type":"url_verification"}')), { status: 400 });
+    assert.deepEqual(await receiver.receive(body), { status: 200, body: "3eZbrw1aB" });
+    assert.deepEqual(await receiver.receive(Buffer.from('{"type":"url_verification"}')), { status: 400 });
   });
 
   scene(
@@ -717,7 +717,7 @@ describe("slack: posted events", () => {
         ts: "1.000001",
       };
       const body = JSON.stringify({ type: "event_callback", team_id: fake.bot.team_id, event });
-      assert.equal(await channel.webhook!.receive(Buffer.from(body)), 503);
+      assert.deepEqual(await channel.webhook!.receive(Buffer.from(body)), { status: 503 });
       for (const calls of [2, 3]) {
         clock.advance(300_000);
         await fake.api.until(() => fake.api.callsOf("auth.test").length === calls);

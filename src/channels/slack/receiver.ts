@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import type { Webhook } from "../../delivery/channel.ts";
+import type { Webhook, WebhookAnswer } from "../../delivery/channel.ts";
 import { admit, type Clock, refuse, Secret, type Verdict } from "../../kernel/mod.ts";
 import type { ActionPayload, EventPayload } from "./wire.ts";
 
@@ -52,13 +52,11 @@ export class SlackReceiver implements Webhook {
     return isFresh ? admit(undefined) : refuse("channels.webhook_stale");
   }
 
-  /** 200: stored or not for us. 503: not stored, Slack posts it again. 400: not an event. */
-  async receive(rawBody: Buffer): Promise<number> {
-    return (await this.answer(rawBody)).status;
-  }
-
-  /** As `receive`, with the body of the answer: the challenge, when Slack asks whether this path is ours. */
-  async answer(rawBody: Buffer): Promise<{ readonly status: number; readonly body?: string }> {
+  /**
+   * 200: stored or not for us; with the challenge, when Slack asks whether this path is ours. 503: not stored, Slack
+   * posts it again. 400: not an event.
+   */
+  async receive(rawBody: Buffer): Promise<WebhookAnswer> {
     const payload = parse(rawBody);
     if (!payload) return { status: 400 };
     if (payload.type === "url_verification") {

@@ -58,7 +58,9 @@ export class Front {
     const webhook = this.channel?.webhook;
     const headers = request.headers as Record<string, string | undefined>;
     const isProved = webhook?.verify(headers, body).ok === true;
-    response.writeHead(webhook && isProved ? await webhook.receive(body) : 401).end();
+    const answer = webhook && isProved ? await webhook.receive(body) : 401;
+    if (typeof answer === "number") response.writeHead(answer).end();
+    else response.writeHead(answer.status).end(answer.body);
   });
 
   async open(): Promise<string> {

@@ -61,7 +61,8 @@ export class WebhookFront {
       const headers = request.headers as Record<string, string | undefined>;
       let status = 404;
       if (webhook && request.url === webhook.path) {
-        status = webhook.verify(headers, body).ok ? await webhook.receive(body) : 401;
+        const answer = webhook.verify(headers, body).ok ? await webhook.receive(body) : 401;
+        status = typeof answer === "number" ? answer : answer.status;
       }
       response.writeHead(status).end();
     });
