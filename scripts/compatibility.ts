@@ -69,7 +69,7 @@ const rows: readonly Row[] = [
   {
     command: "approvals allowlist add --gateway --agent main /usr/bin/uptime",
     says: /uptime/,
-    notYet: "refused: rules are exact commands in a folder, patterns of programs are not available",
+    note: "paths of programs; wildcards and interpreters are refused",
   },
   { command: "audit", says: /^TIME/m, note: "tool calls only; the whole record is behind audit.list" },
   { command: "tasks list", says: /tasks/i, note: "reads its own state, not the gateway's" },

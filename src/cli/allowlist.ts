@@ -1,10 +1,18 @@
 import { CommandFailure } from "./failure.ts";
 
+export type AllowRule = CommandAllowed | ProgramAllowed;
+
 /** One exact command that an agent may run in one folder without asking. */
-export interface AllowRule {
+export interface CommandAllowed {
   readonly command: readonly string[];
   /** Relative to the agent's workspace; "." is the workspace itself. */
   readonly workdir: string;
+  readonly addedAt: string;
+}
+
+/** A program that an agent may run with any arguments, by its real path. */
+interface ProgramAllowed {
+  readonly pattern: string;
   readonly addedAt: string;
 }
 
@@ -38,6 +46,11 @@ export function withRules(
     ...document,
     agents: { ...document.agents, [agent]: { ...document.agents[agent], allowlist } },
   };
+}
+
+/** A rule for people. */
+export function ruleText(rule: AllowRule): string {
+  return "pattern" in rule ? `${rule.pattern} with any arguments` : commandText(rule.command);
 }
 
 /** The words as a shell would be given them; plain words stay as they are. */

@@ -1,6 +1,13 @@
 import type { ApprovalInfo } from "../control/protocol.ts";
 import type { ApprovalRequest } from "../policy/mod.ts";
-import { type AllowRule, allowDocument, commandText, rulesOf, withRules } from "./allowlist.ts";
+import {
+  allowDocument,
+  type CommandAllowed,
+  commandText,
+  rulesOf,
+  ruleText,
+  withRules,
+} from "./allowlist.ts";
 import { define, group } from "./define.ts";
 import { CommandFailure, UsageError } from "./failure.ts";
 import type { Style } from "./style.ts";
@@ -80,8 +87,8 @@ const list = define({
             ["NO", "COMMAND", "IN", "ADDED"],
             rules.map((rule, index) => [
               String(index + 1),
-              commandText(rule.command),
-              rule.workdir === "." ? "the workspace" : rule.workdir,
+              ruleText(rule),
+              "pattern" in rule ? "anywhere" : rule.workdir === "." ? "the workspace" : rule.workdir,
               ago(Date.parse(rule.addedAt), context.now),
             ]),
             context.columns,
@@ -130,9 +137,10 @@ it would allow anything. Quote the command as one word.`,
     const { document, save } = await open(context.cli.paths.approvalsFile);
     const rules = rulesOf(document, agent);
     const same = rules.some(
-      (rule) => rule.workdir === folder && JSON.stringify(rule.command) === JSON.stringify(argv),
+      (rule) =>
+        "command" in rule && rule.workdir === folder && JSON.stringify(rule.command) === JSON.stringify(argv),
     );
-    const rule: AllowRule = {
+    const rule: CommandAllowed = {
       command: argv,
       workdir: folder,
       addedAt: new Date(context.now).toISOString(),
@@ -175,7 +183,7 @@ const remove = define({
         rules.filter((_, other) => other !== index),
       ),
     );
-    context.print({ agent, removed: rule }, () => `${visibleLine(commandText(rule.command))} asks again.\n`);
+    context.print({ agent, removed: rule }, () => `${visibleLine(ruleText(rule))} asks again.\n`);
     return 0;
   },
 });

@@ -1,11 +1,22 @@
 import { hash } from "node:crypto";
 import type { ApprovalsDocumentPort } from "../control/mod.ts";
 import { canonicalJson, InputError, type Json } from "../kernel/mod.ts";
+import { isInterpreter } from "../policy/mod.ts";
 import { ensureFolder, readJsonFile, writeJsonFile } from "../store/mod.ts";
 
-interface StoredRule {
+type StoredRule = CommandRule | ProgramRule;
+
+/** One exact command in one folder. */
+interface CommandRule {
   readonly command: readonly string[];
   readonly workdir: string;
+  readonly addedAt: string;
+}
+
+/** A program, with any arguments. */
+interface ProgramRule {
+  /** Its real path, absolute. */
+  readonly pattern: string;
   readonly addedAt: string;
 }
 
@@ -74,13 +85,15 @@ export function createApprovalsDocument(ports: {
 }
 
 function shownRule(rule: StoredRule) {
+  if ("pattern" in rule) return { id: ruleId(rule), source: "manual", ...rule };
   const commandText = rule.command.join(" ");
   return { id: ruleId(rule), pattern: commandText, source: "allow-always", commandText, ...rule };
 }
 
 /** Says which rule it is to a client that writes back only the fields that it knows. */
 function ruleId(rule: StoredRule): string {
-  return hash("sha256", canonicalJson([...rule.command, rule.workdir])).slice(0, 16);
+  const words = "pattern" in rule ? ["program", rule.pattern] : [...rule.command, rule.workdir];
+  return hash("sha256", canonicalJson(words)).slice(0, 16);
 }
 
 function agentsOf(stored: unknown): Record<string, readonly StoredRule[]> {
@@ -97,7 +110,16 @@ function agentsOf(stored: unknown): Record<string, readonly StoredRule[]> {
 }
 
 function isRule(value: unknown): value is StoredRule {
-  const rule = value as Partial<StoredRule> | null;
+  return isCommandRule(value) || isProgramRule(value);
+}
+
+function isProgramRule(value: unknown): value is ProgramRule {
+  const rule = value as Partial<ProgramRule & CommandRule> | null;
+  return typeof rule?.pattern === "string" && rule.pattern.startsWith("/") && rule.command === undefined;
+}
+
+function isCommandRule(value: unknown): value is CommandRule {
+  const rule = value as Partial<CommandRule> | null;
   return (
     Array.isArray(rule?.command) &&
     rule.command.length > 0 &&
@@ -133,12 +155,19 @@ function ruleOf(entry: unknown, known: ReadonlyMap<string, StoredRule>, at: stri
   const { id } = (isObject(entry) ? entry : {}) as { readonly id?: unknown };
   const same = typeof id === "string" ? known.get(id) : undefined;
   if (same) return same;
-  if (isRule(entry)) {
-    const addedAt = typeof entry.addedAt === "string" ? entry.addedAt : "";
-    return { command: entry.command, workdir: entry.workdir, addedAt };
+  const addedAt = (value: CommandRule | ProgramRule) =>
+    typeof value.addedAt === "string" ? value.addedAt : "";
+  if (isCommandRule(entry))
+    return { command: entry.command, workdir: entry.workdir, addedAt: addedAt(entry) };
+  if (isProgramRule(entry) && !/[*?[\]]/.test(entry.pattern)) {
+    if (isInterpreter(entry.pattern))
+      throw new InputError(
+        `exec approvals file: ${at}: ${entry.pattern} runs whatever it is given, so a rule for it would allow anything; list exact commands, or answer its questions one by one`,
+      );
+    return { pattern: entry.pattern, addedAt: addedAt(entry) };
   }
   throw new InputError(
-    `exec approvals file: ${at}: patterns are not available yet; a rule is {command: ["git", "status"], workdir: "."}`,
+    `exec approvals file: ${at}: a rule is an exact command, {command: ["git", "status"], workdir: "."}, or the absolute path of one program, {pattern: "/usr/bin/uptime"}; no wildcards`,
   );
 }
 

@@ -49,9 +49,11 @@ interface Loaded {
 
 type Shell = typeof import("../shell/mod.ts");
 
+/** One exact command in one folder; or a program by its real path, with any arguments. */
 interface StandingRule {
-  readonly command: readonly string[];
-  readonly workdir: string;
+  readonly command?: readonly string[];
+  readonly workdir?: string;
+  readonly pattern?: string;
   readonly addedAt: string;
 }
 
@@ -162,6 +164,8 @@ export function createTools(ports: {
         (document.agents[agentId]?.allowlist ?? []).some(
           (rule) => rule.workdir === workdir && sameWords(rule.command, argv),
         ),
+      allowsProgram: (agentId, program) =>
+        (document.agents[agentId]?.allowlist ?? []).some((rule) => rule.pattern === program),
       resolve: findProgram,
     };
   }

@@ -37,6 +37,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 const aliases: Readonly<Record<string, string>> = { mycat: "busybox", myls: "unlink" };
 const rules: CommandRules = {
   read: readCommandLine,
+  allowsProgram: (agentId, program) =>
+    agentId === "main" && ["/usr/bin/uptime", "/usr/bin/sh", "/usr/bin/env"].includes(program),
   isAllowed: (agentId, argv, workdir) =>
     agentId === "main" && (allowed[workdir] ?? []).includes(argv.join(" ")),
   resolve: (program) =>
@@ -70,6 +72,21 @@ function runs(...commands: readonly string[]): void {
   for (const command of commands)
     assert.equal(judge(command).listed, true, `${command}: ${judge(command).why}`);
 }
+
+test("policy (6): a program that the operator allowed runs with any arguments; no interpreter and no wrapper does", () => {
+  runs("uptime", "uptime -p --since x");
+  assert.equal(judge("uptime", { agentId: "other" }).listed, false);
+  assert.equal(judge("uptime", { background: true }).listed, false);
+  for (const command of [
+    "sh script.sh",
+    "sh -c uptime",
+    "env X=1 uptime",
+    "nice uptime",
+    "./uptime",
+    "LD_PRELOAD=x uptime",
+  ])
+    assert.equal(judge(command).listed, false, command);
+});
 
 test("policy (6): benign lines of safe programs run without asking", () => {
   runs("ls -la", "echo hello, world", "pwd", "date +%F", "date -u", "uname -a", "whoami", "true");

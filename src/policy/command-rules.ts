@@ -18,6 +18,8 @@ export interface CommandRules {
   readonly read: ReadCommandLine;
   /** Exact commands: the whole argv, in one working folder, for one agent. */
   isAllowed(agentId: string, argv: readonly string[], workdir: string): boolean;
+  /** Did the operator allow this program, by its real path, whatever its arguments are? */
+  allowsProgram(agentId: string, program: string): boolean;
   /** Absolute path (links followed) of a program in the trusted folders, or undefined. */
   resolve(program: string): string | undefined;
   /** What stands at this absolute path now; undefined when nothing does. Reads whole files: only for what asks. */
@@ -214,6 +216,9 @@ function judgeSimple(
     return asks(`The program ${JSON.stringify(missing)} was not found in the trusted folders.`, found);
   }
   const canRemember = inner.wrappers.length === 0 && !isInterpreter(innerName) && !isInterpreter(program);
+  // Never an interpreter: what it is given is a program of its own, which nobody has allowed.
+  if (canRemember && !effect.background && rules.allowsProgram(agentId, program))
+    return { ...listedBecause("You allowed this program, whatever its arguments are."), ...found };
   return asks(`${baseName(innerName)} is not on this agent's allowlist.`, { ...found, canRemember });
 }
 

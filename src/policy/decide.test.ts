@@ -41,6 +41,7 @@ function context(effects: readonly Effect[], change: Partial<PolicySettings> = {
     commands: {
       read: readCommandLine,
       identify: (path) => ({ path, realPath: path, device: "1", inode: "1" }),
+      allowsProgram: () => false,
       isAllowed: (agentId, argv, workdir) =>
         agentId === "main" && argv.join(" ") === "git pull" && workdir === ".",
       resolve: (program) => (program.startsWith("missing") ? undefined : `/usr/bin/${program}`),

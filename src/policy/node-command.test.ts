@@ -146,6 +146,7 @@ function judged(
     },
     commands: {
       read: () => ({ understood: false, why: "never asked" }),
+      allowsProgram: () => false,
       isAllowed: () => true,
       resolve: () => undefined,
       identify: () => undefined,

@@ -151,7 +151,23 @@ test("control (wire): the document of standing rules holds what it shows, and re
     /main\.ask is not available/,
   );
   const wide = { version: 1, agents: { "*": { allowlist: [{ pattern: "/usr/bin/*" }] } } };
-  assert.match(await refused(wide), /patterns are not available yet/);
+  assert.match(await refused(wide), /no wildcards/);
+  const programs = (...patterns: string[]) => ({
+    version: 1,
+    agents: {
+      main: { allowlist: [{ id, pattern: "git status" }, ...patterns.map((item) => ({ pattern: item }))] },
+    },
+  });
+  for (const interpreter of ["/bin/sh", "/usr/bin/python3", "/usr/bin/env"])
+    assert.match(await refused(programs(interpreter)), /would allow anything/, interpreter);
+  const more = await client.rpc("exec.approvals.set", {
+    file: programs("/usr/bin/uptime"),
+    baseHash: set.hash,
+  });
+  assert.deepEqual(
+    more.file.agents.main.allowlist.map((item: { pattern: string }) => item.pattern),
+    ["git status", "/usr/bin/uptime"],
+  );
   await writeFile(join(gateway.stateFolder, "exec-approvals.json"), "null");
   assert.match((await client.ask("exec.approvals.get")).error.message, /expected \{version: 1/);
 });
