@@ -123,6 +123,8 @@ const cli: Cli = {
   args,
   env: process.env,
   paths,
+  profile,
+  program: [process.execPath, join(packageFolder, "openclaw.mjs")],
   version,
   isTTY: process.stdout.isTTY === true,
   columns: process.stdout.columns ?? 80,

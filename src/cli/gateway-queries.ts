@@ -2,6 +2,7 @@ import { GatewayRefusal } from "./client.ts";
 import { define } from "./define.ts";
 import { CommandFailure, UsageError } from "./failure.ts";
 import { health } from "./health-command.ts";
+import { serviceStatus } from "./service-command.ts";
 import { facts } from "./table.ts";
 import { gatewayTarget } from "./target.ts";
 import { jsonText, visibleText } from "./visible.ts";
@@ -67,16 +68,27 @@ export const gatewayProbe = define({
 export const gatewayStatus = define({
   help: {
     usage: "gateway status [options]",
-    about: "Whether a gateway runs, where, and with which config. Exit code 3 when none answers.",
+    about: `Whether a gateway runs, where, with which config, and how the service does that runs it. Exit code 3 when none
+answers.`,
+    options: [["--no-probe", "only the service; the gateway is not asked"]],
     example: "openclaw gateway status",
   },
+  options: { "no-probe": "flag" },
   run: async (context) => {
     const { cli } = context;
+    const { text: service = "none is installed (openclaw gateway install)", ...serviceFacts } =
+      (await serviceStatus(cli, "gateway")) ?? {};
+    const installed = "name" in serviceFacts ? { service: serviceFacts } : {};
+    if (context.options["no-probe"]) {
+      context.print({ ...installed }, () => facts([["service", service]]));
+      return 0;
+    }
     const target = await gatewayTarget(cli, context.options);
     const rows: (readonly [string, string])[] = [
       ["address", target.url],
       ["config", cli.paths.configFile],
       ["state", cli.paths.root],
+      ["service", service],
     ];
     try {
       const client = await context.connect(["operator.read"]);
@@ -88,6 +100,7 @@ export const gatewayStatus = define({
         configFile: cli.paths.configFile,
         version,
         uptimeMs,
+        ...installed,
         ...(certificate === undefined ? {} : { certificateFingerprint: certificate }),
       };
       if (certificate !== undefined) rows.push(["certificate", `SHA-256 ${certificate}`]);
@@ -102,6 +115,7 @@ export const gatewayStatus = define({
         url: target.url,
         configFile: cli.paths.configFile,
         error: error.message,
+        ...installed,
       };
       context.print(answer, () => facts([["gateway", "not running"], ...rows]));
       cli.stderr(`openclaw: ${error.message}\n`);

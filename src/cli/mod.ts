@@ -20,6 +20,10 @@ export interface Cli {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly paths: StatePaths;
+  /** --profile */
+  readonly profile: string | undefined;
+  /** What starts this command line: an absolute program and its first arguments. */
+  readonly program: readonly string[];
   readonly version: () => string;
   readonly isTTY: boolean;
   readonly columns: number;

@@ -261,13 +261,28 @@ const identity = define({
 
 export const nodeCommand = group(
   {
-    usage: "node run|status|identity",
+    usage: "node run|status|identity|install",
     about: `This machine as a node of a gateway.
 
   run        join a gateway and do what it asks
   status     whether that runs, and where
-  identity   this node's id and public key`,
+  identity   this node's id and public key
+  install    run it as a service of this user, from now on; uninstall takes that back
+  start, stop, restart`,
     example: "openclaw node run",
   },
-  { run, status, identity },
+  {
+    run,
+    status,
+    identity,
+    install: async (cli, args) => (await services()).serviceInstall("node")(cli, args),
+    uninstall: async (cli, args) => (await services()).serviceUninstall("node")(cli, args),
+    start: async (cli, args) => (await services()).serviceAction("node", "start")(cli, args),
+    stop: async (cli, args) => (await services()).serviceAction("node", "stop")(cli, args),
+    restart: async (cli, args) => (await services()).serviceAction("node", "restart")(cli, args),
+  },
 );
+
+function services() {
+  return import("./service-command.ts");
+}
