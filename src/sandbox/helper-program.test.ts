@@ -47,3 +47,26 @@ test("sandbox (6): who does not end when asked is ended, and who prints without 
   const long = await (await programs.start("endless", [])).ended;
   assert.equal(long.stdout.length, 1_000_000);
 });
+
+test("sandbox (4): a helper that is talked with answers, and its end is told with what it said about it", async (t) => {
+  const programs = await helpers(t, {
+    echo: 'while read -r line; do echo "<$line>"; done; echo "no input left" >&2; exit 4',
+  });
+  await assert.rejects(
+    programs.talk("nothing-of-this-name", [], () => {}),
+    InputError,
+  );
+  const heard: string[] = [];
+  const answered = Promise.withResolvers<void>();
+  const helper = await programs.talk("echo", [], (text) => {
+    heard.push(text);
+    if (heard.join("").includes("\n")) answered.resolve();
+  });
+  assert.equal(helper.write("a b $(id)\n"), true);
+  await answered.promise;
+  assert.equal(heard.join(""), "<a b $(id)>\n");
+  helper.stop();
+  const { code, stderr } = await helper.ended;
+  assert.ok(code === null || (code === 4 && stderr === "no input left\n"), `${code} ${stderr}`);
+  assert.equal(helper.write("more\n"), false);
+});

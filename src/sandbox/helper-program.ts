@@ -26,10 +26,22 @@ export interface HelperPrograms {
   start(program: string, args: readonly string[]): Promise<RunningHelper>;
   /** Runs it to its end, or for so long; a helper that does not end by then is stopped and gives code null. */
   run(program: string, args: readonly string[], timeoutMs: number): Promise<HelperOutput>;
+  /** Starts one to talk with over its input and output. Rejects with an InputError when there is no such program. */
+  talk(program: string, args: readonly string[], onOutput: (text: string) => void): Promise<TalkingHelper>;
+}
+
+export interface TalkingHelper {
+  /** False once it does not read any more: surely not written. */
+  write(text: string): boolean;
+  /** Never rejects. `stderr` is its end. */
+  readonly ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
+  /** Closes its input and asks it to end; whoever does not is ended. */
+  stop(): void;
 }
 
 const maxOutputChars = 1_000_000;
 const killGraceMs = 3000;
+const keptErrorChars = 2000;
 
 export function createHelperPrograms(deps: {
   /** A PATH; only its absolute folders count. */
@@ -38,16 +50,50 @@ export function createHelperPrograms(deps: {
 }): HelperPrograms {
   const folders = searchPath(deps.path);
 
-  async function start(program: string, args: readonly string[]): Promise<RunningHelper> {
+  async function fileOf(program: string): Promise<string> {
     const file = await resolveProgram(program, folders, "/");
     if (file === undefined)
       throw new InputError(`there is no program ${JSON.stringify(program)} in PATH (${folders.join(":")})`);
-    const child = spawn(file, args, {
-      cwd: "/",
-      env: { PATH: folders.join(":"), LANG: "C.UTF-8" },
-      shell: false,
-      stdio: ["ignore", "pipe", "pipe"],
+    return file;
+  }
+
+  const options = { cwd: "/", env: { PATH: folders.join(":"), LANG: "C.UTF-8" }, shell: false } as const;
+
+  async function talk(
+    program: string,
+    args: readonly string[],
+    onOutput: (text: string) => void,
+  ): Promise<TalkingHelper> {
+    const child = spawn(await fileOf(program), args, { ...options, stdio: ["pipe", "pipe", "pipe"] });
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", onOutput);
+    child.stderr.setEncoding("utf8").on("data", (piece: string) => {
+      stderr = (stderr + piece).slice(-keptErrorChars);
     });
+    // Its end is told by `ended`; a broken pipe says nothing more.
+    child.stdin.on("error", () => {});
+    const ended = new Promise<{ code: number | null; stderr: string }>((resolve) => {
+      child.once("error", (error) => resolve({ code: null, stderr: error.message }));
+      child.once("close", (code) => resolve({ code, stderr }));
+    });
+    return {
+      ended,
+      write(text) {
+        if (!child.stdin.writable || child.exitCode !== null) return false;
+        child.stdin.write(text);
+        return true;
+      },
+      stop() {
+        child.stdin.end();
+        child.kill("SIGTERM");
+        const cancel = deps.after(killGraceMs, () => child.kill("SIGKILL"));
+        void ended.then(cancel);
+      },
+    };
+  }
+
+  async function start(program: string, args: readonly string[]): Promise<RunningHelper> {
+    const child = spawn(await fileOf(program), args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
     const texts = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8").on("data", (piece: string) => {
@@ -70,6 +116,7 @@ export function createHelperPrograms(deps: {
 
   return {
     start,
+    talk,
     async run(program, args, timeoutMs) {
       const helper = await start(program, args);
       const cancel = deps.after(timeoutMs, helper.stop);
