@@ -17,6 +17,7 @@ export interface JsonSocket {
 
 export interface JsonSocketEvents {
   readonly maxBytes: number;
+  onOpen?(): void;
   onJson(value: unknown): void;
   onPong?(): void;
   /** Called once. 1006: no goodbye was said. `httpStatus`: the answer that was no WebSocket. */
@@ -42,7 +43,10 @@ export function openJsonSocket(url: string, clock: Clock, events: JsonSocketEven
     events.onEnd({ code, ...(httpStatus === undefined ? {} : { httpStatus }) });
   };
   const cancel = clock.after(handshakeDeadlineMs, () => end(1006));
-  socket.on("open", cancel);
+  socket.on("open", () => {
+    cancel();
+    if (!isOver) events.onOpen?.();
+  });
   socket.on("unexpected-response", (_request, response) => {
     response.resume();
     end(1006, response.statusCode ?? 0);

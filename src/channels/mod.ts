@@ -28,6 +28,7 @@ const platforms: Readonly<Record<string, () => Promise<Platform>>> = {
   slack: async () => (await import("./slack/settings.ts")).slack,
   email: async () => (await import("./email/settings.ts")).email,
   irc: async () => (await import("./irc/settings.ts")).irc,
+  signal: async () => (await import("./signal/settings.ts")).signal,
 };
 
 /** In the order in which they are shown. */

@@ -41,7 +41,7 @@ export interface PlatformAccount {
   /** Changes when the account must be opened again; secrets are looked at beside it. */
   readonly fingerprint: string;
   /** Loads the platform's code; nothing is connected before start(). */
-  open(deps: ChannelDeps): Promise<Channel>;
+  open(deps: PlatformDeps): Promise<Channel>;
 }
 
 export interface ChannelDeps {
@@ -50,6 +50,26 @@ export interface ChannelDeps {
   readonly log: Log;
   /** Where this account keeps what it must not lose (700, made when first used): keys of a linked device, a cursor. */
   readonly stateFolder: string;
+}
+
+/** What a platform's folder gets; a channel that starts no program asks for {@link ChannelDeps} alone. */
+export interface PlatformDeps extends ChannelDeps {
+  readonly programs: ChannelPrograms;
+}
+
+/** Starts the program that speaks a platform's protocol: one that the operator named, without the gateway's environment. */
+export interface ChannelPrograms {
+  /** Rejects with an InputError when there is no such program. `onOutput` gets what it prints, as it comes. */
+  talk(program: string, args: readonly string[], onOutput: (text: string) => void): Promise<TalkingProgram>;
+}
+
+export interface TalkingProgram {
+  /** Writes to its input; false once it does not read any more. */
+  write(text: string): boolean;
+  /** Never rejects; `stderr` is cut to its last 2,000 characters. */
+  readonly ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
+  /** Asks it to end; whoever does not is ended. */
+  stop(): void;
 }
 
 /** Who may talk here. Carried for the access stage; a channel itself never reads it. */

@@ -11,6 +11,7 @@ import type { ChannelRow } from "../control/mod.ts";
 import type { Channel, ChannelHost, ChannelStatus } from "../delivery/mod.ts";
 import type { Log } from "../kernel/mod.ts";
 import type { Route } from "../network/mod.ts";
+import { createHelperPrograms } from "../sandbox/mod.ts";
 
 /** The channels of the current config: each account is started once, and again when its settings change. */
 export interface Channels {
@@ -56,6 +57,7 @@ export function createChannels(ports: {
 }): Channels {
   const running = new Map<string, Running>();
   let secrets: readonly string[] = [];
+  const programs = createHelperPrograms({ path: ports.env.PATH ?? "", after: ports.deps.clock.after });
   const keyOf = (id: string, account: string) => `${id}\n${account}`;
 
   async function accountsOf(config: OpenClawConfig): Promise<Account[]> {
@@ -86,7 +88,7 @@ export function createChannels(ports: {
 
   async function start(account: Account): Promise<void> {
     const stateFolder = join(ports.folder, account.id, account.account);
-    const channel = await account.platform.open({ ...ports.deps, stateFolder });
+    const channel = await account.platform.open({ ...ports.deps, programs, stateFolder });
     const item: Running = { account, channel, status: { state: "starting" }, connectedSince: undefined };
     running.set(keyOf(account.id, account.account), item);
     await channel.start({

@@ -103,6 +103,11 @@ const effective: readonly string[] = [
     ...["host", "port", "tls", "tlsCaFile", "nick", "username", "realname"],
     ...["password", "passwordFile", "sasl", "nickserv", "channels"],
   ]),
+  ...channelKeys("signal", [
+    ...["account", "accountUuid", "transport", "cliPath", "configPath", "socketPath", "autoStart"],
+    ...["httpUrl", "httpHost", "httpPort", "startupTimeoutMs", "receiveMode", "sendReadReceipts"],
+    ...["ignoreAttachments", "ignoreStories"],
+  ]),
   "channels.defaults",
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
     perAgent.map((key) => `${at}.${key}`),

@@ -269,7 +269,7 @@ const signal = channel({
   socketPath: s.string(),
   autoStart: s.boolean(),
   startupTimeoutMs: milliseconds,
-  receiveMode: s.oneOf(["on-start", "manual"]),
+  receiveMode: s.oneOf(["on-start", "on-connection", "manual"]),
   ignoreAttachments: s.boolean(),
   ignoreStories: s.boolean(),
   sendReadReceipts: s.boolean(),

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import fc from "fast-check";
+import { systemClock } from "../../kernel/mod.ts";
+import { signalText } from "./format.ts";
+import { Identities } from "./identities.ts";
+import { inboundOf } from "./inbound.ts";
+
+const self = { accountId: "default", number: "+15550009999", uuid: "99999999-0000-4000-8000-000000000009" };
+const ada = {
+  sourceNumber: "+15550000042",
+  sourceUuid: "aaaaaaaa-0000-4000-8000-00000000000a",
+  sourceName: "Ada",
+};
+const group = "Pmpi+EfPWmsxiomLe9Nx2XF9HOE483p6iKiFj65iMwI=";
+
+async function folderOf(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "signal-in-"));
+  t.after(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+const open = (folder: string) => Identities.open(folder, systemClock, () => {});
+
+function event(data: object, envelope: object = ada): object {
+  return {
+    account: self.number,
+    envelope: { ...envelope, timestamp: 5, dataMessage: { timestamp: 5, message: null, ...data } },
+  };
+}
+
+test("signal (3): only a message is a message (attack A-067): no reaction, receipt, edit, story, deletion, nothing of ours", async (t) => {
+  const known = await open(await folderOf(t));
+  const read = (value: unknown) => inboundOf(value, self, known);
+  assert.equal(read(event({ message: "hello" }))?.text, "hello");
+  const reaction = { emoji: "👍", targetAuthor: self.number, targetSentTimestamp: 1, isRemove: false };
+  const notMessages = [
+    event({ message: "👍", reaction }),
+    event({ reaction }, {}),
+    event({ message: "x", remoteDelete: { timestamp: 1 } }),
+    event({}),
+    event({ groupInfo: { groupId: group, type: "UPDATE" } }),
+    event({ message: "mine" }, { sourceNumber: self.number, sourceUuid: self.uuid }),
+    event({ message: "mine" }, { sourceNumber: null, sourceUuid: self.uuid }),
+    event({ message: "nobody's" }, { sourceName: "Ada" }),
+    event({ message: "a number that no account stands behind" }, { sourceNumber: ada.sourceNumber }),
+    event({ message: "empty" }, { sourceUuid: "", sourceNumber: "" }),
+    event({ message: "a group without an id", groupInfo: {} }),
+    event({ message: "no time", timestamp: "5" }),
+    {
+      account: self.number,
+      envelope: { ...ada, editMessage: { dataMessage: { timestamp: 5, message: "edited" } } },
+    },
+    {
+      account: self.number,
+      envelope: { ...ada, syncMessage: { sentMessage: { message: "sent elsewhere" } } },
+    },
+    { account: self.number, envelope: { ...ada, receiptMessage: { isRead: true } } },
+    { account: self.number, envelope: { ...ada, storyMessage: {} } },
+    { ...event({ message: "another account's" }), account: "+15550008888" },
+    ...[null, 1, "x", [], { envelope: null }],
+  ];
+  for (const value of notMessages) assert.equal(read(value), undefined, JSON.stringify(value));
+});
+
+test("signal: groups, mentions, quotes and files are told as Signal tells them", async (t) => {
+  const known = await open(await folderOf(t));
+  const message = inboundOf(
+    event({
+      message: "\ufffc ask \ufffc",
+      groupInfo: { groupId: group, type: "DELIVER" },
+      mentions: [
+        { name: "house", number: self.number, uuid: self.uuid, start: 0, length: 1 },
+        { name: "Ben", uuid: "bbbbbbbb-0000-4000-8000-00000000000b", start: 6, length: 1 },
+        { name: "wrong", number: "+15550000001", start: 99, length: 1 },
+      ],
+      quote: { id: 3, authorNumber: self.number, text: "earlier" },
+      attachments: [
+        { id: "abc.jpg", contentType: "image/jpeg", filename: "a\nb.jpg", size: 7 },
+        { id: "../../etc/passwd", contentType: "text/plain" },
+      ],
+    }),
+    self,
+    known,
+  );
+  assert.deepEqual(message, {
+    channel: "signal",
+    account: "default",
+    eventId: `${ada.sourceUuid}:5`,
+    conversation: { kind: "group", id: group },
+    sender: { id: ada.sourceNumber, proof: "platform", claimedName: "Ada" },
+    text: "@+15550009999 ask @bbbbbbbb-0000-4000-8000-00000000000b",
+    messageId: `5:${ada.sourceUuid}`,
+    sentAtMs: 5,
+    mentionsBot: true,
+    mentionsOthers: true,
+    repliesToBot: true,
+    quoted: { author: self.number, text: "earlier", isBot: true },
+    attachments: [
+      {
+        kind: "image",
+        claimedType: "image/jpeg",
+        claimedName: "a b.jpg",
+        claimedBytes: 7,
+        reference: JSON.stringify({ id: "abc.jpg", groupId: group }),
+      },
+    ],
+    isBot: false,
+  });
+  const typed = inboundOf(event({ message: `@${self.number} hi` }), self, known);
+  assert.equal(typed?.mentionsBot, false, "text is no mention");
+  assert.equal(inboundOf(event({ message: "x".repeat(1_000_000) }), self, known)?.text.length, 65_536);
+});
+
+test("signal (2): an id stays an account's own: a number that another took over is not its first owner", async (t) => {
+  const folder = await folderOf(t);
+  const known = await open(folder);
+  const [a, b, c] = ["a", "b", "c"].map((digit) => `${digit.repeat(8)}-0000-4000-8000-${digit.repeat(12)}`);
+  const number = "+15550000042";
+  assert.equal(known.idOf({ uuid: a, number }), number);
+  assert.equal(known.idOf({ uuid: a?.toUpperCase(), number: null }), number, "its number is hidden now");
+  assert.equal(known.idOf({ uuid: b, number }), `uuid:${b}`, "another account with the number");
+  assert.equal(known.idOf({ uuid: c, number: undefined }), `uuid:${c}`);
+  assert.equal(known.idOf({ uuid: c, number: "+15550000077" }), `uuid:${c}`, "an id does not change");
+  assert.equal(known.idOf({ uuid: undefined, number }), undefined);
+  assert.equal(known.idOf({ uuid: "ada", number: "ada" }), undefined);
+  assert.deepEqual([known.recipientOf(number), known.recipientOf("+15550000099")], [a, "+15550000099"]);
+  await known.save();
+  const next = await open(folder);
+  assert.equal(next.idOf({ uuid: b, number }), `uuid:${b}`);
+  assert.equal(next.idOf({ uuid: a, number: undefined }), number);
+  await writeFile(join(folder, "identities.json"), "{broken");
+  await assert.rejects(open(folder), /cannot be read/);
+  assert.equal(await readFile(join(folder, "identities.json"), "utf8"), "{broken");
+});
+
+test("signal: no event of any shape makes the reader fail, and every sender has an id", async (t) => {
+  const known = await open(await folderOf(t));
+  fc.assert(
+    fc.property(
+      fc.dictionary(
+        fc.constantFrom("message", "mentions", "quote", "attachments", "groupInfo", "timestamp"),
+        fc.jsonValue(),
+      ),
+      (data) => {
+        const message = inboundOf(event({ timestamp: 7, message: "x", ...data }), self, known);
+        assert.ok(message === undefined || message.sender.id === ada.sourceNumber);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("signal: Markdown becomes Signal's styles, and what is none of its marks stays as it is", () => {
+  assert.deepEqual(signalText("# Hi\n**bold _both_** and `a*b*` ~~no~~"), {
+    text: "Hi\nbold both and a*b* no",
+    styles: ["0:2:BOLD", "8:4:ITALIC", "3:9:BOLD", "17:4:MONOSPACE", "22:2:STRIKETHROUGH"].map((style) =>
+      style.startsWith("17") ? "17:4:MONOSPACE" : style,
+    ),
+  });
+  assert.deepEqual(signalText("a\n```ts\nx = **1**\n```\nb"), {
+    text: "a\nx = **1**\nb",
+    styles: ["2:9:MONOSPACE"],
+  });
+  for (const plain of ["2*3*4", "snake_case_name", "<b>&amp;", "** alone", "* a\n* b", ""]) {
+    assert.deepEqual(signalText(plain), { text: plain, styles: [] });
+  }
+  fc.assert(
+    fc.property(fc.string({ maxLength: 60 }), (text) => {
+      const made = signalText(text);
+      for (const style of made.styles) {
+        const [from, length] = style.split(":").map(Number) as [number, number];
+        assert.ok(from >= 0 && length >= 0 && from + length <= made.text.length);
+      }
+    }),
+  );
+});
