@@ -57,6 +57,8 @@ export interface Attachment {
   readonly claimedBytes?: number;
   /** The channel's own words to fetch it by, good for at least an hour; stored with the message. At most 4 KB. */
   readonly reference: string;
+  /** True when its content is another person's: it came with a forwarded message. */
+  readonly isForwarded?: boolean;
 }
 
 export interface Conversation {

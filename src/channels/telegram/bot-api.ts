@@ -38,6 +38,8 @@ export interface BotApi {
     options: CallOptions,
     run: (api: Api, signal: GrammySignal) => Promise<T>,
   ): Promise<T>;
+  /** The content of a file that getFile named; at most `maxBytes`. Rejects as call does. */
+  download(filePath: string, maxBytes: number, options: CallOptions): Promise<Buffer>;
 }
 
 /** grammY's own declaration of AbortSignal is a polyfill's; the platform's fits it at run time. */
@@ -53,26 +55,49 @@ export function openBotApi(account: TelegramAccount, clock: Clock): BotApi {
       NonNullable<ConstructorParameters<typeof Api>[1]>["fetch"]
     >,
   });
+  async function within<T>(
+    method: string,
+    { deadlineMs, signal }: CallOptions,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    let late = false;
+    const cancel = clock.after(deadlineMs, () => {
+      late = true;
+      abort();
+    });
+    try {
+      return await run(controller.signal);
+    } catch (error) {
+      throw new ApiFault(method, failureOf(error, token, late));
+    } finally {
+      cancel();
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
   return {
-    async call(method, { deadlineMs, signal }, run) {
-      const controller = new AbortController();
-      const abort = () => controller.abort();
-      if (signal?.aborted) abort();
-      signal?.addEventListener("abort", abort, { once: true });
-      let late = false;
-      const cancel = clock.after(deadlineMs, () => {
-        late = true;
-        abort();
-      });
-      try {
-        return await run(api, controller.signal as unknown as GrammySignal);
-      } catch (error) {
-        throw new ApiFault(method, failureOf(error, token, late));
-      } finally {
-        cancel();
-        signal?.removeEventListener("abort", abort);
-      }
-    },
+    call: (method, options, run) =>
+      within(method, options, (signal) => run(api, signal as unknown as GrammySignal)),
+    // The token is a part of this address too, so that no error may carry it.
+    download: (filePath, maxBytes, options) =>
+      within("file", options, async (signal) => {
+        const { status, body } = await transport.read(
+          `${account.apiRoot}/file/bot${token}/${filePath}`,
+          maxBytes,
+          signal,
+        );
+        if (status === 200) return body;
+        throw new GrammyError(
+          "",
+          { ok: false, error_code: status, description: `HTTP ${status}` },
+          "file",
+          {},
+        );
+      }),
   };
 }
 

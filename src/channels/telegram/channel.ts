@@ -1,4 +1,4 @@
-import type { Update } from "grammy/types";
+import type { ReactionTypeEmoji, Update } from "grammy/types";
 import type {
   Channel,
   ChannelHost,
@@ -14,8 +14,9 @@ import { backoffMs } from "../backoff.ts";
 import type { ChannelDeps } from "../platform.ts";
 import { ApiFault, type BotApi, openBotApi } from "./bot-api.ts";
 import { troubleOf } from "./connection.ts";
+import { fetchFile, maxFileBytes } from "./files.ts";
 import { type BotIdentity, inboundOf } from "./inbound.ts";
-import { sendMessage } from "./outbound.ts";
+import { editMessage, sendMessage } from "./outbound.ts";
 import { poll, startPosition } from "./polling.ts";
 import type { TelegramAccount } from "./settings.ts";
 import { TypingNotes } from "./typing.ts";
@@ -54,7 +55,7 @@ class TelegramChannel implements Channel {
 
   constructor(account: string, settings: TelegramAccount, deps: ChannelDeps) {
     this.account = account;
-    this.limits = { textChars: settings.textChunkLimit };
+    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes };
     this.#settings = settings;
     this.#deps = deps;
     this.#api = openBotApi(settings, deps.clock);
@@ -92,6 +93,25 @@ class TelegramChannel implements Channel {
 
   typing(conversation: Conversation): void {
     this.#typing.show(conversation);
+  }
+
+  fetch(reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return fetchFile(this.#api, reference, maxBytes, signal);
+  }
+
+  edit(conversation: Conversation, platformId: string, text: string): Promise<SendResult> {
+    return editMessage(this.#api, this.#settings, conversation, platformId, text);
+  }
+
+  react(conversation: Conversation, messageId: string, emoji: string): void {
+    // Telegram takes a few dozen emoji only; it refuses any other.
+    const reaction =
+      emoji === "" ? [] : [{ type: "emoji" as const, emoji: emoji as ReactionTypeEmoji["emoji"] }];
+    this.#api
+      .call("setMessageReaction", { deadlineMs: callDeadlineMs }, (bot, signal) =>
+        bot.setMessageReaction(conversation.id, Number(messageId), reaction, {}, signal),
+      )
+      .catch(() => {});
   }
 
   /** Connects again and again until stopped. `attempted` is called when the first attempt has ended. */

@@ -1,5 +1,6 @@
 import type { Message, MessageEntity, MessageOrigin, Update, User } from "grammy/types";
 import type { Conversation, InboundMessage, Sender } from "../../delivery/channel.ts";
+import { attachmentsOf } from "./files.ts";
 
 /** Our own account, as getMe gave it. */
 export interface BotIdentity {
@@ -26,6 +27,7 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
   const content = message && contentOf(message);
   if (!message || content === undefined) return undefined;
   const foreign = foreignAuthor(message);
+  const attachments = attachmentsOf(message, foreign !== undefined);
   const quoted = foreign === undefined ? quotedOf(message, bot) : { ...foreign, text: content };
   return {
     channel: "telegram",
@@ -43,6 +45,7 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
     mentionsOthers: foreign === undefined && mentionsOthers(message, bot),
     ownText: foreign === undefined ? ownText(message) : "",
     ...(quoted ? { quoted: { ...quoted, text: cut(quoted.text, maxInboundTextChars) } } : {}),
+    ...(attachments.length > 0 ? { attachments } : {}),
     isBot: message.sender_chat === undefined && message.from?.is_bot === true,
   };
 }

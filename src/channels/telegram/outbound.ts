@@ -1,6 +1,6 @@
-import type { Api } from "grammy";
-import type { OutboundMessage, SendResult } from "../../delivery/channel.ts";
+import type { Conversation, OutboundFile, OutboundMessage, SendResult } from "../../delivery/channel.ts";
 import { type ApiFailure, ApiFault, type BotApi, failureText } from "./bot-api.ts";
+import { maxCaptionChars, sendFile } from "./files.ts";
 import { telegramHtml } from "./html.ts";
 import { commandPrefix } from "./inbound.ts";
 import type { TelegramAccount } from "./settings.ts";
@@ -20,6 +20,7 @@ export async function sendMessage(
   message: OutboundMessage,
 ): Promise<SendResult> {
   const text = textOf(message);
+  if (message.file) return sendWithFile(api, account, message, message.file, text);
   if (text.trim() === "") return { outcome: "rejected", detail: "the message has no text" };
   const html = telegramHtml(text);
   try {
@@ -34,6 +35,73 @@ export async function sendMessage(
   }
 }
 
+/** The text is the file's caption. */
+function sendWithFile(
+  api: BotApi,
+  account: TelegramAccount,
+  message: OutboundMessage,
+  file: OutboundFile,
+  text: string,
+): Promise<SendResult> {
+  if (text.length > maxCaptionChars)
+    return Promise.resolve({
+      outcome: "rejected",
+      detail: `a file's text has at most ${maxCaptionChars} characters`,
+    });
+  const caption = text.trim() === "" ? {} : { caption: text };
+  return sendFile(api, message, file, { ...placeOf(account, message, false), ...caption }, resultOf);
+}
+
+/** Replaces the text of a message of ours, formatted where that works. Repeating it changes nothing. */
+export async function editMessage(
+  api: BotApi,
+  account: TelegramAccount,
+  conversation: Conversation,
+  platformId: string,
+  text: string,
+): Promise<SendResult> {
+  const preview = account.linkPreview ? {} : { link_preview_options: { is_disabled: true } };
+  const edit = async (body: string, formatted: boolean): Promise<SendResult> => {
+    const other = { ...preview, ...(formatted ? { parse_mode: "HTML" as const } : {}) };
+    try {
+      await api.call("editMessageText", { deadlineMs: sendDeadlineMs }, (bot, signal) =>
+        bot.editMessageText(conversation.id, Number(platformId), body, other, signal),
+      );
+    } catch (error) {
+      if (!isUnchanged(error)) throw error;
+    }
+    return { outcome: "sent", platformId };
+  };
+  const html = telegramHtml(text);
+  try {
+    return await edit(html ?? text, html !== undefined);
+  } catch (error) {
+    if (html === undefined || !isUnreadable(error)) return resultOf(error);
+  }
+  return edit(text, false).catch(resultOf);
+}
+
+function isUnchanged(error: unknown): boolean {
+  if (!(error instanceof ApiFault) || error.failure.kind !== "answer") return false;
+  return /message is not modified/i.test(error.failure.description);
+}
+
+/** Where a message goes and how it looks there. */
+function placeOf(account: TelegramAccount, message: OutboundMessage, formatted: boolean) {
+  const thread = threadOf(message.conversation.threadId);
+  const replyTo = Number(message.replyToMessageId);
+  return {
+    ...(formatted ? { parse_mode: "HTML" as const } : {}),
+    ...(account.linkPreview || message.file ? {} : { link_preview_options: { is_disabled: true } }),
+    ...(thread === undefined ? {} : { message_thread_id: thread }),
+    // The message that is answered may be gone by now; the answer is still wanted.
+    ...(Number.isSafeInteger(replyTo) && replyTo > 0
+      ? { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }
+      : {}),
+    ...keyboardOf(message),
+  };
+}
+
 async function post(
   api: BotApi,
   account: TelegramAccount,
@@ -42,18 +110,7 @@ async function post(
   formatted: boolean,
 ): Promise<SendResult> {
   const { conversation } = message;
-  const thread = threadOf(conversation.threadId);
-  const replyTo = Number(message.replyToMessageId);
-  const other: Parameters<Api["sendMessage"]>[2] = {
-    ...(formatted ? { parse_mode: "HTML" } : {}),
-    ...(account.linkPreview ? {} : { link_preview_options: { is_disabled: true } }),
-    ...(thread === undefined ? {} : { message_thread_id: thread }),
-    // The message that is answered may be gone by now; the answer is still wanted.
-    ...(Number.isSafeInteger(replyTo) && replyTo > 0
-      ? { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }
-      : {}),
-    ...keyboardOf(message),
-  };
+  const other = placeOf(account, message, formatted);
   const sent = await api.call("sendMessage", { deadlineMs: sendDeadlineMs }, (bot, signal) =>
     bot.sendMessage(conversation.id, text, other, signal),
   );

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Readable } from "node:stream";
 
 /** The largest answer that is read: a full batch of updates is far below it. */
 const maxAnswerBytes = 16 * 1024 * 1024;
@@ -46,6 +47,12 @@ export interface TransportAnswer {
 
 export interface Transport {
   fetch(url: string, request: TransportRequest): Promise<TransportAnswer>;
+  /** The bytes at an address, at most `maxBytes`. */
+  read(
+    url: string,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly status: number; readonly body: Buffer }>;
 }
 
 /**
@@ -59,48 +66,67 @@ export function openTransport(apiRoot: string): Transport {
   const send = secure ? httpsRequest : httpRequest;
   const connected = secure ? "secureConnect" : "connect";
 
-  return {
-    fetch(url, { method = "POST", headers = {}, body, signal }) {
-      return new Promise((resolve, reject) => {
-        let reached = false;
-        if (signal?.aborted) return reject(new TransportFault("ABORTED", false));
-        const request = send(url, { method, headers: { ...headers, connection: "keep-alive" }, agent });
-        const abort = () => request.destroy(new TransportFault("ABORTED", reached));
-        const done = () => signal?.removeEventListener("abort", abort);
-        const fail = (error: unknown) => {
-          done();
-          reject(new TransportFault(codeOf(error), reached));
-        };
-        signal?.addEventListener("abort", abort);
-        request.on("socket", (socket) => {
-          // A connection that is up takes the request at once; a new one only when it is.
-          if (!socket.connecting) reached = true;
-          else socket.once(connected, () => (reached = true));
-        });
-        request.on("error", fail);
-        request.on("response", (response) => {
-          reached = true;
-          readAnswer(response).then((answer) => {
-            done();
-            resolve(answer);
-          }, fail);
-        });
-        request.end(typeof body === "string" ? body : undefined);
+  function exchange<T>(
+    url: string,
+    { method = "POST", headers = {}, body, signal }: TransportRequest,
+    readBody: (response: IncomingMessage) => Promise<T>,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let reached = false;
+      if (signal?.aborted) return reject(new TransportFault("ABORTED", false));
+      const request = send(url, { method, headers: { ...headers, connection: "keep-alive" }, agent });
+      const abort = () => request.destroy(new TransportFault("ABORTED", reached));
+      const done = () => signal?.removeEventListener("abort", abort);
+      const fail = (error: unknown) => {
+        done();
+        reject(new TransportFault(codeOf(error), reached));
+      };
+      signal?.addEventListener("abort", abort);
+      request.on("socket", (socket) => {
+        // A connection that is up takes the request at once; a new one only when it is.
+        if (!socket.connecting) reached = true;
+        else socket.once(connected, () => (reached = true));
       });
-    },
+      request.on("error", fail);
+      request.on("response", (response) => {
+        reached = true;
+        readBody(response).then((answer) => {
+          done();
+          resolve(answer);
+        }, fail);
+      });
+      // A file goes as a stream of parts, everything else as one text.
+      if (body instanceof Readable) {
+        body.on("error", (error) => request.destroy(error));
+        body.pipe(request);
+      } else request.end(typeof body === "string" ? body : undefined);
+    });
+  }
+
+  return {
+    fetch: (url, request) => exchange(url, request, readAnswer),
+    read: (url, maxBytes, signal) =>
+      exchange(url, { method: "GET", signal }, async (response) => ({
+        status: response.statusCode ?? 0,
+        body: await readBytes(response, maxBytes),
+      })),
   };
 }
 
-async function readAnswer(response: IncomingMessage): Promise<TransportAnswer> {
+async function readBytes(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxAnswerBytes) throw new TransportFault("ANSWER_TOO_LARGE", true);
+    if (size > maxBytes) throw new TransportFault("ANSWER_TOO_LARGE", true);
     chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
+}
+
+async function readAnswer(response: IncomingMessage): Promise<TransportAnswer> {
   const status = response.statusCode ?? 0;
-  const value = parse(Buffer.concat(chunks).toString("utf8"));
+  const value = parse((await readBytes(response, maxAnswerBytes)).toString("utf8"));
   if (isAnswer(value)) return { json: async () => value };
   // A 200 that is not the Bot API's JSON says nothing about what was done.
   if (status < 300) throw new TransportFault("ANSWER_NOT_JSON", true);

@@ -14,6 +14,7 @@ function notes() {
       calls += 1;
       return Promise.reject(new Error("typing never fails aloud"));
     },
+    download: () => assert.fail("nothing is fetched"),
   };
   return { clock, typing: new TypingNotes(api, clock), calls: () => calls };
 }

@@ -16,6 +16,14 @@ export interface SentMessage {
   readonly messageId: number;
   readonly buttons: readonly { readonly text: string; readonly data: string }[];
   readonly payload: Readonly<Record<string, unknown>>;
+  /** What was uploaded with it: under which field, and its content. */
+  readonly file?: SentFile;
+}
+
+export interface SentFile {
+  readonly field: string;
+  readonly name: string;
+  readonly bytes: Buffer;
 }
 
 /** What goes wrong with the next call of a method. */
@@ -70,6 +78,9 @@ export class FakeTelegram {
   readonly blocked = new Set<string>();
   readonly missing = new Set<string>();
   readonly queue = new UpdateQueue();
+  /** Emojis of the bot on messages: "<chat>/<message>" -> "👀". */
+  readonly reactions = new Map<string, string>();
+  readonly #files = new Map<string, { readonly bytes: Buffer; readonly path: string }>();
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #faults = new Map<string, Fault[]>();
@@ -131,6 +142,13 @@ export class FakeTelegram {
     this.#nextUpdateId = Math.max(this.#nextUpdateId, updateId + 1);
     this.queue.add({ ...given, update_id: updateId } as Update);
     return updateId;
+  }
+
+  /** A file that somebody sent; gives its file_id. `path` is where getFile says that it lies. */
+  addFile(bytes: Buffer, path?: string): string {
+    const id = `BQACAgIAAxkBAAI-${this.#files.size + 1}`;
+    this.#files.set(id, { bytes, path: path ?? `documents/file_${this.#files.size + 1}.bin` });
+    return id;
   }
 
   /** Delivers an update again, as after a lost confirmation. */
@@ -202,15 +220,20 @@ export class FakeTelegram {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks).toString("utf8");
+    const raw = Buffer.concat(chunks);
+    const body = raw.toString("utf8");
     const url = new URL(request.url ?? "/", "http://fake");
     if (url.pathname.startsWith("/control/")) return this.#control(url, body, response);
+    if (url.pathname.startsWith("/file/bot")) return this.#download(url.pathname, response);
     const match = /^\/bot([^/]+)\/(\w+)$/.exec(url.pathname);
     if (match?.[1] !== this.token || !this.tokenIsValid) {
       return answer(response, 401, { ok: false, error_code: 401, description: "Unauthorized" });
     }
     const method = match[2] ?? "";
-    const payload = (body === "" ? {} : JSON.parse(body)) as Record<string, unknown>;
+    const type = String(request.headers["content-type"]);
+    const payload = type.startsWith("multipart/form-data")
+      ? await fieldsOf(raw, type)
+      : ((body === "" ? {} : JSON.parse(body)) as Record<string, unknown>);
     const fault = this.#faults.get(method)?.shift();
     this.calls.push({ method, payload });
     if (fault && (await this.#spoil(fault, { method, payload }, response))) return this.#changed();
@@ -279,6 +302,17 @@ export class FakeTelegram {
         return this.#getUpdates(payload, response);
       case "sendMessage":
         return this.#send(payload);
+      case "sendPhoto":
+      case "sendAnimation":
+      case "sendVideo":
+      case "sendAudio":
+      case "sendVoice":
+      case "sendDocument":
+        return this.#sendFile(method.slice(4).toLowerCase(), payload);
+      case "getFile":
+        return this.#getFile(String(payload.file_id));
+      case "setMessageReaction":
+        return this.#react(payload);
       case "setWebhook":
         this.#webhook.set(String(payload.url ?? ""), payload.secret_token as string | undefined);
         return true;
@@ -294,6 +328,7 @@ export class FakeTelegram {
       case "editMessageReplyMarkup":
         return this.#editKeyboard(payload);
       case "editMessageText":
+        return this.#editText(payload);
       case "sendChatAction":
       case "answerCallbackQuery":
       case "setMyCommands":
@@ -375,6 +410,64 @@ export class FakeTelegram {
     };
   }
 
+  #sendFile(field: string, payload: Readonly<Record<string, unknown>>): unknown {
+    const file = payload[field] as SentFile | undefined;
+    if (!file) throw new ApiError(400, "Bad Request: there is no file in the request");
+    if (file.bytes.length === 0) throw new ApiError(400, "Bad Request: file must be non-empty");
+    if (field === "photo" && !isPhoto(file.bytes))
+      throw new ApiError(400, "Bad Request: IMAGE_PROCESS_FAILED");
+    const chatId = String(payload.chat_id ?? "");
+    if (this.blocked.has(chatId)) throw new ApiError(403, "Forbidden: bot was blocked by the user");
+    const messageId = this.#nextMessageId++;
+    const text = String(payload.caption ?? "");
+    if (text.length > 1024) throw new ApiError(400, "Bad Request: message caption is too long");
+    this.sent.push({ chatId, text, links: [], messageId, buttons: [], payload, file: { ...file, field } });
+    return { message_id: messageId, date: 1_700_000_000, chat: { id: Number(chatId), type: "private" } };
+  }
+
+  #getFile(id: string): unknown {
+    const file = this.#files.get(id);
+    if (!file) throw new ApiError(400, "Bad Request: invalid file_id");
+    if (file.bytes.length > 20 * 1_048_576) throw new ApiError(400, "Bad Request: file is too big");
+    return { file_id: id, file_unique_id: id, file_size: file.bytes.length, file_path: file.path };
+  }
+
+  #download(path: string, response: ServerResponse): void {
+    this.calls.push({ method: "download", payload: { path } });
+    const file = [...this.#files.values()].find((item) => path === `/file/bot${this.token}/${item.path}`);
+    if (file) response.writeHead(200, { "content-type": "application/octet-stream" }).end(file.bytes);
+    else answer(response, 404, { ok: false, error_code: 404, description: "Not Found" });
+    this.#changed();
+  }
+
+  #react(payload: Readonly<Record<string, unknown>>): boolean {
+    const key = `${payload.chat_id}/${payload.message_id}`;
+    const [reaction] = (payload.reaction ?? []) as { readonly emoji: string }[];
+    if (reaction) this.reactions.set(key, reaction.emoji);
+    else this.reactions.delete(key);
+    return true;
+  }
+
+  #editText(payload: Readonly<Record<string, unknown>>): unknown {
+    const chatId = String(payload.chat_id ?? "");
+    const index = this.sent.findIndex(
+      (item) => item.chatId === chatId && item.messageId === payload.message_id,
+    );
+    const before = this.sent[index];
+    if (!before) throw new ApiError(400, "Bad Request: message to edit not found");
+    const raw = String(payload.text ?? "");
+    const text = payload.parse_mode === "HTML" ? readHtml(raw)?.text : raw;
+    if (text === undefined) throw new ApiError(400, "Bad Request: can't parse entities: unexpected tag");
+    if (text === before.text) throw new ApiError(400, "Bad Request: message is not modified");
+    this.sent[index] = { ...before, text };
+    this.edits += 1;
+    return {
+      message_id: before.messageId,
+      date: 1_700_000_000,
+      chat: { id: Number(chatId), type: "private" },
+    };
+  }
+
   /** The answers that the real service gives; in a private chat it says "not found" for a user's own message too. */
   #editKeyboard(payload: Readonly<Record<string, unknown>>): unknown {
     const chatId = String(payload.chat_id ?? "");
@@ -425,4 +518,23 @@ export class FakeTelegram {
 
 function answer(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+}
+
+function isPhoto(bytes: Buffer): boolean {
+  return bytes[0] === 0x89 || bytes[0] === 0xff || bytes.subarray(0, 4).toString() === "RIFF";
+}
+
+/** The fields of a form; a file stands under the field that points at its part ("attach://<part>"). */
+async function fieldsOf(body: Buffer, type: string): Promise<Record<string, unknown>> {
+  const form = await new Response(new Uint8Array(body), { headers: { "content-type": type } }).formData();
+  const fields: Record<string, unknown> = {};
+  for (const [key, value] of form.entries()) {
+    if (typeof value !== "string") continue;
+    const part = value.startsWith("attach://") ? form.get(value.slice(9)) : undefined;
+    if (part && typeof part !== "string")
+      fields[key] = { field: key, name: part.name, bytes: Buffer.from(await part.arrayBuffer()) };
+    else if (/^[[{]/.test(value)) fields[key] = JSON.parse(value);
+    else fields[key] = /^-?\d+$/.test(value) && key !== "caption" ? Number(value) : value;
+  }
+  return fields;
 }

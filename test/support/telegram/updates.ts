@@ -28,7 +28,7 @@ export function updateOf(updateId: number, message: TextFrom): Update {
         chat < 0
           ? { id: chat, type: "supergroup", title: "The group", ...(message.topic ? { is_forum: true } : {}) }
           : { id: chat, type: "private", first_name: firstName },
-      text: message.text,
+      ...(message.more?.caption === undefined ? { text: message.text } : {}),
       ...(message.topic ? { message_thread_id: message.topic, is_topic_message: true } : {}),
       ...(message.entities === false ? {} : { entities: entitiesOf(message.text) }),
       ...message.more,
