@@ -6,6 +6,7 @@
  * Here: `receive` (a platform's message) and `submit` (a control client's), up to the lane that its turn waits in.
  * Nothing here decides: each refusal and each permission comes from the stage that is named beside it.
  */
+import { hash } from "node:crypto";
 import {
   type AccessSettings,
   type Admitted,
@@ -18,6 +19,7 @@ import {
 import { fence } from "./agent/mod.ts";
 import type { LedgerStore } from "./audit/mod.ts";
 import {
+  type Attachment,
   digestOf,
   type InboundMessage,
   type InboxRow,
@@ -90,6 +92,10 @@ export interface GatewayParts {
   readonly maxMessageChars: number;
   /** Whoever is kept to some agents sends to no other one. */
   readonly mayUseAgent: (author: string, agentId: string) => Verdict<undefined>;
+  /** Keeps a control client's file until its message's turn; gives the reference to fetch it by. */
+  readonly holdUpload: (messageId: string, index: number, bytes: Buffer) => Promise<string>;
+  /** An accepted message: its sender may be shown at once that it was seen. */
+  readonly acknowledge: (message: InboundMessage, row: InboxRow) => void;
   /** Told once: from now on turns that are cut off stay open on disk. */
   readonly letGo: () => void;
 }
@@ -103,6 +109,12 @@ export interface Submission {
   readonly idempotencyKey: string;
   readonly source: Source;
   readonly actor: string;
+  /** Files of the client's, at most 16; what it says of them is a claim. */
+  readonly files?: readonly Upload[];
+}
+
+export interface Upload extends Pick<Attachment, "claimedType" | "claimedName"> {
+  readonly bytes: Buffer;
 }
 
 export interface Submitted {
@@ -128,6 +140,10 @@ export interface Gateway {
   /** Refuses new messages, waits up to `graceMs` for running turns, then leaves them to be taken up at the next start. */
   drain(graceMs: number): Promise<void>;
 }
+
+const maxAttachments = 16;
+const maxReferenceBytes = 4096;
+const maxClaimChars = 255;
 
 export function createGateway(parts: GatewayParts): Gateway {
   const { clock, commit, inbox, lanes, runs } = parts;
@@ -178,7 +194,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       return turnAway(message, "session", "session.queue_capped", `${rule.cap} messages wait`);
     }
     const row = withNotes(
-      rowOf(message, "accepted", routed.value, source, readable(message, access.value)),
+      {
+        ...rowOf(message, "accepted", routed.value, source, readable(message, access.value)),
+        ...filesOf(message, access.value),
+      },
       gone,
       rule,
     );
@@ -191,6 +210,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (gone) runs.absorb(gone.runId);
     if (command?.name === "stop") abort(row.sessionKey, undefined, row.runId);
     else if (rule.mode === "interrupt") interrupt(row);
+    parts.acknowledge(message, row);
     enqueue(row);
     return admit({ messageId: row.messageId });
   }
@@ -310,8 +330,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   // --- a control client's message: Principal -> Turn -------------------------------------------------------------
 
   async function submit(submission: Submission): Promise<Verdict<Submitted>> {
-    const { idempotencyKey, sessionKey, agentId, text, source } = submission;
-    const digest = digestOf(sessionKey, text);
+    const { idempotencyKey, sessionKey, agentId, text, source, files = [] } = submission;
+    const digest = digestOf(sessionKey, [text, ...files.map(({ bytes }) => sha256(bytes))].join("\n"));
     const allowed = parts.mayUseAgent(source.author, agentId);
     if (!admitted(allowed)) return allowed;
     const known = repeated(idempotencyKey, digest);
@@ -325,8 +345,10 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
     if (!lanes.hasRoom(sessionKey)) return refuse("session.queue_full", sessionKey);
     const now = clock.now();
+    const messageId = uuid(parts.random);
+    const attachments = await held(messageId, files);
     const row: InboxRow = {
-      messageId: uuid(parts.random),
+      messageId,
       channel: "control",
       account: "",
       eventId: idempotencyKey,
@@ -339,6 +361,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       text,
       digest,
       source,
+      ...(attachments.length === 0 ? {} : { attachments }),
     };
     try {
       await commit([inbox.insert(row), record("auth", "admit", row, { principal: submission.actor })]);
@@ -352,6 +375,15 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (parseChatCommand(text)?.name === "stop") abort(sessionKey, undefined, row.runId);
     enqueue(row);
     return admit({ runId: row.runId, status: "started" });
+  }
+
+  async function held(messageId: string, files: readonly Upload[]): Promise<Attachment[]> {
+    const kept: Attachment[] = [];
+    for (const [index, { bytes, ...claims }] of files.entries()) {
+      const reference = await parts.holdUpload(messageId, index, bytes);
+      kept.push({ ...claims, kind: "file", claimedBytes: bytes.length, reference });
+    }
+    return kept;
   }
 
   /** The answer to a key that was used before; undefined for a new one. */
@@ -415,6 +447,20 @@ export function createGateway(parts: GatewayParts): Gateway {
     return `${message.text}\n\n${fence(message.quoted.text, message.quoted.author, message.eventId, parts.fenceKey)}`;
   }
 
+  /** Its files, to be fetched by its turn; those of somebody who may not speak here are left out, as the words are. */
+  function filesOf(message: InboundMessage, who: Admitted): Pick<InboxRow, "attachments"> {
+    const kept = (message.attachments ?? [])
+      .filter((file) => !file.isForwarded || who.showsQuote)
+      .filter((file) => Buffer.byteLength(file.reference) <= maxReferenceBytes)
+      .slice(0, maxAttachments)
+      .map((file) => ({
+        ...file,
+        ...(file.claimedName === undefined ? {} : { claimedName: file.claimedName.slice(0, maxClaimChars) }),
+        ...(file.claimedType === undefined ? {} : { claimedType: file.claimedType.slice(0, maxClaimChars) }),
+      }));
+    return kept.length === 0 ? {} : { attachments: kept };
+  }
+
   function repliesTo(row: InboxRow, text: string): OutboxRow[] {
     return row.reply
       ? replyRows(row, text, row.reply, parts.channelTextLimit(row.channel, row.account), clock.now())
@@ -462,4 +508,8 @@ export function createGateway(parts: GatewayParts): Gateway {
       await parts.sender.stop();
     },
   };
+}
+
+function sha256(bytes: Buffer): string {
+  return hash("sha256", bytes);
 }

@@ -34,6 +34,7 @@ import {
 import {
   type Administration,
   type AdministrativeAction,
+  attachmentLimits,
   type Call,
   type ConnectParams,
   changesBetween,
@@ -351,7 +352,12 @@ export function createOperator(parts: OperatorParts): Operator {
           ? { deviceTokens: others.map(({ token, ...other }) => ({ deviceToken: token.reveal(), ...other })) }
           : {}),
       },
-      policy: { maxPayload: maxPayloadBytes, maxBufferedBytes, tickIntervalMs },
+      policy: {
+        maxPayload: maxPayloadBytes,
+        maxBufferedBytes,
+        tickIntervalMs,
+        attachments: attachmentLimits,
+      },
     });
     return `{"type":"hello-ok","protocol":${protocolVersion},"features":${featuresJson},${more.slice(1)}`;
   }

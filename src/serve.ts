@@ -31,6 +31,7 @@ import { createLiveConfig } from "./compose/live-config.ts";
 import { composeLockout } from "./compose/lockouts.ts";
 import { composeLogging } from "./compose/logging.ts";
 import { machineFacts } from "./compose/machine-facts.ts";
+import { createMedia } from "./compose/media.ts";
 import { createMissedMessages } from "./compose/missed-messages.ts";
 import { createModels } from "./compose/models.ts";
 import { composeNodeCommands } from "./compose/node-commands.ts";
@@ -243,6 +244,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     clock,
     log,
     channel: (id, account) => channels.get(id, account),
+    settled: (row, state) => media.settled(row, state),
     record: (row, step, detail) =>
       store.ledger.append({
         stage: "delivery",
@@ -257,6 +259,17 @@ export async function serve(options: ServeOptions): Promise<Served> {
           ...(detail === undefined ? {} : { detail: redact(detail) }),
         },
       }),
+  });
+  const media = createMedia({
+    config,
+    stateFolder: paths.root,
+    store,
+    tools,
+    channel: (id, account) => channels.get(id, account),
+    agentIds: () => sessionsConfig.agentIds,
+    agentEmoji: (agentId) => agentOf(agentId).emoji,
+    clock,
+    log,
   });
   const prompts = createPrompts({ clock, settings: agentOf, workspaceOf: tools.workspaceOf });
   const lanes = createLanes({
@@ -306,6 +319,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     ...sessionEvents,
     typing: (channel, account, reply) => channels.get(channel, account)?.typing(reply.conversation),
     channelTextLimit,
+    media,
     redact,
     fenceKey,
     isStopping: () => lettingGo,
@@ -341,6 +355,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     missed,
     pairingChanged: () => hub.send("channels.pairing.changed", { kind: "pairing" }, {}),
     channelTextLimit,
+    holdUpload: media.holdUpload,
+    acknowledge: media.acknowledge,
     fenceKey,
     maxMessageChars: 1_000_000,
     letGo: () => {
@@ -676,6 +692,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     hub.send("tick", { kind: "everybody" }, { ts: clock.now() }),
   );
   const cancelCheckpoint = keepCheckpointing(clock, paths.database, store);
+  const cancelSweep = media.keepSweeping();
   const background = startBackground();
 
   async function startBackground(): Promise<void> {
@@ -713,6 +730,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       missed.close();
       cancelTick();
       cancelCheckpoint();
+      cancelSweep();
       await background.catch(() => {});
       await channels.stop();
       await gateway.drain(graceMs);

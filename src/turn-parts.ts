@@ -10,7 +10,14 @@ import type {
 } from "./agent/mod.ts";
 import type { LedgerStore } from "./audit/mod.ts";
 import type { RunEvents } from "./control/mod.ts";
-import type { InboxRow, InboxStore, OutboxSender, OutboxStore, ReplyTo } from "./delivery/mod.ts";
+import type {
+  DeliverySettings,
+  InboxRow,
+  InboxStore,
+  OutboxSender,
+  OutboxStore,
+  ReplyTo,
+} from "./delivery/mod.ts";
 import type { Clock, Commit, Log, Random, Source, Verdict, Write } from "./kernel/mod.ts";
 import type { Approvals, Permit, PolicyContext } from "./policy/mod.ts";
 import type { Outcome } from "./sandbox/mod.ts";
@@ -73,11 +80,30 @@ export interface TurnParts {
   readonly entryAdded: (row: SessionRow, entry: Entry) => void;
   readonly typing: (channel: string, account: string, reply: ReplyTo) => void;
   readonly channelTextLimit: (channel: string, account: string) => number;
+  readonly media: MediaPort;
   readonly redact: (text: string) => string;
   /** Of the fences around untrusted text; made once per installation. */
   readonly fenceKey: string;
   /** True once the gateway lets go of what runs: a turn that is cut off then stays open on disk. */
   readonly isStopping: () => boolean;
+}
+
+/** Files on their way: from a platform into an agent's workspace, and from there to a platform. */
+export interface MediaPort {
+  settings(channel: string, account: string): DeliverySettings;
+  /** Largest file that the channel sends; undefined where it sends none. */
+  sendBytes(channel: string, account: string): number | undefined;
+  /** A file of this message; rejects with an InputError that says why there is none. */
+  fetch(row: InboxRow, reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
+  /** In the agent's workspace, as the sandbox opens it. */
+  write(agentId: string, path: string, bytes: Buffer): Promise<void>;
+  read(agentId: string, path: string, maxBytes: number): Promise<Buffer>;
+  /** The one file that the permit of a `read` call names; rejects with an InputError. */
+  readPermitted(permit: Permit, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
+  /** A copy that stays as it is until its outbox row is settled; gives its path. */
+  keep(name: string, bytes: Buffer): Promise<string>;
+  /** The message came to its end: what was uploaded with it and the sign that it was seen are no longer needed. */
+  ended(row: InboxRow): void;
 }
 
 /** One turn that is going on, and what it has gathered. */

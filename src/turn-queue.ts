@@ -33,6 +33,8 @@ export function createTurnQueue(parts: TurnParts, { add, recordVerdict }: TurnLo
       (item) =>
         !sameConversation(item, row) ||
         item.source.author !== row.source.author ||
+        // Files are taken in at the opening of a turn, so they begin one of their own.
+        item.attachments !== undefined ||
         parseChatCommand(item.text, resetTriggers) !== undefined,
     );
     return end === -1 ? waiting : waiting.slice(0, end);

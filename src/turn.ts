@@ -9,7 +9,9 @@
  */
 import {
   type AgentSettings,
+  type History,
   holdsFence,
+  type ImagePart,
   type RunResult,
   run,
   type Step,
@@ -18,7 +20,7 @@ import {
 } from "./agent/mod.ts";
 import { createChatCommands } from "./chat-commands.ts";
 import type { RunEvents } from "./control/mod.ts";
-import { type InboxRow, type ReplyTo, replyRows } from "./delivery/mod.ts";
+import { type InboxRow, type ReplyTo, replyRows, withPrefix } from "./delivery/mod.ts";
 import {
   admitted,
   InputError,
@@ -43,6 +45,7 @@ import {
 import { createToolCalls } from "./tool-call.ts";
 import { createCompaction } from "./turn-compaction.ts";
 import { createTurnLog } from "./turn-log.ts";
+import { createTurnMedia, type ReplyContent } from "./turn-media.ts";
 import type { Said, Turn, TurnParts } from "./turn-parts.ts";
 import { createTurnQueue } from "./turn-queue.ts";
 
@@ -58,6 +61,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   const { add, addReply, partial, modelStart, modelEnd, recordVerdict, sessionOf } = log;
   const callTool = createToolCalls(parts, log);
   const queue = createTurnQueue(parts, log);
+  const media = createTurnMedia(parts, log);
   const compact = createCompaction(parts, log);
   const runCommand = createChatCommands(parts, log, compact);
 
@@ -145,7 +149,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     unfinished: { task?: Turn },
   ): Promise<void> {
     const gathered = queue.gather(accepted);
-    const row = gathered?.row ?? accepted;
+    const row = await media.takeIn(gathered?.row ?? accepted, active.abort.signal);
     const found = sessions.get(row.sessionKey);
     const specs = await parts.toolSpecs(row);
     const [{ model, choice }, system] = await Promise.all([
@@ -157,7 +161,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     ]);
     const session = { current: found ?? sessionOf(row) };
     // What a message quotes of others stands in it behind a fence: the turn has read that too.
-    const seen = holdsFence(row.text) ? joinSources(row.source, quotedSource) : row.source;
+    const label = media.labelOf(row);
+    const seen = holdsFence(row.text) ? joinSources(label, quotedSource) : label;
     const task: Turn = { row, active, events, session, choice, seen, ends: [] };
     unfinished.task = task;
 
@@ -182,7 +187,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     }
     const fitting = histories.fit(session.current, histories.of(session.current, added), roomChars);
     session.current = fitting.session;
-    const { messages } = fitting.history;
+    const pictures = choice.readsImages ? await media.pictures(row) : [];
+    const messages = withPictures(fitting.history, userSeq(session.current, row, added[0]), pictures);
     opening.push(sessions.put(session.current));
 
     events.lifecycle({ phase: "start", startedAt: active.startedAt });
@@ -213,6 +219,10 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     if (!compaction.enabled || chars + row.text.length <= roomChars) return;
     const keepChars = Math.min(compaction.keepRecentTokens * charsPerToken, roomChars * 0.4);
     await compact({ row, session, choice, signal: active.abort.signal }, keepChars);
+  }
+
+  function userSeq(session: SessionRow, row: InboxRow, added: Entry | undefined): number | undefined {
+    return (added ?? sessions.entryByKey(session.sessionId, userKey(row)))?.seq;
   }
 
   /** The label of what an interrupted turn had read: its message and its tools' results. */
@@ -337,9 +347,14 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       entry = add(said.task, writes, partial(said.task, result.text, "aborted"));
     if (said) writes.push(sessions.put(said.task.session.current));
     const aborted = result.status === "aborted";
-    const replies = row.reply && !aborted ? repliesTo(row, result.text, row.reply) : [];
+    const content: ReplyContent =
+      said && row.reply && !aborted && maySendTo(row, row.reply)
+        ? prefixed(await media.sendOut(said.task, result.text), said.task)
+        : { text: result.text, files: [], writes: [] };
+    const replies = row.reply && !aborted ? repliesTo(row, content, row.reply) : [];
     await commit([
       ...writes,
+      ...content.writes,
       ...replies.map((reply) => parts.outbox.insert(reply)),
       inbox.move(row.messageId, "done", aborted ? "aborted" : undefined, clock.now()),
       recordVerdict("delivery", aborted ? "aborted" : "reply", row, { parts: replies.length }),
@@ -370,7 +385,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       add(task, writes, partial(task, text, "error", message));
       writes.push(sessions.put(task.session.current));
     }
-    const replies = row.reply ? repliesTo(row, `I could not answer: ${message}`, row.reply) : [];
+    const replies = row.reply ? repliesTo(row, { text: `I could not answer: ${message}` }, row.reply) : [];
     await commit([
       ...writes,
       ...replies.map((reply) => parts.outbox.insert(reply)),
@@ -383,11 +398,26 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     settleRun(row, active, task, { status: "error", text, errorMessage: message });
   }
 
-  function repliesTo(row: InboxRow, text: string, reply: ReplyTo) {
-    const { channel, sessionKey } = row;
+  function repliesTo(row: InboxRow, { text, files }: Partial<ReplyContent>, reply: ReplyTo) {
+    if (!maySendTo(row, reply)) return [];
+    const limitChars = parts.channelTextLimit(row.channel, row.account);
+    return replyRows(row, text ?? "", reply, limitChars, clock.now(), files);
+  }
+
+  function prefixed(content: ReplyContent, { row, session, choice }: Turn): ReplyContent {
+    const { responsePrefix } = parts.media.settings(row.channel, row.account);
+    const facts = {
+      provider: choice.provider,
+      model: choice.model,
+      thinkingLevel: session.current.thinkingLevel,
+      identityName: parts.agentSettings(row.agentId).identityName,
+    };
+    return { ...content, text: withPrefix(content.text, responsePrefix, facts) };
+  }
+
+  function maySendTo({ channel, sessionKey }: InboxRow, reply: ReplyTo): boolean {
     const { sendPolicy } = parts.sessionSettings();
-    if (!maySend(sendPolicy, { channel, sessionKey, kind: reply.conversation.kind })) return [];
-    return replyRows(row, text, reply, parts.channelTextLimit(row.channel, row.account), clock.now());
+    return maySend(sendPolicy, { channel, sessionKey, kind: reply.conversation.kind });
   }
 
   function settleRun(
@@ -397,6 +427,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     end: { status: "ok" | "error" | "aborted"; text: string; errorMessage?: string },
   ): void {
     const { runId, sessionKey, agentId } = row;
+    parts.media.ended(row);
     const model = task ? { provider: task.choice.provider, model: task.choice.model } : {};
     runs.settle({
       runId,
@@ -429,6 +460,16 @@ function failureOf(error: unknown, runId: string): { readonly message: string; r
   if (error instanceof ModelFault) return { message: error.message, kind: error.kind };
   if (error instanceof InputError) return { message: error.message, kind: "input" };
   return { message: `the gateway failed inside; its log tells why (run ${runId})`, kind: "internal" };
+}
+
+/** The history with the pictures of the turn's own message, which no later turn is shown again. */
+function withPictures(history: History, seq: number | undefined, pictures: readonly ImagePart[]) {
+  if (pictures.length === 0) return history.messages;
+  return history.messages.map((message, index) =>
+    message.role === "user" && history.seqs[index] === seq
+      ? { ...message, content: [...message.content, ...pictures] }
+      : message,
+  );
 }
 
 function userKey(row: InboxRow): string {

@@ -6,6 +6,9 @@ import { type CompactionSettings, compactionSettings } from "./compaction.ts";
 export interface AgentSettings {
   readonly id: string;
   readonly name: string;
+  /** Its own name and emoji, where the config gives it any. */
+  readonly identityName: string | undefined;
+  readonly emoji: string | undefined;
   /** "provider/model"; undefined when the config names none. */
   readonly model: string | undefined;
   /** As the config has it; the composer makes it absolute. */
@@ -25,6 +28,8 @@ export function agentSettings(config: OpenClawConfig, id: string): AgentSettings
   return Object.freeze({
     id,
     name: agent?.identity?.name ?? agent?.name ?? "OpenClaw",
+    identityName: agent?.identity?.name ?? agent?.name,
+    emoji: agent?.identity?.emoji,
     model: primaryOf(agent?.model) ?? primaryOf(defaults.model),
     workspace: agent?.workspace ?? defaults.workspace,
     perFileChars: agent?.bootstrapMaxChars ?? defaults.bootstrapMaxChars ?? 20_000,
@@ -46,6 +51,8 @@ export interface ModelChoice {
   readonly model: string;
   readonly contextTokens: number;
   readonly maxOutputTokens: number;
+  /** False for a model whose `input` in the config names no "image". */
+  readonly readsImages: boolean;
   /** USD per million tokens. */
   readonly cost: {
     readonly input: number;
@@ -74,6 +81,7 @@ export function modelChoice(
     model,
     contextTokens: window,
     maxOutputTokens: Math.min(known?.maxTokens ?? defaultOutputTokens, Math.floor(window / 2)),
+    readsImages: known?.input?.includes("image") ?? true,
     cost: {
       input: known?.cost?.input ?? 0,
       output: known?.cost?.output ?? 0,

@@ -4,7 +4,7 @@ import type { ToolLimit } from "../access/mod.ts";
 import type { ToolSpec } from "../agent/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { InboxRow } from "../delivery/mod.ts";
-import { type Clock, type Log, type Random, refuse } from "../kernel/mod.ts";
+import { type Clock, InputError, type Log, type Random, refuse } from "../kernel/mod.ts";
 import {
   type Approval,
   addressVerdict,
@@ -19,7 +19,7 @@ import {
   type SsrfSettings,
   toolAllowed,
 } from "../policy/mod.ts";
-import type { CommandHost, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
+import type { CommandHost, HostPowers, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
 import { ensureFolder, readJsonFile, writeJsonFile } from "../store/mod.ts";
 import { prepareWorkspace } from "./workspace-files.ts";
 
@@ -31,6 +31,10 @@ export interface Tools {
   specsFor(row: InboxRow): Promise<readonly ToolSpec[]>;
   policyForTurn(row: InboxRow, tool: string): Promise<PolicyContext>;
   execute(permit: Permit, signal: AbortSignal, progress: (text: string) => void): Promise<Outcome>;
+  /** Reads the one file that the permit of a `read` call names; an InputError when it is none or cannot be read. */
+  readFile(permit: Permit, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
+  /** The agent's workspace as the sandbox opens it: for files of the gateway's own. */
+  openWorkspace(agentId: string): Promise<HostWorkspace>;
   /** Keeps the standing rule of an allow-always. */
   remember(approval: Approval): Promise<void>;
   workspaceOf(agentId: string): string;
@@ -181,6 +185,24 @@ export function createTools(ports: {
     };
   }
 
+  async function powersOf(
+    agentId: string,
+    sessionKey: string,
+    progress: (text: string) => void,
+  ): Promise<HostPowers> {
+    const { host, sandbox } = await load();
+    const opened = await workspace(agentId);
+    const web = sandbox.createWeb({
+      resolve: sandbox.systemResolve,
+      ssrf: ssrf(),
+      clock: ports.clock,
+      hostVerdict,
+      addressVerdict,
+    });
+    const commands = host.forSession(sessionKey, opened);
+    return { workspace: opened, commands, web, clock: ports.clock, log: ports.log, progress };
+  }
+
   const self: Tools = {
     workspaceOf,
     async specs(agentId) {
@@ -223,32 +245,39 @@ export function createTools(ports: {
       return { ...context, settings: narrowed(context.settings, limits) };
     },
     async execute(permit, signal, progress) {
-      const { tools, host, sandbox } = await load();
+      const { tools, sandbox } = await load();
       const { tool: name, agentId, sessionKey } = permit.request;
       const tool = tools.get(name);
       if (!tool) throw new Error(refuse("policy.tool_unknown", name).detail);
-      const opened = await workspace(agentId);
-      const web = sandbox.createWeb({
-        resolve: sandbox.systemResolve,
-        ssrf: ssrf(),
-        clock: ports.clock,
-        hostVerdict,
-        addressVerdict,
-      });
-      return sandbox.execute(
-        permit,
-        tool,
-        () => ({
-          workspace: opened,
-          commands: host.forSession(sessionKey, opened),
-          web,
-          clock: ports.clock,
-          log: ports.log,
-          progress,
-        }),
-        signal,
-      );
+      const powers = await powersOf(agentId, sessionKey, progress);
+      return sandbox.execute(permit, tool, () => powers, signal);
     },
+    async readFile(permit, maxBytes, signal) {
+      const { tools, sandbox } = await load();
+      const { tool: name, agentId, sessionKey } = permit.request;
+      const tool = tools.get(name);
+      if (!tool) throw new Error(refuse("policy.tool_unknown", name).detail);
+      let content: Buffer | undefined;
+      // What runs is not the tool, which gives text, but a read of the same effect: narrowed to it, and once.
+      const reading: Tool = {
+        ...tool,
+        async run(_args, { workspace: files }) {
+          const [effect] = permit.effects;
+          if (effect?.kind !== "file.read" || permit.effects.length > 1)
+            throw new InputError("this is no permit to read one file");
+          const { bytes, truncated, size } = await files.read(effect.path, maxBytes);
+          if (truncated)
+            throw new InputError(`it is larger than allowed (${size} bytes, at most ${maxBytes})`);
+          content = bytes;
+          return { text: "", isError: false };
+        },
+      };
+      const powers = await powersOf(agentId, sessionKey, () => {});
+      const outcome = await sandbox.execute(permit, reading, () => powers, signal);
+      if (!content) throw new InputError(outcome.text);
+      return content;
+    },
+    openWorkspace: workspace,
     async remember(approval) {
       const { command, cwd, agentId } = approval.request;
       const read = (await loadShell()).readCommandLine(command);

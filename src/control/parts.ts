@@ -5,6 +5,7 @@ import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore } from "../deliv
 import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
 import type { Approvals } from "../policy/mod.ts";
 import type { SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
+import type { UploadedFile } from "./attachments.ts";
 import type { Hub } from "./hub.ts";
 import type { AccessPort } from "./methods/access.ts";
 
@@ -74,6 +75,7 @@ export interface RunPort {
     readonly idempotencyKey: string;
     readonly source: Source;
     readonly actor: string;
+    readonly files?: readonly UploadedFile[];
   }): Promise<Verdict<{ readonly runId: string; readonly status: "started" | "in_flight" | "ok" }>>;
   abort(sessionKey: string, runId?: string): readonly string[];
   wait(runId: string, timeoutMs: number): Promise<RunEndInfo | undefined>;

@@ -4,6 +4,8 @@
  */
 
 export const protocolVersion = 4;
+/** Largest file of a message, and largest picture; both before encoding. All of a message share the first. */
+export const attachmentLimits = { maxBytes: 19_464_192, maxImageBytes: 6_291_456 };
 export const tickIntervalMs = 30_000;
 export const maxPayloadBytes = 26_214_400;
 export const maxBufferedBytes = 52_428_800;
@@ -131,6 +133,7 @@ export interface HelloOk {
     readonly maxPayload: number;
     readonly maxBufferedBytes: number;
     readonly tickIntervalMs: number;
+    readonly attachments?: { readonly maxBytes: number; readonly maxImageBytes: number };
   };
 }
 

@@ -6,8 +6,15 @@
  * 2. An event is acknowledged to its platform only after it is on disk.
  * 3. `sending` is on disk before a request leaves; what was `sending` at a crash becomes `unknown`, never resent blindly.
  * 4. Messages of one conversation leave in the order in which they were written.
+ * 5. What a file is, its content says; a name that somebody chose leads nowhere and ends no line.
+ * 6. Only a whole line of a reply, outside of code, names a file that is to go with it.
+ * 7. Signs (an emoji for "seen", a prefix) stand only where the config wants them.
  */
 export type * from "./channel.ts";
+export { ackEmoji, withPrefix } from "./manners.ts";
+export { agrees, mediaKind, mediaType, shownImageTypes } from "./media-type.ts";
+export { plainName, plainType, replyParts, sizeText, withFileLines } from "./media-words.ts";
 export { createOutboxSender, type Sender as OutboxSender } from "./outbox.ts";
 export type * from "./queue.ts";
 export { digestOf, inboxRowOf, replyRows, sameConversation, type Target } from "./rows.ts";
+export { type DeliverySettings, deliverySettings } from "./settings.ts";

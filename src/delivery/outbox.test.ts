@@ -68,6 +68,7 @@ function bench(input: {
     },
     ...(wasSent ? { wasSent: async () => wasSent(++asks) } : {}),
   };
+  const settled: string[] = [];
   const sender = createOutboxSender({
     store,
     clock,
@@ -76,6 +77,7 @@ function bench(input: {
       if (diskFull) throw new Error("disk full");
       for (const write of writes) (write as unknown as Action)();
     },
+    settled: (item, state) => void settled.push(`${item.id} ${state}`),
     channel: () => (input.configured === false ? undefined : channel),
     record: (item, step) => (() => void steps.push(`${item.id} ${step}`)) as unknown as Write,
   });
@@ -84,6 +86,7 @@ function bench(input: {
     sender,
     steps,
     said,
+    settled,
     state: (n: number): OutboxState | undefined => rows.get(`row-${n}`)?.state,
     detail: (n: number) => rows.get(`row-${n}`)?.detail,
     platformId: (n: number) => rows.get(`row-${n}`)?.platformId,

@@ -23,6 +23,8 @@ export interface SenderPorts {
   readonly channel: (id: string, account: string) => Channel | undefined;
   /** What the record says about a step of this row; committed together with the step. */
   readonly record: (row: OutboxRow, step: "start" | OutboxState, detail: string | undefined) => Write;
+  /** Told once a final state is on disk. */
+  readonly settled: (row: OutboxRow, state: OutboxState) => void;
 }
 
 const maxAttempts = 12;
@@ -196,6 +198,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       }),
       ports.record(row, state, detail),
     ]);
+    ports.settled(row, state);
   }
 
   return {

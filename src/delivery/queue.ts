@@ -1,5 +1,5 @@
 import type { Source, Write } from "../kernel/mod.ts";
-import type { Conversation, OutboundMessage } from "./channel.ts";
+import type { Attachment, Conversation, OutboundMessage } from "./channel.ts";
 
 /**
  * Where an accepted message stands. `refused`, `done` and `failed` are final and visible; `accepted` waits for its
@@ -28,7 +28,30 @@ export interface InboxRow {
   readonly source: Source;
   /** Where the reply goes; absent for control clients, which read the transcript. */
   readonly reply?: ReplyTo;
+  /** The files that came with it, and what became of each. Emptied together with the text. */
+  readonly attachments?: readonly KeptAttachment[];
 }
+
+export interface KeptAttachment extends Attachment {
+  /** Absent until its turn has dealt with it. */
+  readonly staged?: StagedFile;
+}
+
+/** A file in the agent's workspace, or why there is none. */
+export type StagedFile =
+  | {
+      /** Relative to the workspace. */
+      readonly path: string;
+      readonly kind: Attachment["kind"];
+      /** By its content. */
+      readonly type: string;
+      readonly bytes: number;
+      /** In hex: a picture is shown as it came or not at all. */
+      readonly sha256: string;
+      /** The type that was claimed, where the content is surely another. */
+      readonly claimedOtherwise?: string;
+    }
+  | { readonly path?: undefined; readonly problem: string };
 
 export interface ReplyTo {
   readonly conversation: Conversation;
@@ -43,6 +66,8 @@ export interface InboxStore {
   /** A row for an event that is not known yet; the commit rejects when it is. */
   insert(row: InboxRow): Write;
   move(messageId: string, state: InboxState, detail: string | undefined, at: number): Write;
+  /** Notes what became of the message's files. */
+  keepAttachments(messageId: string, attachments: readonly KeptAttachment[]): Write;
   /** Not final yet, oldest first. */
   open(): InboxRow[];
   /** Refused as too old, and updated after this moment; oldest first, at most 10,000. */

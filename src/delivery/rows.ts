@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Source } from "../kernel/mod.ts";
-import type { InboundMessage } from "./channel.ts";
+import type { InboundMessage, OutboundFile } from "./channel.ts";
 import { chunkText } from "./chunk.ts";
 import type { InboxRow, InboxState, OutboxRow, ReplyTo } from "./queue.ts";
 
@@ -45,17 +45,18 @@ export function inboxRowOf(
   };
 }
 
-/** The outbox rows of a reply: cut to the channel's limit, in order; none for a text without content. */
+/** The outbox rows of a reply: the text cut to the channel's limit (none for one without content), then its files. */
 export function replyRows(
   row: InboxRow,
   text: string,
   reply: ReplyTo,
   limitChars: number,
   now: number,
+  files: readonly OutboundFile[] = [],
 ): OutboxRow[] {
-  if (text.trim() === "") return [];
   const { conversation, messageId } = reply;
-  return chunkText(text, limitChars).map((piece, index) => {
+  const pieces = text.trim() === "" ? [] : chunkText(text, limitChars).map((piece) => ({ text: piece }));
+  return [...pieces, ...files.map((file) => ({ text: "", file }))].map((piece, index) => {
     const id = `${row.messageId}:${String(index).padStart(3, "0")}`;
     // In a group the first part says whom it answers; in a direct chat that would only be noise.
     const answers = index === 0 && conversation.kind !== "direct" ? messageId : undefined;
@@ -68,7 +69,7 @@ export function replyRows(
       message: {
         id,
         conversation,
-        text: piece,
+        ...piece,
         ...(answers === undefined ? {} : { replyToMessageId: answers }),
         ...(reply.afterMessageId === undefined ? {} : { afterMessageId: reply.afterMessageId }),
       },

@@ -172,6 +172,9 @@ const steps: readonly string[] = [
   CREATE INDEX ledger_message ON ledger (message_id) WHERE message_id IS NOT NULL;
   CREATE INDEX ledger_run ON ledger (run_id) WHERE run_id IS NOT NULL;
   `,
+  `
+  ALTER TABLE inbox ADD COLUMN attachments TEXT;
+  `,
 ];
 
 export const schemaVersion = steps.length;

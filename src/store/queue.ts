@@ -32,7 +32,7 @@ export function inboxStore(database: Database): InboxStore {
     insert: (row) =>
       change((db) =>
         db.run(
-          `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")})`,
+          `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")}, ?)`,
           row.messageId,
           row.channel,
           row.account,
@@ -48,11 +48,12 @@ export function inboxStore(database: Database): InboxStore {
           row.digest,
           JSON.stringify(row.source),
           row.reply ? JSON.stringify(row.reply) : null,
+          row.attachments ? JSON.stringify(row.attachments) : null,
         ),
       ),
     move: (messageId, state, detail, at) =>
       change((db) => {
-        const text = isFinal(state) ? ", text = ''" : "";
+        const text = isFinal(state) ? ", text = '', attachments = NULL" : "";
         db.run(
           `UPDATE inbox SET state = ?, detail = ?, updated_at = ?${text} WHERE message_id = ?`,
           state,
@@ -61,6 +62,14 @@ export function inboxStore(database: Database): InboxStore {
           messageId,
         );
       }),
+    keepAttachments: (messageId, attachments) =>
+      change((db) =>
+        db.run(
+          "UPDATE inbox SET attachments = ? WHERE message_id = ? AND state IN ('accepted', 'running')",
+          JSON.stringify(attachments),
+          messageId,
+        ),
+      ),
     missed: (after) =>
       database
         .all(
@@ -101,6 +110,7 @@ function inboxRow(row: Row): InboxRow {
     digest: String(row.digest),
     source: JSON.parse(String(row.source)),
     ...(row.reply === null ? {} : { reply: JSON.parse(String(row.reply)) }),
+    ...(row.attachments === null ? {} : { attachments: JSON.parse(String(row.attachments)) }),
   };
 }
 

@@ -19,6 +19,7 @@ test("chat.send streams one reply, and history and the list of sessions show it"
     maxPayload: 26_214_400,
     maxBufferedBytes: 52_428_800,
     tickIntervalMs: 30_000,
+    attachments: { maxBytes: 19_464_192, maxImageBytes: 6_291_456 },
   });
   const sent = await client.rpc("chat.send", { sessionKey: "main", message: "hello", idempotencyKey: "k1" });
   assert.deepEqual(sent, { runId: "k1", status: "started" });

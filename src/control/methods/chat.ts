@@ -1,5 +1,6 @@
 import { admitted, reasonText, type Source, schema } from "../../kernel/mod.ts";
 import type { Entry } from "../../session/mod.ts";
+import { uploadedFiles } from "../attachments.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Call, type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
@@ -12,12 +13,20 @@ const { any, array, boolean, integer, object, open, optional, string } = schema;
 /** chat.send, chat.history, chat.abort, agent, agent.wait, sessions.send, sessions.abort. */
 export function chatMethods(parts: ControlParts, names: SessionNames): Method[] {
   async function submit(
-    params: { sessionKey?: string; agentId?: string; message: string; idempotencyKey: string },
+    params: {
+      sessionKey?: string;
+      agentId?: string;
+      message: string;
+      idempotencyKey: string;
+      attachments?: readonly unknown[];
+    },
     call: Call,
   ) {
     refuseInternal(params);
     const { key, agentId } = names.resolve(params.sessionKey, params.agentId);
-    if (params.message.trim() === "") throw new MethodError(invalid("message or attachment required"));
+    const files = uploadedFiles(params.attachments);
+    if (params.message.trim() === "" && files.length === 0)
+      throw new MethodError(invalid("message or attachment required"));
     const verdict = await parts.runs.submit({
       sessionKey: key,
       agentId,
@@ -25,6 +34,7 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
       idempotencyKey: params.idempotencyKey,
       source: sourceOf(call),
       actor: call.principal.id,
+      files,
     });
     if (admitted(verdict)) return { key, agentId, ...verdict.value };
     const message = reasonText(verdict.reason);
@@ -58,7 +68,6 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
       repeats: "own",
       params: chatSend,
       run: async (params, call) => {
-        refuseAttachments(params.attachments);
         const { runId, status } = await submit(params, call);
         return { runId, status };
       },
@@ -78,11 +87,15 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
         }),
       ),
       run: async (params, call) => {
-        refuseAttachments(params.attachments);
         const idempotencyKey = params.idempotencyKey ?? parts.random.bytes(16).toString("hex");
         refuseInternal(params);
         const { runId, status } = await submit(
-          { sessionKey: params.key, message: params.message, idempotencyKey },
+          {
+            sessionKey: params.key,
+            message: params.message,
+            idempotencyKey,
+            ...(params.attachments === undefined ? {} : { attachments: params.attachments }),
+          },
           call,
         );
         return { runId, status };
@@ -146,6 +159,7 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
           idempotencyKey: string({ minLength: 1, maxLength: 256 }),
           agentId: optional(string()),
           sessionKey: optional(string({ maxLength: 512 })),
+          attachments: optional(array(any())),
           timeout: optional(integer({ minimum: 0 })),
         }),
       ),
@@ -325,14 +339,4 @@ export function refuseInternal(params: object): void {
     throw new MethodError(
       invalid(`at root: unexpected property '${field}'; it comes from the configuration only`),
     );
-}
-
-function refuseAttachments(attachments: readonly unknown[] | undefined): void {
-  if (attachments && attachments.length > 0) {
-    throw new MethodError(
-      invalid("attachments are not supported yet; put the file into the agent's workspace and name it", {
-        reason: "attachments-unsupported",
-      }),
-    );
-  }
 }
