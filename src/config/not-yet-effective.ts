@@ -29,7 +29,6 @@ export const notYetEffective: readonly string[] = [
   "proxy",
   "diagnostics",
   "canvasHost",
-  "attachments",
   "ui",
   "talk",
   "audio",
@@ -78,7 +77,11 @@ const accessKeys = [
   "messageLimits",
   "dangerouslyAllowNameMatching",
   "textChunkLimit",
+  "responsePrefix",
 ];
+
+/** Of channels that carry files and reactions. */
+const mediaKeys = ["mediaMaxMb", "ackReaction", "ackReactionScope"];
 
 /** A channel's keys that act, for itself and for each of its accounts. */
 function channelKeys(channel: string, own: readonly string[]): string[] {
@@ -93,8 +96,16 @@ const effective: readonly string[] = [
     (key) => `gateway.${key}`,
   ),
   "channels.telegram",
-  ...channelKeys("discord", ["token", "suppressEmbeds", "intents.messageContent", "apiRoot"]),
-  ...channelKeys("slack", ["mode", "botToken", "appToken", "signingSecret", "webhookPath", "apiRoot"]),
+  ...channelKeys("discord", [...mediaKeys, "token", "suppressEmbeds", "intents.messageContent", "apiRoot"]),
+  ...channelKeys("slack", [
+    ...mediaKeys,
+    "mode",
+    "botToken",
+    "appToken",
+    "signingSecret",
+    "webhookPath",
+    "apiRoot",
+  ]),
   ...channelKeys("email", [
     ...["address", "aliases", "displayName", "authservId", "mailbox", "imap", "smtp", "smtpKeepsSent"],
     ...["user", "password", "passwordFile", "oauth2", "mediaMaxMb"],
@@ -142,6 +153,10 @@ const effective: readonly string[] = [
   ),
   ...["reset", "resetByType", "resetByChannel", "resetTriggers"].map((key) => `session.${key}`),
   "messages.inbound.maxAgeMinutes",
+  ...["ackReaction", "ackReactionScope", "removeAckAfterReply", "responsePrefix"].map(
+    (key) => `messages.${key}`,
+  ),
+  "agents.defaults.mediaMaxMb",
   ...["mode", "cap", "drop", "byChannel"].map((key) => `messages.queue.${key}`),
   ...["ownerAllowFrom", "allowFrom", "useAccessGroups"].map((key) => `commands.${key}`),
   "accessGroups.*.type",
