@@ -129,8 +129,14 @@ export function agentSettingsMethods(parts: ControlParts): Method[] {
   ];
 }
 
+/**
+ * What the config holds of these. `${NAME}` in them is text: written as it came, the next reading of the file would put
+ * the variable's value there, and the agent would say it.
+ */
 function entryOf(fields: Looks) {
-  const { name, workspace, model, emoji, avatar } = fields;
+  const { name, workspace, model, emoji, avatar } = Object.fromEntries(
+    Object.entries(fields).map(([key, text]) => [key, text.replaceAll(/\$\{[A-Z_]/g, "$$$&")]),
+  ) as Looks;
   const identity = { ...(emoji === undefined ? {} : { emoji }), ...(avatar === undefined ? {} : { avatar }) };
   return {
     ...(name === undefined ? {} : { name }),
