@@ -217,7 +217,7 @@ test("control (2): a browser's profiles are changed through no spelling of the p
   assert.deepEqual(after, before);
 });
 
-test("tools (5): no tool that a model is offered has a field for a gateway's address, and none takes one (A-028, A-226)", async (t) => {
+test("tools (5): no tool that a model is offered has a field for a gateway's address, and none takes one (A-028, A-076, A-087, A-149, A-226)", async (t) => {
   const gateway = await GatewayProcess.start(t);
   const client = await gateway.connect();
   const catalog = await client.rpc("tools.catalog", { agentId: "main" });
@@ -239,6 +239,8 @@ test("tools (5): no tool that a model is offered has a field for a gateway's add
       ["subagents", { action: "kill", target: "main" }],
       ["sessions_spawn", { task: "x" }],
       ["message", { action: "read", channelId: "excluded" }],
+      ["message", { action: "send", media: "/etc/passwd", attachments: [{ path: "/etc/passwd" }] }],
+      ["read", { path: "note.txt", mediaUrl: "/etc/passwd" }],
       ["whatsapp_login", { force: true }],
       ["mcp", { action: "set" }],
     ] as const) {
