@@ -85,7 +85,7 @@ test("network (5): pages, media, metrics and helpers of other gateways are not s
   for (const path of ["/auth/session"]) assert.equal((await fetch(`${base}${path}`)).status, 401, path);
 });
 
-test("network (5): a webhook of a platform that has none here, and a plugin's route, run nothing for anybody (A-011, A-174, A-175, A-176, A-177, A-179)", async (t) => {
+test("network (5): a webhook of a platform that has none here, and a plugin's route, run nothing for anybody (A-011, A-172, A-174, A-175, A-176, A-177, A-179)", async (t) => {
   const hookToken = "test-hook-token-0123456789abcdef";
   const gateway = await GatewayProcess.start(t, { config: { hooks: { enabled: true, token: hookToken } } });
   const client = await gateway.connect();
