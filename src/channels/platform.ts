@@ -18,6 +18,27 @@ export interface Platform {
    * problem, and an account with one that matters is not among the accounts.
    */
   read(section: unknown, sources: SettingsSources): PlatformSettings;
+  /** How a person sets it up; absent: its page in docs/channels says it. */
+  readonly setup?: PlatformSetup;
+}
+
+/** What `openclaw channels add` says and asks. */
+export interface PlatformSetup {
+  /** What to do on the platform before, one sentence each. */
+  readonly before: readonly string[];
+  readonly questions: readonly SetupQuestion[];
+  /** What to do once it runs. */
+  readonly after: readonly string[];
+}
+
+export interface SetupQuestion {
+  /** The key of the account's settings that the answer goes into. */
+  readonly key: string;
+  readonly question: string;
+  /** What is typed is not shown. */
+  readonly isSecret?: boolean;
+  /** An empty answer leaves the key out. */
+  readonly isOptional?: boolean;
 }
 
 export interface SettingsSources {

@@ -1,8 +1,8 @@
 import { define, group } from "./define.ts";
 import { modelName } from "./sessions-command.ts";
-import { ago, amount, table } from "./table.ts";
+import { amount, table } from "./table.ts";
 
-/** models, channels, agents, usage: one question, one table. */
+/** models, agents, usage: one question, one table. */
 
 interface ModelRow {
   readonly id: string;
@@ -51,70 +51,6 @@ export const modelsCommand = group(
   },
   { list: models },
   "list",
-);
-
-interface ChannelStatus {
-  readonly channelOrder: readonly string[];
-  readonly channelLabels: Readonly<Record<string, string>>;
-  readonly channelAccounts: Readonly<
-    Record<
-      string,
-      readonly {
-        readonly accountId: string;
-        readonly state: string;
-        readonly detail?: string;
-        readonly identity?: string;
-        readonly lastConfirmedAtMs?: number;
-      }[]
-    >
-  >;
-}
-
-const channels = define({
-  help: {
-    usage: "channels [status] [options]",
-    about: "The chat platforms: connected or not, as whom, and what to do when not.",
-    options: [["--channel <id>", "only this one"]],
-    example: "openclaw channels status --channel telegram",
-  },
-  options: { channel: "text" },
-  run: async (context) => {
-    const { channel } = context.options;
-    const status = await context.ask<ChannelStatus>("operator.read", "channels.status", {
-      ...(channel === undefined ? {} : { channel }),
-    });
-    const rows = status.channelOrder.flatMap((id) =>
-      (status.channelAccounts[id] ?? []).map((account) => [
-        status.channelLabels[id] ?? id,
-        account.accountId,
-        account.state,
-        account.identity ?? "",
-        account.lastConfirmedAtMs === undefined ? "" : ago(account.lastConfirmedAtMs, context.now),
-        account.detail ?? "",
-      ]),
-    );
-    context.print(status, () =>
-      rows.length === 0
-        ? "No channel is configured. For example: openclaw config set channels.telegram.botToken <token>\n"
-        : table(
-            ["CHANNEL", "ACCOUNT", "STATE", "AS", "CONFIRMED", "DETAIL"],
-            rows,
-            context.columns,
-            context.style.dim,
-          ),
-    );
-    return 0;
-  },
-});
-
-export const channelsCommand = group(
-  {
-    usage: "channels [status] [options]",
-    about: "The chat platforms. Options: openclaw channels status --help",
-    example: "openclaw channels status",
-  },
-  { status: channels, list: channels },
-  "status",
 );
 
 interface Agents {

@@ -123,7 +123,7 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   channels: {
     summary: "the chat platforms",
-    load: async () => (await import("./list-commands.ts")).channelsCommand,
+    load: async () => (await import("./channels-command.ts")).channelsCommand,
   },
   models: {
     summary: "the models",

@@ -22,3 +22,9 @@ for (const args of wrong) {
     assert.throws(() => parseOptions(args, spec), UsageError);
   });
 }
+
+test("what may be given several times is a list, in order", () => {
+  const { set } = parseOptions(["--set", "a=1", "--set=b=2"], { set: "texts" });
+  assert.deepEqual(set, ["a=1", "b=2"]);
+  assert.equal(parseOptions([], { set: "texts" }).set, undefined);
+});

@@ -1,8 +1,15 @@
 import { UsageError } from "./failure.ts";
 
-type Kind = "flag" | "text" | "integer";
+/** "texts" may be given several times. */
+type Kind = "flag" | "text" | "texts" | "integer";
 export type OptionSpec = Readonly<Record<string, Kind>>;
-type Value<K extends Kind> = K extends "flag" ? true : K extends "integer" ? number : string;
+type Value<K extends Kind> = K extends "flag"
+  ? true
+  : K extends "integer"
+    ? number
+    : K extends "texts"
+      ? readonly string[]
+      : string;
 export type Options<S extends OptionSpec> = { readonly [K in keyof S]?: Value<S[K]> } & {
   /** What is no option, in order. */
   readonly rest: readonly string[];
@@ -10,7 +17,7 @@ export type Options<S extends OptionSpec> = { readonly [K in keyof S]?: Value<S[
 
 /** Reads `--name value`, `--name=value` and flags. Throws an UsageError for what it does not know. */
 export function parseOptions<const S extends OptionSpec>(args: readonly string[], spec: S): Options<S> {
-  const found: Record<string, string | number | true> = {};
+  const found: Record<string, string | number | true | readonly string[]> = {};
   const rest: string[] = [];
   for (let index = 0; index < args.length; index++) {
     const word = args[index] as string;
@@ -40,7 +47,8 @@ export function parseOptions<const S extends OptionSpec>(args: readonly string[]
     }
     const value = inline ?? args[++index];
     if (value === undefined) throw new UsageError(`--${name} needs a value`);
-    found[name] = kind === "integer" ? integerOf(name, value) : value;
+    if (kind === "texts") found[name] = [...((found[name] as readonly string[] | undefined) ?? []), value];
+    else found[name] = kind === "integer" ? integerOf(name, value) : value;
   }
   // The loop above put in only what `spec` names, each as its kind says.
   return Object.assign({ rest }, found) as object as Options<S>;

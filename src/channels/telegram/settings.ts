@@ -59,6 +59,11 @@ export const telegram: Platform = {
   id: "telegram",
   label: "Telegram",
   ids,
+  setup: {
+    before: ["Write to @BotFather in Telegram, send /newbot, and keep the token that it answers with."],
+    questions: [{ key: "botToken", question: "The bot's token", isSecret: true }],
+    after: ["Write to the bot. It answers with a code: openclaw pairing approve telegram <code>"],
+  },
   read(section, sources) {
     const { accounts, problems } = telegramSettings(section, sources);
     return {
