@@ -56,7 +56,7 @@ const read = async (workspace: { read: Awaited<ReturnType<typeof openWorkspace>>
   (await workspace.read(path, 1000)).bytes.toString();
 
 for (const [how, descriptorPaths] of ways) {
-  test(`%s${how}`, async (t) => {
+  test(`a file is written, replaced, read, listed and removed${how}`, async (t) => {
     const { ws, workspace } = await scene(t, undefined, descriptorPaths);
     assert.deepEqual(await workspace.write("a/b/名前.md", Buffer.from("hello")), { created: true });
     assert.deepEqual(await workspace.write(join(ws, "a/b/名前.md"), Buffer.from("hello 2")), {
@@ -95,7 +95,7 @@ test("an executable file stays executable", async (t) => {
 });
 
 for (const [how, descriptorPaths] of ways) {
-  test(`%s${how}`, async (t) => {
+  test(`sandbox (1): a link is not followed, by no operation; taking it away is none (A-145)${how}`, async (t) => {
     const { ws, out, workspace } = await scene(t, undefined, descriptorPaths);
     symlinkSync(join(out, "secret"), join(ws, "l"));
     symlinkSync(out, join(ws, "d"));
@@ -119,7 +119,7 @@ for (const [how, descriptorPaths] of ways) {
 }
 
 for (const [how, descriptorPaths] of ways) {
-  test(`%s${how}`, async (t) => {
+  test(`sandbox (1): a file with two names is neither read nor written (A-145)${how}`, async (t) => {
     const { ws, out, workspace } = await scene(t, undefined, descriptorPaths);
     linkSync(join(out, "secret"), join(ws, "h"));
     await assert.rejects(workspace.read("h", 100), refusal(/hard link/));
