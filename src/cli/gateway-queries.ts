@@ -124,6 +124,8 @@ answers.`,
   },
 });
 
+const messageMethods: ReadonlySet<string> = new Set(["send", "message.action", "poll"]);
+
 export const gatewayCall = define({
   help: {
     usage: "gateway call <method> [options]",
@@ -139,6 +141,9 @@ export const gatewayCall = define({
   words: [1, 1],
   run: async (context) => {
     const { params: text = "{}", scope = "operator.admin", "expect-final": final } = context.options;
+    // As documented: what an agent runs writes to nobody on its own.
+    if (context.cli.env.OPENCLAW_SHELL === "exec" && messageMethods.has(context.words[0] ?? ""))
+      throw new CommandFailure(1, "an agent's command may not send messages; nothing was sent");
     let params: unknown;
     try {
       params = JSON.parse(text);

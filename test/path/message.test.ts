@@ -32,6 +32,8 @@ test("message send reaches the chat once for one key; deliveries lists, sends ag
 
   const agent = await run([...order, "hi", "--key", "a"], { env: { OPENCLAW_SHELL: "exec" } });
   assert.deepEqual([agent.code, agent.err.includes("may not send messages")], [1, true]);
+  const called = await run(["gateway", "call", "message.action"], { env: { OPENCLAW_SHELL: "exec" } });
+  assert.deepEqual([called.code, called.err.includes("may not send messages")], [1, true]);
   const nothing = await run(["message", "send", "--target", "user:42"]);
   assert.deepEqual([nothing.code, /--message <text>/.test(nothing.err)], [2, true]);
 
