@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
+import { gatewayToken } from "../support/gateway.ts";
 import { type ToolCall, toolScene } from "./scene.ts";
 
 /** A listener on loopback that must not be reached. */
@@ -149,4 +150,44 @@ test("policy (5): a host that an operator listed is reached on its port, and its
   assert.deepEqual(hits, []);
   target = "/page";
   assert.match(await fetch("/again"), /the page/);
+});
+
+test("http-api (3): an address in a request is not fetched for anybody: pictures, files and documents are refused unread (A-168)", async (t) => {
+  const { hits, port } = await listener(t);
+  const http = { endpoints: { chatCompletions: { enabled: true }, responses: { enabled: true } } };
+  const { gateway, model } = await toolScene(t, {
+    gateway: { mode: "local", bind: "loopback", auth: { mode: "token", token: gatewayToken }, http },
+  });
+  const url = `http://127.0.0.1:${port}/`;
+  const image = { type: "input_image", image_url: url };
+  const asked = (content: object[]) => ({
+    model: "openclaw",
+    input: [{ type: "message", role: "user", content }],
+  });
+  const chat = (content: object[]) => ({ model: "openclaw", messages: [{ role: "user", content }] });
+  const headers = { authorization: `Bearer ${gatewayToken}`, "content-type": "application/json" };
+  for (const [path, body] of [
+    ["/v1/responses", asked(Array(1000).fill(image))],
+    ["/v1/responses", asked([{ type: "input_file", file_url: "http://169.254.169.254/latest/meta-data/" }])],
+    ["/v1/responses", asked([{ type: "input_file", file_url: url }])],
+    ["/v1/chat/completions", chat([{ type: "image_url", image_url: { url } }])],
+    ["/v1/chat/completions", chat([{ type: "image_url", image_url: { url: "http://10.0.0.1/" } }])],
+    ["/v1/chat/completions", chat([{ type: "file", file: { file_url: url } }])],
+  ] as const) {
+    const { status } = await fetch(new URL(path, gateway.url), {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    });
+    assert.equal(status, 400, `${path} ${JSON.stringify(body).slice(0, 200)}`);
+  }
+  assert.deepEqual(hits, []);
+  assert.equal(model.requests.length, 0);
+  const plain = await fetch(new URL("/v1/chat/completions", gateway.url), {
+    method: "POST",
+    headers,
+    body: JSON.stringify(chat([{ type: "text", text: url }])),
+  });
+  assert.equal(plain.status, 200);
+  assert.deepEqual(hits, []);
 });

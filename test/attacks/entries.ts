@@ -218,7 +218,7 @@ A-204 | PI | Wrapper end marker inside content |
 A-206 | PI | Chat-template tokens |
 A-207 | PI | System-line spoof in user or event text | a stranger's words are fenced
 A-208 | PI | Metadata fields as carriers |
-A-209 | PI | File and path names |
+A-209 | PI | File and path names | a name is one line of a fixed length, and fenced like any text of others
 A-210 | PI | Hidden text in fetched documents |
 A-212 | PI | MCP tool poisoning, shadowing, rug pull |
 A-213 | PI | Memory and summary poisoning |
@@ -241,7 +241,7 @@ A-231 | CF | SecretRef provider misuse | only variables of the environment can b
 A-232 | XS | Stored values in the page shell | values are shown as text
 A-233 | XS | Markdown and link sanitising | markdown is built from nodes, links have listed schemes
 A-235 | XS | Provider stream drives the UI | events of a provider are data
-A-236 | XS | Spreadsheet and terminal sinks |
+A-236 | XS | Spreadsheet and terminal sinks | a terminal shows control characters as their codes
 A-237 | DI | mDNS leaks and steers | discovery says where to connect, nothing else
 A-238 | DI | Plain ws:// to remote | a remote address needs TLS
 A-240 | RL | Forwarded-header identity spoof | the client is the first untrusted hop from the right

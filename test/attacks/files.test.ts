@@ -146,7 +146,7 @@ test("tools (5): there is no tool that searches, and a listing shows the workspa
 test("session (2), control (3): names of sessions, agents, runs and accounts are never a path (A-152)", async (t) => {
   const gateway = await GatewayProcess.start(t);
   const client = await gateway.connect();
-  const before = readdirSync(gateway.folder, { recursive: true }).sort();
+  const before = readdirSync(gateway.folder, { recursive: true, encoding: "utf8" }).sort();
   const names = ["../../../../etc/passwd", "/etc/passwd", "..", "a/../../b", "__proto__", "a\0b", "\\..\\x"];
   for (const name of names)
     for (const [method, params] of [
@@ -167,7 +167,7 @@ test("session (2), control (3): names of sessions, agents, runs and accounts are
         assert.fail(`${method} ${JSON.stringify(name)} ${JSON.stringify(payload)}`);
       assert.doesNotMatch(JSON.stringify(payload ?? ""), /root:x:/, `${method} ${name}`);
     }
-  const grown = readdirSync(gateway.folder, { recursive: true })
+  const grown = readdirSync(gateway.folder, { recursive: true, encoding: "utf8" })
     .filter((file) => !before.includes(String(file)))
     .map(String);
   assert.deepEqual(

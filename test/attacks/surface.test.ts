@@ -187,7 +187,7 @@ const browserPaths = [
   ["POST", "/reset-profile"],
 ] as const;
 
-test("control (2): a browser's profiles are changed through no spelling of the path, by no scope below admin (A-040)", async (t) => {
+test("control (2): a browser's profiles are changed through no spelling of the path, by no scope (A-040, A-170)", async (t) => {
   const gateway = await GatewayProcess.start(t);
   const before = readdirSync(gateway.stateFolder, { recursive: true }).filter((name) =>
     /profile|browser/i.test(String(name)),
@@ -217,7 +217,7 @@ test("control (2): a browser's profiles are changed through no spelling of the p
   assert.deepEqual(after, before);
 });
 
-test("tools (5): no tool that a model is offered has a field for a gateway's address, and none takes one (A-028, A-076, A-087, A-149, A-226)", async (t) => {
+test("tools (5): no tool that a model is offered has a field for a gateway's address, and none takes one (A-028, A-076, A-087, A-149, A-154, A-169, A-226)", async (t) => {
   const gateway = await GatewayProcess.start(t);
   const client = await gateway.connect();
   const catalog = await client.rpc("tools.catalog", { agentId: "main" });
@@ -243,6 +243,8 @@ test("tools (5): no tool that a model is offered has a field for a gateway's add
       ["read", { path: "note.txt", mediaUrl: "/etc/passwd" }],
       ["whatsapp_login", { force: true }],
       ["mcp", { action: "set" }],
+      ["browser", { action: "open", url: "http://127.0.0.1/" }],
+      ["browser", { action: "upload", paths: ["/etc/passwd"] }],
     ] as const) {
       const answer = await client.ask("tools.invoke", { name, args: { ...args, gatewayUrl } });
       assert.match(
