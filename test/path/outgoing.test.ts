@@ -129,7 +129,10 @@ test("send: each spelling of a place; message.action sends as the documented com
     ["42", "42", "42", "42", "-1001", "-1001", "-1001"],
   );
   const action = { channel: "telegram", action: "send", idempotencyKey: "act" };
-  await client.rpc("message.action", { ...action, params: { target: "42", message: "by action" } });
+  await client.rpc("message.action", {
+    ...action,
+    params: { target: "42", message: "by action", gifPlayback: false },
+  });
   assert.equal(fake.sent.at(-1)?.text, "by action");
   const react = await client.ask("message.action", { ...action, action: "react", params: {} });
   assert.match(react.error.message, /"react" is not available yet/);

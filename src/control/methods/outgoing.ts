@@ -124,10 +124,10 @@ async function send(
     readonly channel?: string;
     readonly text: string | undefined;
   },
-  given: object,
+  given: Readonly<Record<string, unknown>>,
   call: Call,
 ) {
-  const extra = notYet.find((name) => Object.hasOwn(given, name));
+  const extra = notYet.find((name) => asksFor(given, name));
   if (extra !== undefined) {
     throw new MethodError(
       unavailable(`${extra} is not available yet: only text is sent; nothing was sent`, {
@@ -147,6 +147,12 @@ async function send(
     ...(accountId === undefined ? {} : { accountId }),
     ...(threadId === undefined ? {} : { threadId }),
   });
+}
+
+/** Clients name options that they do not use, too: false, null, an empty text or list asks for nothing. */
+function asksFor(given: Readonly<Record<string, unknown>>, name: string): boolean {
+  const value = Object.hasOwn(given, name) ? given[name] : undefined;
+  return Array.isArray(value) ? value.length > 0 : Boolean(value);
 }
 
 /** The channel that was named; without a name the only one that there is. */
