@@ -70,6 +70,12 @@ export class Arrivals {
     for (const event of left) this.take(event);
   }
 
+  /** Writes a mark down by itself: where a platform's events begin for us. */
+  begin(mark: string): void {
+    this.#mark = mark;
+    this.#append({ mark });
+  }
+
   /** Writes an event down and hands it in behind those of its conversation. */
   take(event: Json, mark?: string): void {
     if (mark !== undefined) this.#mark = mark;

@@ -114,6 +114,10 @@ const effective: readonly string[] = [
     ...["host", "port", "tls", "tlsCaFile", "nick", "username", "realname"],
     ...["password", "passwordFile", "sasl", "nickserv", "channels"],
   ]),
+  ...channelKeys("imessage", [
+    ...["cliPath", "dbPath", "remoteHost", "service", "region", "includeAttachments"],
+    ...["attachmentRoots", "probeTimeoutMs"],
+  ]),
   ...channelKeys("signal", [
     ...["account", "accountUuid", "transport", "cliPath", "configPath", "socketPath", "autoStart"],
     ...["httpUrl", "httpHost", "httpPort", "startupTimeoutMs", "receiveMode", "sendReadReceipts"],

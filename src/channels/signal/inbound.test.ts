@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "../../kernel/mod.ts";
-import { signalText } from "./format.ts";
+import { styledText } from "../styled-text.ts";
 import { Identities } from "./identities.ts";
 import { inboundOf } from "./inbound.ts";
 
@@ -155,22 +155,22 @@ test("signal: no event of any shape makes the reader fail, and every sender has 
 });
 
 test("signal: Markdown becomes Signal's styles, and what is none of its marks stays as it is", () => {
-  assert.deepEqual(signalText("# Hi\n**bold _both_** and `a*b*` ~~no~~"), {
+  assert.deepEqual(styledText("# Hi\n**bold _both_** and `a*b*` ~~no~~"), {
     text: "Hi\nbold both and a*b* no",
     styles: ["0:2:BOLD", "8:4:ITALIC", "3:9:BOLD", "17:4:MONOSPACE", "22:2:STRIKETHROUGH"].map((style) =>
       style.startsWith("17") ? "17:4:MONOSPACE" : style,
     ),
   });
-  assert.deepEqual(signalText("a\n```ts\nx = **1**\n```\nb"), {
+  assert.deepEqual(styledText("a\n```ts\nx = **1**\n```\nb"), {
     text: "a\nx = **1**\nb",
     styles: ["2:9:MONOSPACE"],
   });
   for (const plain of ["2*3*4", "snake_case_name", "<b>&amp;", "** alone", "* a\n* b", ""]) {
-    assert.deepEqual(signalText(plain), { text: plain, styles: [] });
+    assert.deepEqual(styledText(plain), { text: plain, styles: [] });
   }
   fc.assert(
     fc.property(fc.string({ maxLength: 60 }), (text) => {
-      const made = signalText(text);
+      const made = styledText(text);
       for (const style of made.styles) {
         const [from, length] = style.split(":").map(Number) as [number, number];
         assert.ok(from >= 0 && length >= 0 && from + length <= made.text.length);

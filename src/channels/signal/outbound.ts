@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Conversation, OutboundFile, OutboundMessage, SendResult } from "../../delivery/channel.ts";
 import { RpcFault } from "../line-rpc.ts";
 import { isObject } from "../settings-reader.ts";
-import { signalText } from "./format.ts";
+import { styledText } from "../styled-text.ts";
 import type { Identities } from "./identities.ts";
 import type { SignalLink } from "./link.ts";
 
@@ -37,7 +37,7 @@ export async function sendMessage(message: OutboundMessage, out: Outbound): Prom
   if (message.file && message.file.bytes > maxFileBytes) {
     return { outcome: "rejected", detail: `the file is larger than ${maxFileBytes} bytes` };
   }
-  const { text, styles } = signalText(withChoices(message));
+  const { text, styles } = styledText(withChoices(message));
   let attachments: readonly string[] | undefined;
   try {
     if (message.file) attachments = [await dataUri(message.file)];

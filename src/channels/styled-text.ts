@@ -1,4 +1,4 @@
-/** Text and its styles as signal-cli takes them: "start:length:STYLE", in UTF-16 units. */
+/** Text and its styles, each as "start:length:STYLE" in UTF-16 units (as signal-cli takes them). */
 export interface Styled {
   readonly text: string;
   readonly styles: readonly string[];
@@ -16,8 +16,8 @@ const styleOf: Readonly<Record<string, string>> = {
   _: "ITALIC",
 };
 
-/** The Markdown that models write, as Signal shows it. What is no mark of it stays as it is: Signal reads none itself. */
-export function signalText(markdown: string): Styled {
+/** The Markdown that models write, without its marks. What is none of them stays as it is. */
+export function styledText(markdown: string): Styled {
   const styles: string[] = [];
   let text = "";
   const add = (piece: string, style?: string) => {

@@ -1,0 +1,135 @@
+import { isAbsolute, join } from "node:path";
+import type { Problem } from "../../kernel/mod.ts";
+import { type AccountPlace, accessOf, accountPlaces, withoutRepeats } from "../accounts.ts";
+import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import { SettingsReader } from "../settings-reader.ts";
+
+export interface IMessageAccount {
+  readonly accountId: string;
+  /** `imsg`, or a program that runs it on the Mac and passes its input and output on (ssh). */
+  readonly program: string;
+  /** The messages database, where it is not the user's own. */
+  readonly dbPath?: string;
+  readonly service: "auto" | "imessage" | "sms";
+  readonly region?: string;
+  /** Folders that files may be read from; undefined: files are not read. */
+  readonly attachmentRoots?: readonly string[];
+  /** imsg runs on this machine: files can be sent. */
+  readonly isLocal: boolean;
+  readonly probeTimeoutMs: number;
+  readonly textChunkLimit: number;
+  readonly access: ChannelAccess;
+}
+
+/** A handle in its one spelling: E.164, or an address in small letters; undefined for what is neither (attack A-064). */
+export function handleId(text: string): string | undefined {
+  const number = text.replace(/^\+([\d ().-]+)$/, (_, rest: string) => `+${rest.replace(/[ ().-]/g, "")}`);
+  if (/^\+[1-9]\d{6,14}$/.test(number)) return number;
+  const isAddress = text.length <= 254 && /^[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i.test(text);
+  return isAddress ? text.toLowerCase() : undefined;
+}
+
+const ids: IdRule = {
+  sender(text) {
+    const id = handleId(text.replace(/^imessage:/i, ""));
+    if (id !== undefined) return { id };
+    return { problem: 'be a number such as "+15550001234" or an Apple account\'s address' };
+  },
+  group(text) {
+    const id = /^(?:imessage:)?(?:chat_id:)?([1-9]\d{0,15})$/i.exec(text)?.[1];
+    if (id !== undefined) return { id: `chat_id:${id}` };
+    return { problem: 'be named by "chat_id:<number>", as `imsg chats` prints it' };
+  },
+};
+
+export const imessage: Platform = {
+  id: "imessage",
+  label: "iMessage",
+  ids,
+  read(section, sources) {
+    const { accounts, problems } = imessageSettings(section, sources);
+    return {
+      problems,
+      accounts: accounts.map((settings) => ({
+        account: settings.accountId,
+        access: settings.access,
+        secrets: [],
+        fingerprint: JSON.stringify(settings),
+        open: async (deps) => (await import("./mod.ts")).openIMessage(settings, deps),
+      })),
+    };
+  },
+};
+
+export function imessageSettings(
+  config: unknown,
+  sources: SettingsSources,
+): { readonly accounts: readonly IMessageAccount[]; readonly problems: readonly Problem[] } {
+  if (config === undefined) return { accounts: [], problems: [] };
+  const problems: Problem[] = [];
+  const root = new SettingsReader(config, ["channels", "imessage"], problems);
+  const accounts = accountPlaces(root, ["cliPath", "dbPath"]).flatMap((account) => {
+    const before = problems.length;
+    const own = ownOf(account, sources);
+    if (problems.length > before) return [];
+    return [Object.freeze({ ...own, access: accessOf(account, ids) })];
+  });
+  const seen = new Set<string>();
+  for (const { program, dbPath } of accounts) {
+    const key = JSON.stringify([program, dbPath]);
+    if (seen.has(key))
+      root.problem("accounts", "not name one database twice: each message would be answered twice");
+    seen.add(key);
+  }
+  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
+}
+
+function ownOf(account: AccountPlace, sources: SettingsSources): Omit<IMessageAccount, "access"> {
+  const { at } = account;
+  const program = at("cliPath").string("cliPath") ?? "imsg";
+  const dbPath = pathOf(at("dbPath"), "dbPath", sources);
+  const region = at("region").string("region");
+  if (region !== undefined && !/^[A-Z]{2}$/.test(region))
+    at("region").problem("region", 'be a country such as "US"');
+  const isLocal = at("remoteHost").string("remoteHost") === undefined;
+  const withFiles = at("includeAttachments").boolean("includeAttachments", false);
+  return {
+    accountId: account.accountId,
+    program,
+    ...(dbPath === undefined ? {} : { dbPath }),
+    service: at("service").oneOf("service", ["auto", "imessage", "sms"]) ?? "auto",
+    ...(region === undefined ? {} : { region }),
+    ...(withFiles && isLocal ? { attachmentRoots: rootsOf(at("attachmentRoots"), sources) } : {}),
+    isLocal,
+    probeTimeoutMs: at("probeTimeoutMs").integer("probeTimeoutMs", 1_000, 120_000) ?? 10_000,
+    textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 100, 20_000) ?? 4000,
+  };
+}
+
+function rootsOf(place: SettingsReader, sources: SettingsSources): readonly string[] {
+  const given = place.raw("attachmentRoots");
+  if (given === undefined) {
+    const home = sources.env.HOME;
+    return home === undefined ? [] : [join(home, "Library/Messages/Attachments")];
+  }
+  if (!Array.isArray(given)) {
+    place.problem("attachmentRoots", "be an array of folders");
+    return [];
+  }
+  const list = new SettingsReader(
+    Object.fromEntries(given.entries()),
+    [...place.path, "attachmentRoots"],
+    place.problems,
+  );
+  return given.flatMap((_, index) => pathOf(list, String(index), sources) ?? []);
+}
+
+function pathOf(place: SettingsReader, key: string, sources: SettingsSources): string | undefined {
+  const given = place.string(key);
+  if (given === undefined) return undefined;
+  const { HOME } = sources.env;
+  const path = HOME !== undefined && given.startsWith("~/") ? join(HOME, given.slice(2)) : given;
+  if (isAbsolute(path)) return path;
+  place.problem(key, "be an absolute path");
+  return undefined;
+}
