@@ -390,7 +390,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   function repeated(idempotencyKey: string, digest: string): Verdict<Submitted> | undefined {
     const known = inbox.find("control", "", idempotencyKey);
     if (!known) return undefined;
-    if (known.digest !== digest) return refuse("delivery.conflict", idempotencyKey);
+    // Of what is not kept, nothing can be compared.
+    if (known.digest !== "" && known.digest !== digest) return refuse("delivery.conflict", idempotencyKey);
     const isOpen = known.state === "accepted" || known.state === "running";
     return admit({ runId: known.runId, status: isOpen ? "in_flight" : "ok" });
   }

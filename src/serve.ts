@@ -39,8 +39,10 @@ import { composeNodes } from "./compose/nodes.ts";
 import { createOutgoing } from "./compose/outgoing.ts";
 import { pageRoutes } from "./compose/page.ts";
 import { composePairings, pairingPort } from "./compose/pairings.ts";
+import { composePrivacy } from "./compose/privacy.ts";
 import { probeRoutes } from "./compose/probes.ts";
 import { createPrompts } from "./compose/prompts.ts";
+import { createRetention } from "./compose/retention.ts";
 import { createSessionEvents } from "./compose/session-events.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
@@ -54,6 +56,7 @@ import {
   deviceMethods,
   methodReach,
   methodTable,
+  privacyMethods,
   sessionNames,
   tickIntervalMs,
 } from "./control/mod.ts";
@@ -166,7 +169,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
   for (const warning of loaded.warnings) log("info", warning);
 
   // --- store and record ------------------------------------------------------------------------------------------
-  const store = openStore({ file: paths.database, chain: ledgerChain, clock, random });
+  const opened = openStore({ file: paths.database, chain: ledgerChain, clock, random });
+  const retention = createRetention({ store: opened, clock, log, keeps: keepsConversations });
+  const store = retention.watching(opened);
   const { commit } = store;
   let fenceKey = store.meta.get("fenceKey");
   if (fenceKey === undefined) {
@@ -177,6 +182,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
 
   // --- what may change while it runs -----------------------------------------------------------------------------
   let sessionsConfig = sessionSettings(config());
+  function keepsConversations(): boolean {
+    return sessionsConfig.retention === "keep";
+  }
   const models = createModels({ config, env, clock, random });
   logging.addSecrets(models.secrets, () => apiSecrets(config()));
   const agentOf = (agentId: string) => agentSettings(config(), agentId);
@@ -219,6 +227,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     stateFolder: paths.root,
     sessions: store.sessions,
     workspaceOf: tools.workspaceOf,
+    keeps: keepsConversations,
     clock,
     log,
   });
@@ -520,9 +529,27 @@ export async function serve(options: ServeOptions): Promise<Served> {
     },
     turnPolicy: async (row) => (await tools.policyForTurn(row, "")).settings,
   });
+  const privacy = composePrivacy({
+    store,
+    clock,
+    random,
+    log,
+    stateFolder: paths.root,
+    credentials: paths.credentials,
+    logFile: () => logFile.path(new Date(clock.now())),
+    pairings,
+    transcripts,
+    histories,
+    snapshot,
+    sessionSettings: () => sessionsConfig,
+    workspaceOf: tools.workspaceOf,
+    runs: gateway,
+    breathe,
+  });
   const names = sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey });
   const { methods, snapshots } = methodTable(controlParts, names, [
     ...apiTokens.methods,
+    ...privacyMethods(privacy),
     ...deviceMethods(control),
     ...nodes.methods(nodeCommands.port),
   ]);
@@ -567,6 +594,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     network = readNetwork();
     bound.listener?.apply(network);
     sessionsConfig = sessionSettings(config());
+    await retention.apply();
     models.reset();
     tools.reset();
     nodes.nodes.settingsChanged();
@@ -646,6 +674,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     }),
     webhookRoute(channels),
   ];
+  await retention.apply();
   gateway.takeUp();
   const listener = await listen({
     settings: network,
@@ -743,6 +772,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       await apiTokens.tokens.close();
       lockout.close();
       await tools.close();
+      await retention.close();
       await transcripts.flush();
       await snapshot.flush();
       await commit([store.meta.put("cleanStop", "yes")]);

@@ -40,6 +40,8 @@ export function createCompaction(parts: TurnParts, { recordEffect }: TurnLog) {
    */
   async function compact(task: CompactionTask, keepChars: number): Promise<boolean> {
     const { row, session, choice } = task;
+    // A summary is made from entries, and bears their labels: where none are kept, neither may a summary be.
+    if (parts.sessionSettings().retention === "none") return false;
     const settings = parts.agentSettings(row.agentId).compaction;
     const plan = planCompaction(histories.of(session.current, []), keepChars);
     if (!plan) return false;

@@ -107,3 +107,16 @@ test("an approval holds for the account that it was asked on, and for no other (
   for (const other of ["b", "default"])
     assert.deepEqual([...(await pairings.allowed("telegram", other))], []);
 });
+
+test("privacy: a sender who is forgotten stands in neither file, nor waits there after its time; others stay", async () => {
+  const { clock, stored, pairings } = pairingBench({ allowed: { allowFrom: ["42", "7"] } });
+  assert.equal(await pairings.forget("telegram", "default", "5"), 0);
+  assert.equal(stored.has("pending telegram default"), false, "nothing was written");
+  await pairings.request("telegram", "default", { id: "42", claimedName: "Ada" }, "e1");
+  await pairings.request("telegram", "default", { id: "9", claimedName: "Ben" }, "e2");
+  clock.advance(60 * 60 * 1000);
+  assert.equal(await pairings.forget("telegram", "default", "42"), 2);
+  assert.deepEqual([...(await pairings.allowed("telegram", "default"))], ["7"]);
+  assert.doesNotMatch(JSON.stringify([...stored.values()]), /42|Ada/);
+  assert.match(JSON.stringify(stored.get("pending telegram default")), /Ben/);
+});

@@ -43,6 +43,8 @@ export interface Pairings {
   approve(channel: string, account: string, code: string): Promise<PairingRequest>;
   /** Forgets the request; the sender may ask again. Throws an InputError when no such code waits. */
   dismiss(channel: string, account: string, code: string): Promise<PairingRequest>;
+  /** Takes this sender out of both files; gives how many entries that were. */
+  forget(channel: string, account: string, senderId: string): Promise<number>;
 }
 
 export const pairingCodeAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -139,6 +141,19 @@ export function createPairings(ports: {
     pending: (channel, account) => live(channel, account),
     approve: (channel, account, wanted) => take(channel, account, wanted, true),
     dismiss: (channel, account, wanted) => take(channel, account, wanted, false),
+    forget: (channel, account, senderId) =>
+      serial(channel, account, async () => {
+        const allowFrom = parseAllowed(await ports.files.readAllowed(channel, account));
+        const admitted = allowFrom.filter((id) => id !== senderId);
+        // Those whose time is over stand in the file too, until the next one asks.
+        const requests = parsePending(await ports.files.readPending(channel, account));
+        const waiting = requests.filter((item) => item.senderId !== senderId);
+        if (admitted.length < allowFrom.length)
+          await ports.files.writeAllowed(channel, account, { version: 1, allowFrom: admitted });
+        if (waiting.length < requests.length)
+          await ports.files.writePending(channel, account, { version: 1, requests: waiting });
+        return allowFrom.length - admitted.length + requests.length - waiting.length;
+      }),
   };
 }
 

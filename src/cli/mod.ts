@@ -121,6 +121,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "tokens for programs that should do less than you",
     load: async () => (await import("./tokens-command.ts")).tokensCommand,
   },
+  privacy: {
+    summary: "one person's data: hand it out, or erase it for good",
+    load: async () => (await import("./privacy-command.ts")).privacyCommand,
+  },
   channels: {
     summary: "the chat platforms",
     load: async () => (await import("./channels-command.ts")).channelsCommand,

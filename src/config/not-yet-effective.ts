@@ -155,7 +155,7 @@ const effective: readonly string[] = [
   ...["dmScope", "scope", "groupScope", "identityLinks", "idleMinutes", "sendPolicy"].map(
     (key) => `session.${key}`,
   ),
-  ...["reset", "resetByType", "resetByChannel", "resetTriggers"].map((key) => `session.${key}`),
+  ...["reset", "resetByType", "resetByChannel", "resetTriggers", "retention"].map((key) => `session.${key}`),
   "messages.inbound.maxAgeMinutes",
   ...["ackReaction", "ackReactionScope", "removeAckAfterReply", "responsePrefix"].map(
     (key) => `messages.${key}`,

@@ -35,6 +35,12 @@ export { nodeApprovalMethods } from "./methods/node-approvals.ts";
 export { nodeSideMethods } from "./methods/node-side.ts";
 export { type NodeCommandPort, nodeMethods } from "./methods/nodes.ts";
 export { approvalInfo } from "./methods/operations.ts";
+export {
+  type ErasureReceipt,
+  type ExportPage,
+  type PrivacyControl,
+  privacyMethods,
+} from "./methods/privacy.ts";
 export { type TokenOrder, tokenMethods, wantedToken } from "./methods/tokens.ts";
 export { createPace } from "./pace.ts";
 export type * from "./parts.ts";

@@ -28,6 +28,7 @@ const settings: SessionSettings = {
   resetTriggers: new Set(),
   sendPolicy: sendPolicyOf(undefined),
   queue: queueSettings(undefined),
+  retention: "keep",
   perSessionWaiting: 1,
   totalWaiting: 1,
   concurrentSessions: 1,

@@ -18,6 +18,8 @@ export interface SessionSettings {
   readonly resetTriggers: ReadonlySet<string>;
   readonly sendPolicy: SendPolicy;
   readonly queue: QueueSettings;
+  /** "none": nothing of a conversation stays on disk once its answer was delivered. */
+  readonly retention: "keep" | "none";
   /** Messages that may wait in one session, and in all. */
   readonly perSessionWaiting: number;
   readonly totalWaiting: number;
@@ -61,6 +63,7 @@ export function sessionSettings(config: OpenClawConfig): SessionSettings {
     resetTriggers: new Set((session?.resetTriggers ?? []).map((word) => word.trim().toLowerCase())),
     sendPolicy: sendPolicyOf(session?.sendPolicy),
     queue: queueSettings(config.messages?.queue),
+    retention: session?.retention ?? "keep",
     bindings: (config.bindings ?? []).filter((binding) => binding.type !== "acp").flatMap(bindingOf),
     perSessionWaiting: 1000,
     totalWaiting: 20_000,

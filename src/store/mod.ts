@@ -5,6 +5,8 @@
  * 2. Waiting for the disk never blocks the event loop.
  * 3. A commit that fails (disk full) leaves the tables and what is kept in memory as they were.
  * 4. A file from a newer version is refused, not misread.
+ * 5. After a rewrite no byte of what was erased is in the database or its log; a message that was erased is still
+ *    recognised when its event comes again.
  */
 import type { Chain, LedgerStore } from "../audit/mod.ts";
 import type { BrowserSessionStore } from "../auth/mod.ts";
@@ -14,6 +16,7 @@ import type { ApprovalStore } from "../policy/mod.ts";
 import type { SessionStore } from "../session/mod.ts";
 import { openDatabase } from "./database.ts";
 import { ledgerStore } from "./ledger.ts";
+import { type PersonalData, personalData } from "./personal.ts";
 import { inboxStore, outboxStore } from "./queue.ts";
 import {
   approvalStore,
@@ -38,10 +41,13 @@ export interface Store {
   readonly usage: UsageStore;
   readonly browserSessions: BrowserSessionStore;
   readonly meta: MetaStore;
+  readonly personal: PersonalData;
   readonly commitsSinceCheckpoint: () => number;
   checkpoint(): void;
   /** Somebody else has begun a checkpoint: counts anew. */
   checkpointed(): void;
+  /** Leaves nothing of what was deleted in the file or its log. Blocks; see {@link Database.rewrite}. */
+  rewrite(): void;
   close(): void;
 }
 
@@ -64,9 +70,11 @@ export function openStore(options: {
     usage: usageStore(database),
     browserSessions: browserSessionStore(database),
     meta: metaStore(database),
+    personal: personalData(database),
     commitsSinceCheckpoint: () => database.commitsSinceCheckpoint,
     checkpoint: () => database.checkpoint(),
     checkpointed: () => database.checkpointed(),
+    rewrite: () => database.rewrite(),
     close: () => database.close(),
   };
 }

@@ -7,6 +7,7 @@ import type {
   OutboxStore,
 } from "../delivery/mod.ts";
 import { change, type Database } from "./database.ts";
+import { erasedEventId } from "./erased-event.ts";
 
 /** Behind all that is open: the order of arrival, which times do not tell (they repeat, and the clock may jump). */
 function nextPlace(table: string, open: string): string {
@@ -21,10 +22,12 @@ export function inboxStore(database: Database): InboxStore {
     find: (channel, account, eventId) =>
       one(
         database.get(
-          "SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?",
+          "SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id IN (?, ?)",
           channel,
           account,
           eventId,
+          // Of a message that was erased only this is left.
+          erasedEventId(eventId),
         ),
       ),
     byMessageId: (messageId) => one(database.get("SELECT * FROM inbox WHERE message_id = ?", messageId)),
@@ -93,7 +96,7 @@ function isFinal(state: InboxState): boolean {
   return state === "done" || state === "failed" || state === "refused";
 }
 
-function inboxRow(row: Row): InboxRow {
+export function inboxRow(row: Row): InboxRow {
   return {
     messageId: String(row.message_id),
     channel: String(row.channel),
@@ -180,7 +183,7 @@ export function outboxStore(database: Database): OutboxStore {
   };
 }
 
-function outboxRow(row: Row): OutboxRow {
+export function outboxRow(row: Row): OutboxRow {
   return {
     id: String(row.id),
     messageId: String(row.message_id),

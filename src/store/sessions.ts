@@ -157,7 +157,7 @@ function sessionRow(row: Row): SessionRow {
   };
 }
 
-function entryOf(row: Row): Entry {
+export function entryOf(row: Row): Entry {
   return {
     seq: Number(row.seq),
     id: String(row.id),

@@ -1,4 +1,4 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock, Log } from "../kernel/mod.ts";
 import type { Entry, SessionRow, SessionStore } from "../session/mod.ts";
@@ -9,6 +9,8 @@ export interface TranscriptFiles {
   touch(row: SessionRow): void;
   /** Writes all that was touched. */
   flush(): Promise<void>;
+  /** Removes the file; what the database still holds of the conversation is written anew. */
+  erase(row: SessionRow): Promise<void>;
   path(row: SessionRow): string;
 }
 
@@ -24,6 +26,8 @@ export function openTranscriptFiles(options: {
   readonly stateFolder: string;
   readonly sessions: SessionStore;
   readonly workspaceOf: (agentId: string) => string;
+  /** False: conversations are not kept, and nothing is written. */
+  readonly keeps: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }): TranscriptFiles {
@@ -58,13 +62,13 @@ export function openTranscriptFiles(options: {
         if (end.bytes === 0)
           await handle.appendFile(`${JSON.stringify(headerOf(row, options.workspaceOf(row.agentId)))}\n`);
       }
-      for (;;) {
+      // Numbers may be missing: entries that were erased.
+      for (let from = seq; from < row.lastSeq; from += batchEntries) {
         const entries = options.sessions.entries(row.sessionId, {
-          afterSeq: seq,
-          throughSeq: seq + batchEntries,
+          afterSeq: from,
+          throughSeq: from + batchEntries,
           limit: batchEntries,
         });
-        if (entries.length === 0) break;
         await handle.appendFile(entries.map((entry) => `${JSON.stringify(lineOf(entry))}\n`).join(""));
         seq = entries.at(-1)?.seq ?? seq;
       }
@@ -92,15 +96,27 @@ export function openTranscriptFiles(options: {
     running = undefined;
   }
 
+  async function flush(): Promise<void> {
+    if (touched.size > 0) start();
+    while (running) await running;
+  }
+
   return {
     path,
     touch(row) {
+      if (!options.keeps()) return;
       touched.set(row.sessionId, row);
       if (!running && !cancelTimer) cancelTimer = options.clock.after(gatherMs, start);
     },
-    flush: async () => {
-      if (touched.size > 0) start();
-      while (running) await running;
+    flush,
+    async erase(row) {
+      touched.delete(row.sessionId);
+      await flush();
+      written.delete(row.sessionId);
+      await rm(path(row), { force: true });
+      const left = options.sessions.get(row.key);
+      if (left?.sessionId === row.sessionId && options.keeps()) touched.set(row.sessionId, left);
+      await flush();
     },
   };
 }

@@ -7,6 +7,8 @@ import {
   nodeApprovalMethods,
   nodeMethods,
   nodeSideMethods,
+  type PrivacyControl,
+  privacyMethods,
   type SessionNames,
   tokenMethods,
 } from "../../src/control/mod.ts";
@@ -17,6 +19,7 @@ export function methodRows(): readonly Method[] {
   const approvals = {} as Parameters<typeof nodeApprovalMethods>[0];
   const others = [
     ...tokenMethods({} as Parameters<typeof tokenMethods>[0]),
+    ...privacyMethods({} as PrivacyControl),
     ...deviceMethods({} as DeviceControlParts),
     ...nodeMethods(nodes),
     ...nodeSideMethods(nodes),

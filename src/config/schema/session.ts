@@ -28,6 +28,8 @@ export const session = section({
   resetByType: section({ direct: reset, dm: reset, group: reset, thread: reset }),
   resetByChannel: named(reset),
   resetTriggers: strings,
+  /** Our own: "none" keeps nothing of a conversation on disk once its answer was delivered. */
+  retention: s.oneOf(["keep", "none"]),
   store: s.string(),
   maintenance: section({
     mode: s.oneOf(["enforce", "warn"]),
