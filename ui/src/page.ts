@@ -1,3 +1,4 @@
+import { type AccessDesk, openAccess } from "./access.ts";
 import { type Approvals, openApprovals } from "./approvals.ts";
 import { type Chat, openChat } from "./chat.ts";
 import { type Desk, gatewayNowMs } from "./desk.ts";
@@ -30,6 +31,7 @@ export interface Page {
   readonly sessions: Sessions;
   readonly approvals: Approvals;
   readonly pairing: Pairing;
+  readonly access: AccessDesk;
   readonly health: Health;
   /** With a ticket signs in; without one uses the session that the browser has, if any. */
   start(ticket: string | undefined): Promise<void>;
@@ -38,6 +40,7 @@ export interface Page {
   openSession(key: string): void;
   /** Reconnects now instead of later. */
   hurry(): void;
+  notify: Desk["notify"];
   dismiss(noticeId: number): void;
   gatewayNowMs(): number;
 }
@@ -62,6 +65,7 @@ export function openPage(deps: PageDeps): Page {
   const sessions = openSessions(desk);
   const approvals = openApprovals(desk);
   const pairing = openPairing(desk);
+  const access = openAccess(desk);
   const health = openHealth(desk);
 
   const link: Link = new Link(deps, {
@@ -131,6 +135,7 @@ export function openPage(deps: PageDeps): Page {
     sessions,
     approvals,
     pairing,
+    access,
     health,
     async start(ticket) {
       if (ticket !== undefined) return signIn({ ticket });
@@ -153,6 +158,7 @@ export function openPage(deps: PageDeps): Page {
     },
     hurry: () => link.hurry(),
     dismiss,
+    notify: desk.notify,
     gatewayNowMs: () => gatewayNowMs(desk),
   };
 }

@@ -377,6 +377,34 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
     );
   });
 
+  it("explains who may talk, rule by rule, and who reaches a tool, with the keyboard", async () => {
+    await withPage(async (page, gateway) => {
+      await page.getByRole("button", { name: "Who may talk" }).press("Enter");
+      const dialog = page.getByRole("dialog", { name: "Who may talk" });
+      await dialog.getByLabel("Sender's id").fill("123");
+      await dialog.getByLabel("Group's id").fill("-1001");
+      await dialog.getByLabel("mentions the agent").check();
+      await dialog.getByLabel("Sender's id").press("Enter");
+      const { params } = await gateway.called("access.explain");
+      assert.deepEqual(params, {
+        channel: "telegram",
+        sender: "123",
+        text: "hello",
+        mention: true,
+        chat: "-1001",
+        kind: "group",
+      });
+      await dialog.getByText("It does not reach the agent.").waitFor();
+      await dialog.getByText("<b>telegram</b>").waitFor();
+      await dialog.getByText("openclaw.json:7 channels.telegram.dmPolicy").waitFor();
+      await dialog.getByText("pair the sender").waitFor();
+      await dialog.getByRole("button", { name: "Show" }).click();
+      await dialog.getByText("an approval").waitFor();
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "detached" });
+    });
+  });
+
   it("shows who asks for access and answers with the code", async () => {
     const request = {
       channel: "telegram",

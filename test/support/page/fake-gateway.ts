@@ -238,6 +238,33 @@ export class FakeGateway implements AsyncDisposable {
       case "channels.pairing.dismiss":
         this.pairing = this.pairing.filter((one) => one.requestId !== params.requestId);
         return {};
+      case "access.explain":
+        return {
+          admitted: false,
+          reason: "access.sender_unpaired",
+          sentence: "The sender is not paired.",
+          steps: [
+            { rule: "channel", outcome: "pass", facts: "<b>telegram</b>", isSet: true },
+            {
+              rule: "direct",
+              outcome: "refuse",
+              facts: "dmPolicy pairing",
+              file: "/home/ada/.openclaw/openclaw.json",
+              line: 7,
+              path: "channels.telegram.dmPolicy",
+              isSet: true,
+            },
+          ],
+          needs: [{ text: "pair the sender" }],
+          losses: [],
+        };
+      case "access.whoCan":
+        return {
+          tool: params.tool,
+          rows: [
+            { sender: "operator", channel: "page, terminal, API", agentId: "main", needs: ["an approval"] },
+          ],
+        };
       case "channels.status":
         return this.channels;
       case "health":

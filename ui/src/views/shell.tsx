@@ -1,3 +1,4 @@
+import type { FunctionComponent } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { demoProvider, modelInUse } from "../model-in-use.ts";
 import type { State } from "../state.ts";
@@ -18,6 +19,7 @@ export function Shell({ state }: { readonly state: State }) {
   const [drawer, setDrawer] = useState(false);
   const [theme, toggleTheme] = useTheme();
   const closePanel = () => setPanel(undefined);
+  const AccessPanel = useAccessPanel(panel === "access");
 
   const openSession = (key: string) => {
     page.openSession(key);
@@ -134,10 +136,28 @@ export function Shell({ state }: { readonly state: State }) {
       <Announcer state={state} />
       {panel === "approvals" && <ApprovalsPanel state={state} onClose={closePanel} />}
       {panel === "pairing" && <PairingPanel state={state} onClose={closePanel} />}
+      {panel === "access" && AccessPanel && <AccessPanel state={state} onClose={closePanel} />}
       {panel === "gateway" && <GatewayPanel state={state} onClose={closePanel} />}
       {panel === "keys" && <KeysPanel onClose={closePanel} />}
     </div>
   );
+}
+
+type AccessView = FunctionComponent<{ readonly state: State; onClose(): void }>;
+
+/** Loaded when it is opened first: most visits never need it. */
+function useAccessPanel(isOpen: boolean): AccessView | undefined {
+  const page = usePage();
+  const [loaded, setLoaded] = useState<{ readonly view: AccessView }>();
+  useEffect(() => {
+    if (!isOpen || loaded) return;
+    import("./access-panel.tsx").then(
+      (module) => setLoaded({ view: module.default }),
+      () =>
+        page.notify("problem", "This part of the page could not be loaded. Reload the page and try again."),
+    );
+  }, [isOpen, loaded, page]);
+  return loaded?.view;
 }
 
 function ModelName({ state }: { readonly state: State }) {

@@ -4,7 +4,7 @@ import { agoWords } from "../time-words.ts";
 import { Icon, Mark } from "./icon.tsx";
 import { useGatewayNowMs } from "./page-context.ts";
 
-export type Panel = "approvals" | "pairing" | "gateway" | "keys";
+export type Panel = "approvals" | "pairing" | "access" | "gateway" | "keys";
 
 interface Props {
   readonly state: State;
@@ -50,6 +50,7 @@ export function Sidebar(props: Props) {
           count={state.pairing.length}
           onClick={() => props.openPanel("pairing")}
         />
+        <SideLink name="Who may talk" icon="key" count={0} onClick={() => props.openPanel("access")} />
         <SideLink name="Gateway" icon="pulse" count={0} onClick={() => props.openPanel("gateway")}>
           <LinkDot state={state} />
         </SideLink>
@@ -141,7 +142,7 @@ export function withCurrent(state: State): readonly SessionRow[] {
 
 interface SideLinkProps {
   readonly name: string;
-  readonly icon: "shield" | "person" | "pulse";
+  readonly icon: "shield" | "person" | "key" | "pulse";
   readonly count: number;
   readonly children?: preact.ComponentChildren;
   onClick(): void;
