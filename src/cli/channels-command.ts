@@ -150,6 +150,7 @@ export const channelsCommand = group(
   status             connected or not, as whom, and what to do when not; also list
   add <channel>      set one up, step by step
   remove <channel>   take it out of the config
+  login <channel>    link an account with the platform's app
   start, stop        one account of the running gateway, until it starts again
   logout             the same as stop: what a channel signs in with is in the config`,
     example: "openclaw channels add telegram",
@@ -158,6 +159,7 @@ export const channelsCommand = group(
     status,
     list: status,
     add: async (cli, args) => (await import("./channels-add-command.ts")).channelsAdd(cli, args),
+    login: async (cli, args) => (await import("./channels-login-command.ts")).channelsLogin(cli, args),
     remove,
     start: action("start", "Starts an account that was stopped.", "starts."),
     stop: action("stop", "Stops an account until it is started again, or the gateway is.", "is stopped."),

@@ -132,11 +132,12 @@ export function createChannels(ports: {
     get: (id, account) => running.get(keyOf(id, account))?.channel,
     connectedSince: (id, account) => running.get(keyOf(id, account))?.connectedSince,
     rows: () =>
-      [...running.values()].map((item) => ({
-        id: item.account.id,
-        account: item.account.account,
-        label: item.account.label,
-        status: item.status,
+      [...running.values()].map(({ account, status: { linkCode, ...status } }) => ({
+        id: account.id,
+        account: account.account,
+        label: account.label,
+        status,
+        ...(linkCode === undefined ? {} : { linkCode }),
       })),
     secrets: () => secrets,
     webhook(path) {

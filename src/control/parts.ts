@@ -110,7 +110,10 @@ export interface ChannelRow {
   readonly id: string;
   readonly account: string;
   readonly label: string;
-  readonly status: ChannelStatus;
+  /** Goes to everybody who may read. */
+  readonly status: Omit<ChannelStatus, "linkCode">;
+  /** While a device is being linked: what is scanned with the platform's app. A secret, for administrators. */
+  readonly linkCode?: string;
 }
 
 export interface PairingPort {

@@ -71,7 +71,8 @@ export function systemMethods(parts: ControlParts, health: HealthReports, snapsh
       name: "channels.status",
       scope: "operator.read",
       params: open(object({ channel: optional(string()), probe: optional(boolean()) })),
-      run: (params) => channelStatus(parts, params.channel),
+      run: (params, call) =>
+        channelStatus(parts, params.channel, call.principal.scopes.includes("operator.admin")),
     }),
     method({
       name: "logs.tail",
@@ -131,7 +132,8 @@ function status(parts: ControlParts) {
   };
 }
 
-function channelStatus(parts: ControlParts, only: string | undefined) {
+/** `isAdmin`: shown what links a device, too. Whoever scans it decides whose account the gateway speaks for. */
+function channelStatus(parts: ControlParts, only: string | undefined, isAdmin: boolean) {
   const rows = parts.channels().filter((row) => only === undefined || row.id === only);
   const ids = [...new Set(rows.map((row) => row.id))];
   return {
@@ -155,6 +157,7 @@ function channelStatus(parts: ControlParts, only: string | undefined) {
             configured: true,
             running: row.status.state === "connected",
             ...row.status,
+            ...(isAdmin && row.linkCode !== undefined ? { linkCode: row.linkCode } : {}),
           })),
       ]),
     ),
