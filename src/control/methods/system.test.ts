@@ -15,7 +15,7 @@ const linking: ChannelRow = {
 
 test("control (6): what links a device is shown to administrators, and to nobody who may only look", async () => {
   const parts = {
-    clock: { now: () => 1 },
+    clock: systemClock,
     channels: () => [linking],
   } as Partial<ControlParts> as ControlParts;
   const row = systemMethods(parts, {} as never, {} as never).find(({ name }) => name === "channels.status");
