@@ -170,7 +170,13 @@ export async function serve(options: ServeOptions): Promise<Served> {
 
   // --- store and record ------------------------------------------------------------------------------------------
   const opened = openStore({ file: paths.database, chain: ledgerChain, clock, random });
-  const retention = createRetention({ store: opened, clock, log, keeps: keepsConversations });
+  const retention = createRetention({
+    store: opened,
+    clock,
+    log,
+    keeps: keepsConversations,
+    media: () => media,
+  });
   const store = retention.watching(opened);
   const { commit } = store;
   let fenceKey = store.meta.get("fenceKey");
@@ -540,10 +546,11 @@ export async function serve(options: ServeOptions): Promise<Served> {
     pairings,
     transcripts,
     histories,
+    media,
     snapshot,
     sessionSettings: () => sessionsConfig,
     workspaceOf: tools.workspaceOf,
-    runs: gateway,
+    runs: { abort: gateway.abort, wait: runs.wait, forget: runs.forget },
     breathe,
   });
   const names = sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey });

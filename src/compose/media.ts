@@ -22,10 +22,17 @@ export interface Media extends MediaPort {
   acknowledge(message: InboundMessage, row: InboxRow): void;
   /** Keeps an upload until its message's turn; gives the reference to fetch it by. */
   holdUpload(messageId: string, index: number, bytes: Buffer): Promise<string>;
+  /** Every file that came with these messages, or goes out for them. */
+  filesOf(messageIds: ReadonlySet<string>): Promise<readonly MediaFile[]>;
   /** A row of the outbox came to this state. */
   settled(row: OutboxRow, state: OutboxState): void;
   /** Removes what is no longer needed, now and once an hour. Gives what ends that. */
   keepSweeping(): () => void;
+}
+
+export interface MediaFile {
+  readonly path: string;
+  remove(): Promise<void>;
 }
 
 const sweepEveryMs = 3_600_000;
@@ -137,7 +144,29 @@ export function createMedia(ports: {
     }
   }
 
+  async function filesOf(messageIds: ReadonlySet<string>): Promise<MediaFile[]> {
+    const isTheirs = (name: string) => messageIds.has(keptName.exec(name)?.[1] ?? "");
+    const found: MediaFile[] = [];
+    for (const place of [uploads, outbound]) {
+      for (const name of (await readdir(place).catch(() => [])).filter(isTheirs)) {
+        const path = join(place, name);
+        found.push({ path, remove: () => rm(path, { force: true }) });
+      }
+    }
+    for (const agentId of ports.agentIds()) {
+      const root = join(tools.workspaceOf(agentId), inboundFolder);
+      if (!(await stat(root).catch(() => undefined))) continue;
+      const workspace = await tools.openWorkspace(agentId);
+      for (const name of (await workspace.list(inboundFolder, maxSweptNames)).filter(isTheirs)) {
+        const remove = () => workspace.remove(`${inboundFolder}/${name}`);
+        found.push({ path: join(root, name), remove });
+      }
+    }
+    return found;
+  }
+
   return {
+    filesOf,
     settings: (channel, account) => deliverySettings(ports.config(), channel, account),
     sendBytes: (channel, account) => ports.channel(channel, account)?.limits.fileBytes,
     async fetch(row, reference, maxBytes, signal) {

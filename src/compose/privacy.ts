@@ -9,6 +9,7 @@ import type { InboxRow } from "../delivery/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random, type Write } from "../kernel/mod.ts";
 import type { RunOutcome, SessionRow, SessionSettings } from "../session/mod.ts";
 import type { Store, TranscriptFiles } from "../store/mod.ts";
+import type { Media, MediaFile } from "./media.ts";
 import { type Person, personOf } from "./person.ts";
 import { filesThatName, orphanTranscripts, pairingAccounts } from "./personal-files.ts";
 
@@ -32,6 +33,7 @@ interface Found {
   readonly approvals: ReturnType<Store["personal"]["approvalsOf"]>;
   readonly files: ReturnType<Store["personal"]["filesWrittenFor"]>;
   readonly record: readonly LedgerRow[];
+  readonly attachments: readonly MediaFile[];
   /** Entries in the files of pairing, by channel and account. */
   readonly pairings: readonly { readonly channel: string; readonly account: string; readonly id: string }[];
 }
@@ -48,12 +50,14 @@ export function composePrivacy(parts: {
   readonly pairings: Pairings;
   readonly transcripts: TranscriptFiles;
   readonly histories: Histories;
+  readonly media: Pick<Media, "filesOf">;
   readonly snapshot: { readonly touch: (agentId: string) => void; readonly flush: () => Promise<void> };
   readonly sessionSettings: () => SessionSettings;
   readonly workspaceOf: (agentId: string) => string;
   readonly runs: {
     abort(sessionKey: string, runId?: string): readonly string[];
     wait(runId: string, timeoutMs: number): Promise<RunOutcome | undefined>;
+    forget(runId: string): void;
   };
   readonly breathe: () => Promise<void>;
 }): PrivacyControl {
@@ -91,11 +95,17 @@ export function composePrivacy(parts: {
       ),
       files: personal.filesWrittenFor(person.accounts),
     };
-    return { ...found, record: await recordOf(found), pairings: await pairingsOf(person) };
+    const kept = new Set([...ids, ...deliveries.map((row) => row.messageId)]);
+    return {
+      ...found,
+      record: await recordOf(found),
+      attachments: await parts.media.filesOf(kept),
+      pairings: await pairingsOf(person),
+    };
   }
 
   /** Rows of the record that tell of this person. Read in steps, because there may be millions. */
-  async function recordOf({ person, messages, whole }: Omit<Found, "record" | "pairings">) {
+  async function recordOf({ person, messages, whole }: Pick<Found, "person" | "messages" | "whole">) {
     const threads = new Set(messages.flatMap((row) => [row.messageId, row.runId]));
     const keys = new Set(whole.map((row) => row.key));
     const found: LedgerRow[] = [];
@@ -159,6 +169,7 @@ export function composePrivacy(parts: {
     const { person, messages, whole, shared } = found;
     const runIds = runIdsOf(found);
     for (const { channel, account, id } of found.pairings) await parts.pairings.forget(channel, account, id);
+    for (const file of found.attachments) await file.remove();
     const goingFiles = withFiles ? goingFilesOf(found) : [];
     for (const { agentId, path } of goingFiles)
       await rm(resolve(parts.workspaceOf(agentId), path), { force: true });
@@ -194,6 +205,7 @@ export function composePrivacy(parts: {
     ];
     await store.commit(writes);
     const { seq } = store.ledger.head();
+    for (const runId of runIds) parts.runs.forget(runId);
     for (const row of [...whole, ...shared]) {
       parts.histories.forget(row.sessionId);
       await parts.transcripts.erase(row);
@@ -302,6 +314,10 @@ export function composePrivacy(parts: {
         "approval",
         found.approvals.map((approval) => ({ approval })),
       ),
+      ...tell(
+        "attachment",
+        found.attachments.map(({ path }) => ({ path })),
+      ),
       ...tell("file", found.files),
       ...tell("pairing", found.pairings),
       ...tell(
@@ -320,6 +336,7 @@ function countsOf(found: Found): ErasureReceipt["removed"] {
     deliveries: found.deliveries.length,
     approvals: found.approvals.length,
     pairings: found.pairings.length,
+    attachments: found.attachments.length,
     fileLabels: found.files.length,
     recordRows: found.record.length,
   };

@@ -1,6 +1,7 @@
 import type { Clock, Log, Write } from "../kernel/mod.ts";
 import type { SessionRow } from "../session/mod.ts";
 import type { Store } from "../store/mod.ts";
+import type { Media } from "./media.ts";
 import { rewriteDueKey } from "./privacy.ts";
 
 /** How long after a message's end its texts are taken off the disk. */
@@ -29,6 +30,7 @@ export function createRetention(parts: {
   readonly clock: Clock;
   readonly log: Log;
   readonly keeps: () => boolean;
+  readonly media: () => Pick<Media, "filesOf">;
 }): Retention {
   const { store, clock, log } = parts;
   const { personal } = store;
@@ -89,6 +91,7 @@ export function createRetention(parts: {
       })),
     ]);
     isDirty = true;
+    for (const file of await parts.media().filesOf(new Set(ids))) await file.remove();
     for (const id of ids) noted.delete(id);
   }
 

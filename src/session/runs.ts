@@ -44,6 +44,8 @@ export interface Runs {
   /** True once, for a run that was absorbed. */
   takeAbsorbed(runId: string): boolean;
   settle(outcome: RunOutcome): void;
+  /** How this run ended is not told any more. */
+  forget(runId: string): void;
   /** The outcome once the run has ended; undefined when `timeoutMs` passed first. */
   wait(runId: string, timeoutMs: number): Promise<RunOutcome | undefined>;
 }
@@ -93,6 +95,7 @@ export function createRuns(clock: Clock, stored: (runId: string) => RunOutcome |
       for (const tell of waiters.get(outcome.runId) ?? []) tell(outcome);
       waiters.delete(outcome.runId);
     },
+    forget: (runId) => void outcomes.delete(runId),
     wait(runId, timeoutMs) {
       const known = outcomes.get(runId) ?? stored(runId);
       if (known) return Promise.resolve(known);

@@ -20,7 +20,12 @@ const planted = {
   id: String(person),
   name: "Planted Zephyrine",
   grouped: "planted-grouped-4e4e",
+  photo: "planted-photo-5f5f",
 };
+const png = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+  "base64",
+);
 type Word = keyof typeof planted;
 
 interface House {
@@ -100,6 +105,16 @@ async function say({ fake }: House, id: number, text: string, more: object = {})
   return update;
 }
 
+/** This person sends a photo with the planted word among its bytes. */
+async function sendPhoto({ fake }: House): Promise<void> {
+  const before = fake.sent.length;
+  const bytes = Buffer.concat([png, Buffer.from(planted.photo)]);
+  const id = fake.addFile(bytes, "photos/file_1.jpg");
+  const photo = [{ file_id: id, file_unique_id: id, width: 1, height: 1, file_size: bytes.length }];
+  fake.deliver(from(person, "", { more: { photo, caption: "look" } }));
+  await fake.sentCount(before + 1);
+}
+
 function filesOf(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {
     const path = join(folder, name);
@@ -134,6 +149,7 @@ async function talked(house_: House, client: GatewayClient): Promise<number> {
   await say(house_, other, "ben-was-here in private");
   await pair(house_, client, person);
   const update = await say(house_, person, planted.message);
+  await sendPhoto(house_);
   // The first words there are the conversation's title.
   await say(house_, person, planted.grouped, { chat: group });
   await say(house_, other, "ben-in-the-group before", { chat: group });
@@ -156,7 +172,8 @@ test("privacy: after an erasure no byte of the state folder holds what a person 
   const { items } = await client.rpc("privacy.export", { peer: `telegram:${person}` });
   const handed = JSON.stringify(items);
   for (const [word, text] of Object.entries(planted))
-    if (word !== "name") assert.ok(handed.includes(text), `${word} is in the export`);
+    if (word !== "name" && word !== "photo") assert.ok(handed.includes(text), `${word} is in the export`);
+  assert.equal(items.filter((item: { kind: string }) => item.kind === "attachment").length, 1);
   assert.doesNotMatch(handed, /ben-was-here|ben-in-the-group/, "others' words are not");
 
   const { removed } = await client.rpc("privacy.erase", { peer: `telegram:${person}`, dryRun: true });
@@ -251,6 +268,8 @@ test("retention none: once delivered nothing is on disk, also after a kill; the 
   assert.deepEqual(said(), ["grouped"], "while it is worked on it is on disk, or a crash would lose it");
   at.release();
   await fake.sentCount(2);
+  await sendPhoto(at);
+  assert.ok(said().includes("photo"), "a file is there for its turn");
   await say(at, person, planted.message);
   await eventually(() => said().length === 0);
   assert.equal(filesOf(gateway.stateFolder).filter((file) => file.endsWith(".jsonl")).length, 0);

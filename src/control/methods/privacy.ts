@@ -5,7 +5,7 @@ const { boolean, integer, object, optional, string } = schema;
 
 export interface ExportPage {
   readonly accounts: readonly string[];
-  /** Each with its `kind`: message, session, entry, delivery, approval, file, pairing, record. */
+  /** Each with its `kind`: message, session, entry, delivery, approval, attachment, file, pairing, record. */
   readonly items: readonly Json[];
   readonly total: number;
   /** Absent on the last page. */
@@ -28,6 +28,7 @@ export interface ErasureReceipt {
     readonly deliveries: number;
     readonly approvals: number;
     readonly pairings: number;
+    readonly attachments: number;
     readonly fileLabels: number;
     readonly recordRows: number;
   };
