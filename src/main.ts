@@ -47,6 +47,7 @@ async function runGateway(options: GatewayRunOptions): Promise<number> {
     paths,
     env: process.env,
     port: options.port,
+    overrides: options.overrides,
     version: version(),
     pageFolder: join(packageFolder, "dist", "ui"),
     clock: systemClock,

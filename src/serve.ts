@@ -43,6 +43,7 @@ import { composePrivacy } from "./compose/privacy.ts";
 import { probeRoutes } from "./compose/probes.ts";
 import { createPrompts } from "./compose/prompts.ts";
 import { createRetention } from "./compose/retention.ts";
+import type { RunOverrides } from "./compose/run-overrides.ts";
 import { createSessionEvents } from "./compose/session-events.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
@@ -92,6 +93,7 @@ export interface ServeOptions {
   readonly paths: StatePaths;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly port: number | undefined;
+  readonly overrides: RunOverrides;
   readonly version: string;
   /** Where the built page lies. */
   readonly pageFolder: string;
@@ -133,6 +135,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     file: paths.configFile,
     env,
     initial: loaded,
+    overrides: options.overrides,
     clock,
     random,
     log: () => log,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { UsageError } from "./failure.ts";
+import type { RunOverrides } from "../compose/run-overrides.ts";
+import { CommandFailure, UsageError } from "./failure.ts";
 import type { Cli } from "./mod.ts";
 import { parseOptions } from "./options.ts";
 
@@ -12,6 +13,12 @@ Without a configuration, a first one is written: random token, loopback only, pa
 
 Options:
   --port <port>       listen here instead of gateway.port (18789)
+  --bind <mode>       loopback, lan, tailnet, auto or custom, instead of gateway.bind
+  --auth <mode>       token, password, trusted-proxy or none, instead of gateway.auth.mode
+  --token <token>     instead of gateway.auth.token; others on this machine can see it
+  --password <text>   instead of gateway.auth.password; others on this machine can see it
+  --password-file <file>  the password, from a file that only you can read
+  --tailscale <mode>  off, serve or funnel, instead of gateway.tailscale.mode
   --verbose           show more on the terminal
   --grace <seconds>   how long a stop waits for running replies (default 20)
 
@@ -57,6 +64,12 @@ export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise
   const rest = first === "run" ? others : args;
   const options = parseOptions(rest, {
     port: "integer",
+    bind: "text",
+    auth: "text",
+    token: "text",
+    password: "text",
+    "password-file": "text",
+    tailscale: "text",
     grace: "integer",
     verbose: "flag",
     help: "flag",
@@ -70,11 +83,13 @@ export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise
   }
   if (options.rest.length > 0)
     throw new UsageError(`unknown argument ${JSON.stringify(options.rest[0])}\nTry: openclaw gateway --help`);
+  const overrides = await overridesOf(options);
   if (!existsSync(cli.paths.configFile)) await writeFirstConfig(cli);
   const { service } = options;
   const run = () =>
     cli.runGateway({
       port: options.port,
+      overrides,
       verbose: options.verbose === true,
       graceMs: (options.grace ?? 20) * 1000,
       started(served) {
@@ -94,6 +109,57 @@ export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise
   if (service === undefined) return run();
   const { yielding } = await import("./service-yield.ts");
   return yielding(cli, service, options.port, run);
+}
+
+/** Throws for a mode that is none, and for a password file that others can read. */
+async function overridesOf(given: {
+  readonly bind?: string;
+  readonly auth?: string;
+  readonly token?: string;
+  readonly password?: string;
+  readonly "password-file"?: string;
+  readonly tailscale?: string;
+}): Promise<RunOverrides> {
+  const { token } = given;
+  const file = given["password-file"];
+  if (file !== undefined && given.password !== undefined)
+    throw new UsageError("--password and --password-file: give one of them");
+  const password = file === undefined ? given.password : await passwordIn(file);
+  for (const [name, secret] of Object.entries({ token, password }))
+    if (secret?.trim() === "") throw new UsageError(`--${name} is empty`);
+  const bind = oneOf("bind", given.bind, ["loopback", "lan", "tailnet", "auto", "custom"]);
+  const authMode = oneOf("auth", given.auth, ["token", "password", "trusted-proxy", "none"]);
+  const tailscale = oneOf("tailscale", given.tailscale, ["off", "serve", "funnel"]);
+  return {
+    ...(bind === undefined ? {} : { bind }),
+    ...(authMode === undefined ? {} : { authMode }),
+    ...(token === undefined ? {} : { token }),
+    ...(password === undefined ? {} : { password }),
+    ...(tailscale === undefined ? {} : { tailscale }),
+  };
+}
+
+function oneOf<const V extends string>(
+  name: string,
+  value: string | undefined,
+  values: readonly V[],
+): V | undefined {
+  if (value === undefined) return undefined;
+  const known = values.find((item) => item === value);
+  if (known === undefined)
+    throw new UsageError(`--${name} ${JSON.stringify(value)}: it must be one of ${values.join(", ")}`);
+  return known;
+}
+
+async function passwordIn(file: string): Promise<string> {
+  const [{ readSecretFile }, { statSync }] = await Promise.all([
+    import("../channels/mod.ts"),
+    import("node:fs"),
+  ]);
+  const password = readSecretFile(file);
+  if ((statSync(file).mode & 0o077) !== 0)
+    throw new CommandFailure(1, `${file} can be read by others; chmod 600 it, and choose another password`);
+  return password;
 }
 
 async function writeFirstConfig(cli: Cli): Promise<void> {

@@ -9,7 +9,9 @@
  * 6. A configured secret is sent to the configured gateway only, never to an address given on the command line.
  * 7. Beyond this machine a secret travels over TLS only; a pinned certificate is looked at before anything is sent.
  */
+
 import type { Readable, Writable } from "node:stream";
+import type { RunOverrides } from "../compose/run-overrides.ts";
 import type { StatePaths } from "../compose/state-folder.ts";
 import type { Clock, Random } from "../kernel/mod.ts";
 import type { SendSignal } from "../sandbox/mod.ts";
@@ -45,6 +47,7 @@ export interface Cli {
 
 export interface GatewayRunOptions {
   readonly port: number | undefined;
+  readonly overrides: RunOverrides;
   readonly verbose: boolean;
   readonly graceMs: number;
   /** Called when the gateway answers. */

@@ -14,6 +14,7 @@ import {
 } from "../config/mod.ts";
 import { type ControlParts, invalid, MethodError } from "../control/mod.ts";
 import type { Clock, Log, Random } from "../kernel/mod.ts";
+import { type RunOverrides, withOverrides } from "./run-overrides.ts";
 
 /** The configuration that is in force: read by everything, written by operators, followed on disk. */
 export interface LiveConfig {
@@ -34,12 +35,14 @@ export function createLiveConfig(deps: {
   readonly file: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly initial: LoadedConfig;
+  readonly overrides: RunOverrides;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: () => Log;
 }): LiveConfig {
   const { file, env, clock, random } = deps;
   let current = deps.initial;
+  let inForce = withOverrides(current.config, deps.overrides);
   let watcher: ReturnType<typeof watchConfig> | undefined;
   const reload = async () => watcher?.reload();
 
@@ -96,7 +99,7 @@ export function createLiveConfig(deps: {
   }
 
   return {
-    config: () => current.config,
+    config: () => inForce,
     loaded: () => current,
     control: {
       get: async () => snapshot(),
@@ -113,6 +116,7 @@ export function createLiveConfig(deps: {
         clock,
         async onChange(change) {
           current = change.after;
+          inForce = withOverrides(current.config, deps.overrides);
           await apply(change);
         },
         onInvalid: (problems) =>

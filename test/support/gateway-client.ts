@@ -4,6 +4,7 @@ import { createFrameCheck } from "./wire-frames.ts";
 
 export interface ConnectOptions {
   readonly token?: string;
+  readonly password?: string;
   readonly scopes?: readonly string[];
   readonly clientId?: string;
   readonly mode?: string;
@@ -205,5 +206,6 @@ export function connectParams(options: ConnectOptions): Record<string, unknown> 
     scopes: options.scopes ?? ["operator.admin", "operator.approvals", "operator.pairing"],
     caps: options.caps ?? ["tool-events", "approvals", "exec-approvals"],
     ...(options.token === undefined ? {} : { auth: { token: options.token } }),
+    ...(options.password === undefined ? {} : { auth: { password: options.password } }),
   };
 }

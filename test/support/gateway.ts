@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly configured?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly port?: number;
+  /** Further words behind `gateway run`. */
+  readonly args?: readonly string[];
   /** Where the state is kept instead of in the process's own temporary folder. */
   readonly stateFolder?: string;
 }
@@ -148,7 +150,15 @@ export class GatewayProcess {
     const port = this.#options.port ?? 0;
     const child = spawn(
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", mainFile, "gateway", "run", "--port", String(port)],
+      [
+        "--disable-warning=ExperimentalWarning",
+        mainFile,
+        "gateway",
+        "run",
+        "--port",
+        String(port),
+        ...(this.#options.args ?? []),
+      ],
       {
         // Nothing of the developer's own environment reaches it: no keys, no config of theirs.
         env: {
