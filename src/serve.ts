@@ -217,6 +217,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     timeZone: options.timeZone,
     sendSignal: options.sendSignal,
     toolLimitsOf: access.toolLimitsOf,
+    recordProof: (facts, outcome) =>
+      commit([store.ledger.append({ stage: "sandbox", kind: "verdict", action: "proof", outcome, facts })]),
     agentWorkspace(agentId) {
       const configured = agentOf(agentId).workspace;
       if (configured === undefined) return undefined;
@@ -314,6 +316,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     ledger: store.ledger,
     usage: store.usage,
     fileSources: store.fileSources,
+    filesOwner: ({ agentId, sessionKey }) => tools.filesOwner(agentId, sessionKey),
     lanes,
     runs,
     histories,
@@ -409,8 +412,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     random,
     commit,
     ledger: store.ledger,
-    policyFor: async (agentId, tool, author) =>
-      apiTokens.narrow(agentId, author, await tools.policyFor(agentId, tool)),
+    policyFor: async (agentId, tool, author, sessionKey) =>
+      apiTokens.narrow(agentId, author, await tools.policyFor(agentId, tool, sessionKey)),
     execute: tools.execute,
     redact,
   });

@@ -34,7 +34,7 @@ export function createToolCalls(
     };
     events.toolStart(call);
     const { output, effects, ran } = await permitAndRun(request, task, call);
-    const source = sourceOf(request, effects, output, row.agentId);
+    const source = sourceOf(request, effects, output, parts.filesOwner(row));
     task.seen = joinSources(task.seen, source);
     const writes = task.ends.splice(0);
     const entry = add(task, writes, {
@@ -63,7 +63,7 @@ export function createToolCalls(
       // Whether or not the tool finished: what it may have written carries the label of all that was read before.
       for (const effect of effects) {
         if (effect.kind === "file.write")
-          writes.push(parts.fileSources.put(row.agentId, plainPath(effect.path), task.seen));
+          writes.push(parts.fileSources.put(parts.filesOwner(row), plainPath(effect.path), task.seen));
       }
     }
     await commit([...writes, sessions.put(task.session.current)]);
@@ -152,7 +152,7 @@ export function createToolCalls(
     request: ToolRequest,
     effects: readonly Effect[],
     output: ToolOutput,
-    agentId: string,
+    filesOwner: string,
   ): Source {
     let source: Source = {
       author: output.origin ?? `tool:${request.tool}`,
@@ -162,7 +162,7 @@ export function createToolCalls(
     };
     for (const effect of effects) {
       const label =
-        effect.kind === "file.read" ? parts.fileSources.get(agentId, plainPath(effect.path)) : undefined;
+        effect.kind === "file.read" ? parts.fileSources.get(filesOwner, plainPath(effect.path)) : undefined;
       if (label) source = joinSources(source, label);
     }
     return source;

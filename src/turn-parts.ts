@@ -44,6 +44,8 @@ export interface TurnParts {
   readonly ledger: LedgerStore;
   readonly usage: UsageStore;
   readonly fileSources: FileSourceStore;
+  /** Under whose name the labels of this session's files are kept: the agent's, or its sandbox's. */
+  readonly filesOwner: (row: InboxRow) => string;
   readonly lanes: Lanes;
   readonly runs: Runs;
   readonly histories: Histories;

@@ -34,6 +34,7 @@ export async function measurePermission({ subject, results }: Bench): Promise<vo
     timeZone: undefined,
     sendSignal: process.kill.bind(process),
     agentWorkspace: () => undefined,
+    recordProof: async () => {},
     toolLimitsOf: async () => [],
   });
   for (const key of keys) {

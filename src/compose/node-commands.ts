@@ -281,7 +281,9 @@ export function composeNodeCommands(parts: {
 
   return {
     async placed(request, context) {
-      if (request.tool !== "exec" || !toolAllowed("exec", context.settings)) return context;
+      // What is to run in a sandbox is not sent anywhere else.
+      if (context.sandbox || request.tool !== "exec" || !toolAllowed("exec", context.settings))
+        return context;
       if (schema.check(argsSchema, request.arguments).length > 0) return context;
       const args = request.arguments as schema.Static<typeof argsSchema>;
       const { exec } = context.settings;

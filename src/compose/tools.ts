@@ -4,7 +4,7 @@ import type { ToolLimit } from "../access/mod.ts";
 import type { ToolSpec } from "../agent/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { InboxRow } from "../delivery/mod.ts";
-import { type Clock, InputError, type Log, type Random, refuse } from "../kernel/mod.ts";
+import { type Clock, InputError, type Json, type Log, type Random, refuse } from "../kernel/mod.ts";
 import {
   type Approval,
   addressVerdict,
@@ -16,17 +16,20 @@ import {
   type PolicyContext,
   type PolicySettings,
   policySettings,
+  type SandboxFacts,
   type SsrfSettings,
   toolAllowed,
 } from "../policy/mod.ts";
 import type { CommandHost, HostPowers, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
 import { ensureFolder, readJsonFile, writeJsonFile } from "../store/mod.ts";
+import { createSandboxes, type SandboxPlace } from "./sandboxes.ts";
 import { prepareWorkspace } from "./workspace-files.ts";
 
 /** Tools, what policy says of them, and the sandbox that runs them; loaded when the first turn needs them. */
 export interface Tools {
   specs(agentId: string): Promise<readonly ToolSpec[]>;
-  policyFor(agentId: string, tool: string): Promise<PolicyContext>;
+  /** Without a session: for what runs in none, and never on the strength of this in a sandboxed one. */
+  policyFor(agentId: string, tool: string, sessionKey?: string): Promise<PolicyContext>;
   /** The same for the turn of one message, narrowed by what its sender may use where it was written. */
   specsFor(row: InboxRow): Promise<readonly ToolSpec[]>;
   policyForTurn(row: InboxRow, tool: string): Promise<PolicyContext>;
@@ -38,6 +41,8 @@ export interface Tools {
   /** Keeps the standing rule of an allow-always. */
   remember(approval: Approval): Promise<void>;
   workspaceOf(agentId: string): string;
+  /** Under whose name the labels of a session's files are kept: the agent's, or its sandbox's. */
+  filesOwner(agentId: string, sessionKey: string): string;
   /** Ends what a crashed gateway of this state folder left running. */
   reapOrphans(): Promise<void>;
   endSession(sessionKey: string): Promise<void>;
@@ -78,6 +83,8 @@ export function createTools(ports: {
   readonly log: Log;
   readonly timeZone: string | undefined;
   readonly sendSignal: SendSignal;
+  /** Puts the outcome of a sandbox's proof on record. */
+  readonly recordProof: (facts: Json, outcome: "ok" | "error") => Promise<void>;
   readonly agentWorkspace: (agentId: string) => string | undefined;
   readonly toolLimitsOf: (row: InboxRow) => Promise<readonly ToolLimit[]>;
 }): Tools {
@@ -87,6 +94,7 @@ export function createTools(ports: {
   // The same list each time: providers remember how a list that they have seen is written.
   const specsOf = new Map<string, readonly ToolSpec[]>();
   let rules: { stamp: string; document: ApprovalsDocument } | undefined;
+  const sandboxes = createSandboxes({ ...ports, workspaceOf, findProgram, record: ports.recordProof });
 
   function load(): Promise<Loaded> {
     loading ??= (async () => {
@@ -118,12 +126,14 @@ export function createTools(ports: {
     return agentId === "main" ? ports.defaultWorkspace : `${ports.defaultWorkspace}-${agentId}`;
   }
 
-  function workspace(agentId: string): Promise<HostWorkspace> {
-    const root = workspaceOf(agentId);
+  /** The agent's, or the one of a sandbox. */
+  function workspace(agentId: string, place?: SandboxPlace): Promise<HostWorkspace> {
+    const root = place?.workspace ?? workspaceOf(agentId);
     let opened = workspaces.get(root);
     if (!opened) {
       opened = (async () => {
-        await prepareWorkspace(root);
+        if (root === workspaceOf(agentId)) await prepareWorkspace(root);
+        else await ensureFolder(root);
         return (await load()).sandbox.openWorkspace(root, { random: ports.random });
       })();
       workspaces.set(root, opened);
@@ -139,6 +149,18 @@ export function createTools(ports: {
       settingsOf.set(agentId, settings);
     }
     return settings;
+  }
+
+  /** What policy may know of a session's sandbox; whether it may be entered is said by the standing rules. */
+  async function sandboxFacts(agentId: string, place: SandboxPlace): Promise<SandboxFacts> {
+    const proof = await sandboxes.prove(place);
+    if (!proof.ok) return { usable: false, why: proof.why };
+    const { id, entry, description } = place;
+    const { agents } = await approvalsDocument();
+    const granted = (agents[agentId]?.allowlist ?? []).some(
+      (rule) => rule.workdir === insideFolder && sameWords(rule.command, entryWords(entry)),
+    );
+    return { usable: true, id, entry, description, granted };
   }
 
   /** The host document of standing rules, read again when its file has changed. Unreadable: no rule holds. */
@@ -191,7 +213,8 @@ export function createTools(ports: {
     progress: (text: string) => void,
   ): Promise<HostPowers> {
     const { host, sandbox } = await load();
-    const opened = await workspace(agentId);
+    const place = sandboxes.placeOf(agentId, sessionKey);
+    const opened = await workspace(agentId, place);
     const web = sandbox.createWeb({
       resolve: sandbox.systemResolve,
       ssrf: ssrf(),
@@ -199,7 +222,8 @@ export function createTools(ports: {
       hostVerdict,
       addressVerdict,
     });
-    const commands = host.forSession(sessionKey, opened);
+    const door = place && { id: place.id, proven: () => sandboxes.require(place) };
+    const commands = host.forSession(sessionKey, opened, door);
     return { workspace: opened, commands, web, clock: ports.clock, log: ports.log, progress };
   }
 
@@ -217,10 +241,21 @@ export function createTools(ports: {
       }
       return specs;
     },
-    async policyFor(agentId, name) {
+    filesOwner(agentId, sessionKey) {
+      const place = sandboxes.placeOf(agentId, sessionKey);
+      return place === undefined || place.workspace === workspaceOf(agentId)
+        ? agentId
+        : `${agentId}\n${place.id}`;
+    },
+    async policyFor(agentId, name, sessionKey) {
       const { tools, sandbox } = await load();
+      const place = sessionKey === undefined ? undefined : sandboxes.placeOf(agentId, sessionKey);
+      const settings = policy(agentId);
       return {
-        settings: policy(agentId),
+        settings: place ? narrowed(settings, [sandboxes.toolLimit(agentId)]) : settings,
+        ...(place && (name === "exec" || name === "process")
+          ? { sandbox: await sandboxFacts(agentId, place) }
+          : {}),
         tool: tools.get(name),
         commands: commandRules(
           await approvalsDocument(),
@@ -233,13 +268,14 @@ export function createTools(ports: {
     },
     async specsFor(row) {
       const [specs, limits] = await Promise.all([self.specs(row.agentId), ports.toolLimitsOf(row)]);
-      if (limits.length === 0) return specs;
-      const settings = narrowed(policy(row.agentId), limits);
+      const inside = sandboxes.placeOf(row.agentId, row.sessionKey) && sandboxes.toolLimit(row.agentId);
+      if (limits.length === 0 && !inside) return specs;
+      const settings = narrowed(policy(row.agentId), [...limits, ...(inside ? [inside] : [])]);
       return specs.filter((spec) => toolAllowed(spec.name, settings));
     },
     async policyForTurn(row, name) {
       const [context, limits] = await Promise.all([
-        self.policyFor(row.agentId, name),
+        self.policyFor(row.agentId, name, row.sessionKey),
         ports.toolLimitsOf(row),
       ]);
       return { ...context, settings: narrowed(context.settings, limits) };
@@ -277,14 +313,16 @@ export function createTools(ports: {
       if (!content) throw new InputError(outcome.text);
       return content;
     },
-    openWorkspace: workspace,
+    openWorkspace: (agentId) => workspace(agentId),
     async remember(approval) {
-      const { command, cwd, agentId } = approval.request;
+      const { command, cwd, agentId, sandboxEntry } = approval.request;
       const read = (await loadShell()).readCommandLine(command);
-      const argv = read.understood ? literalArgv(read.line) : undefined;
+      const literal = read.understood ? literalArgv(read.line) : undefined;
+      const argv = sandboxEntry === undefined ? literal : entryWords(sandboxEntry);
       if (!argv) return;
       const root = workspaceOf(agentId);
-      const workdir = cwd === root ? "." : cwd.slice(root.length + 1);
+      const hostFolder = cwd === root ? "." : cwd.slice(root.length + 1);
+      const workdir = sandboxEntry === undefined ? hostFolder : insideFolder;
       const document = await approvalsDocument();
       const allowlist = document.agents[agentId]?.allowlist ?? [];
       const rule: StandingRule = {
@@ -310,12 +348,14 @@ export function createTools(ports: {
       if (loading) await (await loading).host.endSession(sessionKey);
     },
     reset() {
+      sandboxes.reset();
       settingsOf.clear();
       specsOf.clear();
     },
     async close() {
       if (!loading) return;
       await (await loading).host.closeAll();
+      await sandboxes.close();
       for (const opened of workspaces.values()) await (await opened).close();
     },
   };
@@ -332,6 +372,10 @@ function documentOf(value: unknown): ApprovalsDocument {
   }
   return { ...document, version: 1, agents: document.agents };
 }
+
+/** How entry to a sandbox stands among the rules. No host rule has an absolute folder, so neither covers the other. */
+const insideFolder = "/workspace";
+const entryWords = (entry: string) => ["sandbox", entry];
 
 function stampOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });

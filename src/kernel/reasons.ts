@@ -314,6 +314,14 @@ export const reasons = {
     "The command is not on the allowlist.",
     "Add it: openclaw approvals allowlist add <command>.",
   ],
+  "policy.sandbox_required": [
+    "This session's commands run in its sandbox and nowhere else.",
+    "Leave host out, or change agents.defaults.sandbox.mode.",
+  ],
+  "policy.sandbox_unavailable": [
+    "There is no sandbox that this command could run in, and it does not run outside of one.",
+    "Mend what is named beside this; docs/sandbox.md says what a sandbox needs.",
+  ],
   "policy.approval_denied": ["An operator refused this.", "Do something else, or ask why."],
   "policy.approval_expired": [
     "Nobody answered the approval in time.",

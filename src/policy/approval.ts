@@ -23,7 +23,9 @@ export interface ApprovalRequest {
   /** Absolute. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly host: "gateway" | "node";
+  readonly host: "gateway" | "node" | "sandbox";
+  /** For a command in a sandbox: what a lasting yes would open to this agent. */
+  readonly sandboxEntry?: string;
   /** Where it runs, when that is a node: a name decides nothing. */
   readonly nodeId?: string;
   readonly agentId: string;

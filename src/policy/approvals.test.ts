@@ -239,3 +239,16 @@ test("decisions that are unknown or not offered are refused", async () => {
   await assert.rejects(at.approvals.resolve("1", "allow-always", "operator"), /offers allow-once, deny/);
   await assert.rejects(at.approvals.resolve("none", "deny", "operator"), /unknown or expired/);
 });
+
+test("policy (7): a question says where its command would run, and an answer for one place is none for another", async () => {
+  const { approvals } = bench();
+  const asked = [{}, { nodeId: "n" }, { sandboxEntry: "bubblewrap:session:none" }];
+  for (const [index, place] of asked.entries())
+    void approvals.ask(`q${index}`, question("ls", place), running);
+  await settled();
+  assert.deepEqual(
+    approvals.pending().map(({ request }) => request.host),
+    ["gateway", "node", "sandbox"],
+  );
+  await assert.rejects(approvals.ask("q2", question("ls"), running), /another call/);
+});

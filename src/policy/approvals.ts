@@ -94,7 +94,7 @@ export function createApprovals(ports: {
           kind: "exec",
           request: {
             ...question.approval,
-            host: question.approval.nodeId === undefined ? "gateway" : "node",
+            host: hostOf(question.approval),
           },
           createdAtMs: now,
           expiresAtMs: now + ports.lifetimeMs,
@@ -144,9 +144,15 @@ export function createApprovals(ports: {
   };
 }
 
+function hostOf({ nodeId, sandboxEntry }: Question["approval"]): Approval["request"]["host"] {
+  if (nodeId !== undefined) return "node";
+  return sandboxEntry === undefined ? "gateway" : "sandbox";
+}
+
 function sameCall(a: Question["approval"], b: Question["approval"]): boolean {
   return (
     a.nodeId === b.nodeId &&
+    a.sandboxEntry === b.sandboxEntry &&
     a.command === b.command &&
     a.cwd === b.cwd &&
     isDeepStrictEqual({ ...a.env }, { ...b.env })

@@ -3,8 +3,8 @@ import { placesOf } from "./command-places.ts";
 import { baseName, isInterpreter, runsWhatItIsTold, unwrap } from "./command-programs.ts";
 import {
   type CommandLine,
-  type CommandRun,
   type FileIdentity,
+  type HostRun,
   literalArgv,
   literalWords,
   type ReadCommandLine,
@@ -35,7 +35,7 @@ export interface CommandJudgement {
   /** True when a standing rule could cover exactly this command. */
   readonly canRemember: boolean;
   readonly program?: string;
-  readonly run: CommandRun;
+  readonly run: HostRun;
   /** For each step of a tree, the folder that it runs in, relative to the workspace, when that can be told. */
   readonly folders: readonly (string | undefined)[];
   /** What the line itself does to files, by its redirections. */
@@ -99,7 +99,7 @@ export function bindRun(
   { run, folders }: Pick<CommandJudgement, "run" | "folders">,
   workdir: string,
   { rules, workspaceRoot }: Pick<Scene, "rules" | "workspaceRoot">,
-): CommandRun {
+): HostRun {
   const folder = rules.identify(under(workspaceRoot, workdir));
   const place = folder === undefined ? {} : { folder };
   if (run.kind === "shell") return { ...run, ...place };

@@ -68,8 +68,8 @@ export interface FileIdentity {
   readonly content?: { readonly size: string; readonly changedAtNs: string; readonly sha256?: string };
 }
 
-/** How a permitted command runs. */
-export type CommandRun =
+/** How a permitted command runs on the host. */
+export type HostRun =
   | {
       readonly kind: "tree";
       readonly line: CommandLine;
@@ -80,6 +80,9 @@ export type CommandRun =
     }
   /** A shell interprets the text: only with a person's answer to exactly this text, or where all is allowed. */
   | { readonly kind: "shell"; readonly folder?: FileIdentity };
+
+/** How a permitted command runs: on the host, or by a shell inside the sandbox of this name and nowhere else. */
+export type CommandRun = HostRun | { readonly kind: "sandbox"; readonly sandboxId: string };
 
 /** The argument list of a line that is one program with literal arguments and nothing else; undefined for others. */
 export function literalArgv(line: CommandLine): readonly [string, ...string[]] | undefined {

@@ -15,9 +15,10 @@ import type { Tool } from "../sandbox/tool.ts";
 import { hostVerdict, type SsrfSettings } from "./address.ts";
 import type { ApprovalRequest } from "./approval.ts";
 import { bindRun, type CommandRules, classifyCommand } from "./command-rules.ts";
-import type { CommandRun } from "./command-tree.ts";
+import type { HostRun } from "./command-tree.ts";
 import type { Effect } from "./effect.ts";
 import { judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
+import { entryTo, type SandboxFacts } from "./sandbox-entry.ts";
 import { nameMatches, type PolicySettings } from "./settings.ts";
 
 /** Proof that exactly these effects may happen, once, for this request. Only {@link decide} makes one. */
@@ -63,6 +64,8 @@ export interface PolicyContext {
   readonly ssrf: SsrfSettings;
   /** For a command on a node: what the node said of it when it prepared it. */
   readonly node?: NodeCommandFacts;
+  /** There for every call of a sandboxed session, whether or not its sandbox can be used. */
+  readonly sandbox?: SandboxFacts;
 }
 
 /**
@@ -152,6 +155,12 @@ function judgeInput(
   context: PolicyContext,
 ): Judged {
   const { mode } = context.settings.exec;
+  // Whoever may run anything in a sandbox may type anything there.
+  if (context.sandbox) {
+    const entry = entryTo(context.sandbox, mode, undefined);
+    if ("ok" in entry) return entry;
+    if (!entry.ask) return { effects: [effect] };
+  }
   const command = `${effect.action} into running command ${effect.processId}: ${input}`;
   if (mode === "full") return { effects: [effect] };
   if (mode === "deny") return refuse("policy.exec_denied", command);
@@ -174,13 +183,17 @@ function judgeInput(
 function judgeCommand(
   effect: Extract<Effect, { kind: "command" }>,
   request: ToolRequest,
-  { settings, commands }: PolicyContext,
+  { settings, commands, sandbox }: PolicyContext,
 ): Judged {
   const { mode } = settings.exec;
   const { workspaceRoot } = settings;
   if (mode === "deny") return refuse("policy.exec_denied", effect.command);
   const problem = commands.environmentProblem(effect.env);
   if (problem !== undefined) return refuse("policy.arguments_invalid", problem);
+  if (sandbox) return judgeInSandbox(effect, request, mode, sandbox);
+  // Never on the host what was meant for a sandbox.
+  if (effect.host === "sandbox" || settings.exec.host === "sandbox")
+    return refuse("policy.sandbox_unavailable", "this session has none (agents.defaults.sandbox.mode)");
   const judged = classifyCommand(effect, {
     agentId: request.agentId,
     settings: settings.exec,
@@ -189,7 +202,7 @@ function judgeCommand(
     mayOpen: (access) => toolAllowed(access, settings),
   });
   if (judged.refused !== undefined) return refuse("policy.arguments_invalid", judged.refused);
-  const permitted = (run: CommandRun) => [{ ...effect, run }, ...judged.files];
+  const permitted = (run: HostRun) => [{ ...effect, run }, ...judged.files];
   if (mode === "full" || judged.listed) return { effects: permitted(judged.run) };
   if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", judged.why);
   const run = bindRun(judged, effect.workdir, { rules: commands, workspaceRoot });
@@ -205,6 +218,29 @@ function judgeCommand(
       bound: { run: JSON.stringify(run), background: effect.background },
     }),
   };
+}
+
+/** In a sandbox the sandbox is the boundary, so what is judged is the entry, not the command. */
+function judgeInSandbox(
+  effect: Extract<Effect, { kind: "command" }>,
+  request: ToolRequest,
+  mode: PolicySettings["exec"]["mode"],
+  sandbox: SandboxFacts,
+): Judged {
+  const entry = entryTo(sandbox, mode, effect.host);
+  if ("ok" in entry) return entry;
+  const effects = [{ ...effect, run: { kind: "sandbox", sandboxId: entry.sandboxId } as const }];
+  if (!entry.ask) return { effects };
+  const asked = questionOf(request, {
+    command: effect.command,
+    cwd: posix.join("/workspace", effect.workdir),
+    env: effect.env,
+    warningText: entry.ask,
+    allowedDecisions: ["allow-once", "allow-always", "deny"],
+    resolvedPath: null,
+    bound: { sandboxId: entry.sandboxId, entry: entry.name, background: effect.background },
+  });
+  return { effects, ask: { ...asked, sandboxEntry: entry.name } };
 }
 
 /** A question, with a digest of everything that a yes to it would cover. */

@@ -18,6 +18,8 @@ export type Effect =
       readonly workdir: string;
       readonly env: Readonly<Record<string, string>>;
       readonly background: boolean;
+      /** Where the call asked to run; absent: wherever the session runs. */
+      readonly host?: "sandbox" | "gateway";
       /** How it runs: policy's addition to what the tool said. A command without it cannot be started. */
       readonly run?: CommandRun;
     }

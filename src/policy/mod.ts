@@ -9,6 +9,7 @@
  * 5. An address that is not public is refused in every notation.
  * 6. A command line is judged as a tree, each of its commands by itself, and the tree is what runs; what is not
  *    understood asks, and so does what runs text that it is given.
+ *    A command of a sandboxed session is not judged: it may enter its sandbox or not, and never leaves it.
  * 7. An answer is bound to the tree, the programs, scripts and folder as they were when it was asked, and to who asked.
  */
 export * from "./address.ts";
@@ -33,4 +34,5 @@ export {
 } from "./decide.ts";
 export { type Effect, effectFacts, plainPath } from "./effect.ts";
 export { commandPlace, judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
+export type { SandboxFacts } from "./sandbox-entry.ts";
 export { type ExecSettings, narrowed, type PolicySettings, policySettings } from "./settings.ts";

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
 import type { CommandLine } from "../policy/command-tree.ts";
+import type { ProvenSandbox } from "./bubblewrap.ts";
 import { type LineStreams, openStreams } from "./command-streams.ts";
 import { type BaseEnvironment, buildEnvironment, environmentProblem, searchPath } from "./environment.ts";
 import { requireSame, requireSameFolder } from "./file-identity.ts";
@@ -13,6 +14,7 @@ import { resolveProgram } from "./program.ts";
 import { followLine } from "./running-command.ts";
 import type { HostCommands, PermittedCommand, RunningCommand } from "./tool.ts";
 import type { HostWorkspace, OpenedFolder } from "./workspace.ts";
+import { parseWorkspacePath } from "./workspace-path.ts";
 
 export interface CommandHostDeps {
   readonly clock: Clock;
@@ -42,10 +44,20 @@ interface Session {
   ended: boolean;
 }
 
+/** The sandbox of a session, which is proved when the first command wants to enter it. */
+export interface SandboxDoor {
+  readonly id: string;
+  /** Rejects with an InputError where there is no proof. */
+  proven(): Promise<ProvenSandbox>;
+}
+
 /** All commands of a gateway. */
 export interface CommandHost {
-  /** The commands of one session, which start in that workspace. The same session always gets the same commands. */
-  forSession(sessionKey: string, workspace: HostWorkspace): HostCommands;
+  /**
+   * The commands of one session, which start in that workspace. The same session always gets the same commands; with
+   * a sandbox it has others, so that nothing that runs there can be mistaken for what runs on the host.
+   */
+  forSession(sessionKey: string, workspace: HostWorkspace, place?: SandboxDoor): HostCommands;
   /** Ends what a session still runs, and forgets it. */
   endSession(sessionKey: string): Promise<void>;
   /** Ends everything; nothing starts afterwards. */
@@ -87,16 +99,22 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     session: Session,
     workspace: HostWorkspace,
     request: PermittedCommand,
+    sandbox: ProvenSandbox | undefined,
   ): Promise<RunningCommand> {
     const { kept } = session;
     const id = deps.random.bytes(5).toString("hex");
     const mark = `${stateMark}.${instance}.${id}`;
-    const env = buildEnvironment(deps.baseEnv, request.env, { home: workspace.root, run: mark });
+    const env = buildEnvironment(deps.baseEnv, request.env, {
+      home: sandbox ? "/workspace" : workspace.root,
+      run: mark,
+    });
     const folder = await workspace.openFolder(request.workdir);
     let streams: LineStreams | undefined;
     let files: Awaited<ReturnType<typeof runFiles>>;
     try {
-      files = await runFiles(request, folder);
+      files = sandbox
+        ? runInside(sandbox, request, parseWorkspacePath(workspace.root, request.workdir).join("/"))
+        : await runFiles(request, folder);
       streams = await openStreams(pipes);
       // Whoever ends the session from here on finds the command in it: nothing waits in between.
       checkOpen(session);
@@ -133,6 +151,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
 
   /** The tree that runs, and the files that must be what they were. */
   async function runFiles({ command, run }: PermittedCommand, folder: OpenedFolder) {
+    if (run.kind === "sandbox") throw new InputError("This session has no sandbox. Nothing was started.");
     if (run.folder) requireSameFolder(folder.path, run.folder);
     if (run.kind === "shell") return { line: shellLine(command), files: [] };
     const program = onlyProgram(run.line);
@@ -155,16 +174,17 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   }
 
   return {
-    forSession(sessionKey, workspace) {
-      const session = sessions.get(sessionKey) ?? { kept: new Map(), starting: 0, ended: false };
-      sessions.set(sessionKey, session);
+    forSession(sessionKey, workspace, place) {
+      const key = place ? `${sessionKey}\n${place.id}` : sessionKey;
+      const session = sessions.get(key) ?? { kept: new Map(), starting: 0, ended: false };
+      sessions.set(key, session);
       return {
         async start(request) {
           checkOpen(session);
           checkRoom(session);
           session.starting += 1;
           try {
-            return await start(session, workspace, request);
+            return await start(session, workspace, request, await place?.proven());
           } finally {
             session.starting -= 1;
           }
@@ -175,11 +195,12 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     },
 
     async endSession(sessionKey) {
-      const session = sessions.get(sessionKey);
-      if (!session) return;
-      sessions.delete(sessionKey);
-      session.ended = true;
-      await end(session);
+      const ending = [...sessions].filter(([key]) => key.split("\n", 1)[0] === sessionKey);
+      for (const [key, session] of ending) {
+        sessions.delete(key);
+        session.ended = true;
+      }
+      await Promise.all(ending.map(([, session]) => end(session)));
     },
 
     async closeAll() {
@@ -213,8 +234,21 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
 
 /** A shell that gets the text as it stands, and nothing else. */
 function shellLine(text: string): CommandLine {
-  const words = ["sh", "-c", "--", text].map((word) => ({ text: word }));
+  return plainLine(["sh", "-c", "--", text]);
+}
+
+function plainLine(argv: readonly string[]): CommandLine {
+  const words = argv.map((word) => ({ text: word }));
   return [{ when: "always", negated: false, commands: [{ assignments: [], words, redirections: [] }] }];
+}
+
+/** The line that starts the sandbox around the text. Only a run that was permitted for this very sandbox. */
+function runInside(sandbox: ProvenSandbox, { command, run }: PermittedCommand, workdir: string) {
+  if (run.kind !== "sandbox" || run.sandboxId !== sandbox.id)
+    throw new InputError(
+      "The command was permitted for another place than this sandbox. Nothing was started.",
+    );
+  return { line: plainLine(sandbox.argv(command, workdir)), files: [] };
 }
 
 /** The program of a line that is nothing but one command: whether it exists can be told before anything starts. */

@@ -10,8 +10,18 @@
  * 6. Time, output, bodies and process trees are bounded; nothing outlives its session or the gateway.
  * 7. A command line runs from the tree that was judged, each program with exactly its arguments; a program, script or
  *    folder that is another than the one judged is not started.
+ * 8. A sandbox exists only once its promises were tried from inside and held; what is permitted for a sandbox runs in
+ *    that one and nowhere else.
  */
+
 export { runArgv } from "./argv-command.ts";
+export {
+  type BubblewrapHost,
+  createBubblewrap,
+  type ProvenSandbox,
+  type SandboxProof,
+} from "./bubblewrap.ts";
+export type { SandboxSpec } from "./bubblewrap-argv.ts";
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
 export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";

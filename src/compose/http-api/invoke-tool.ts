@@ -22,7 +22,12 @@ export function createToolInvoker(ports: {
   readonly random: Random;
   readonly commit: Commit;
   readonly ledger: Pick<LedgerStore, "append">;
-  readonly policyFor: (agentId: string, tool: string, author: string) => Promise<PolicyContext>;
+  readonly policyFor: (
+    agentId: string,
+    tool: string,
+    author: string,
+    sessionKey: string,
+  ) => Promise<PolicyContext>;
   readonly execute: (
     permit: Permit,
     signal: AbortSignal,
@@ -52,7 +57,7 @@ export function createToolInvoker(ports: {
       });
 
     const request = { id: runId, tool, arguments: args, agentId, sessionKey, runId };
-    const decision = decide(request, await ports.policyFor(agentId, tool, actor));
+    const decision = decide(request, await ports.policyFor(agentId, tool, actor, sessionKey));
     const verdict =
       decision.ok === "ask" ? refuse("http.approval_needed", decision.question.approval.command) : decision;
     if (!admitted(verdict)) {

@@ -23,7 +23,7 @@ const sandbox = section({
   mode: s.oneOf(["off", "non-main", "all"]),
   scope: s.oneOf(["agent", "session", "shared"]),
   workspaceAccess: s.oneOf(["none", "ro", "rw"]),
-  backend: s.oneOf(["docker", "podman", "ssh", "openshell", "crabbox"]),
+  backend: s.oneOf(["bubblewrap", "docker", "podman", "ssh", "openshell", "crabbox"]),
   workspaceRoot: s.string(),
   sessionToolsVisibility: s.oneOf(["spawned", "all"]),
   docker: section({

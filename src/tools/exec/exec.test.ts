@@ -78,13 +78,7 @@ test("tools (1): exec plans exactly the command that it starts", async () => {
   assert.deepEqual(started, [{ command: "make test", workdir: "a", env: { CI: "1" }, timeoutMs: 5000 }]);
 });
 
-for (const args of [
-  { pty: true },
-  { host: "node" },
-  { host: "sandbox" },
-  { node: "mac" },
-  { elevated: true },
-]) {
+for (const args of [{ pty: true }, { host: "node" }, { node: "mac" }, { elevated: true }]) {
   test(`exec refuses ${JSON.stringify(args)}, which does not exist yet`, () => {
     assert.throws(
       () => exec.plan({ command: "ls", ...args }),
@@ -102,7 +96,8 @@ test("exec does not know fields by which a model would permit its own command", 
     { timeoutSeconds: 1e9 },
   ])
     assert.notDeepEqual(schema.check(exec.spec.parameters, { command: "ls", ...extra }), []);
-  for (const host of ["auto", "gateway"]) assert.equal(exec.plan({ command: "ls", host }).length, 1);
+  for (const host of ["auto", "gateway", "sandbox"])
+    assert.equal(exec.plan({ command: "ls", host }).length, 1);
 });
 
 test("exec gives the output, and how the command ended when that was no success", async () => {

@@ -57,6 +57,7 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
           workdir: asked.workdir ?? ".",
           env: asked.env ?? {},
           background: asked.background ?? false,
+          ...(asked.host === "sandbox" || asked.host === "gateway" ? { host: asked.host } : {}),
         },
       ];
     },
@@ -91,8 +92,7 @@ function refuseUnavailable(asked: Args): void {
   if (asked.pty === true) throw notYet("pty");
   if (asked.elevated === true) throw notYet("elevated");
   if (asked.node !== undefined) throw notYet("node");
-  if (asked.host !== undefined && asked.host !== "auto" && asked.host !== "gateway")
-    throw notYet(`host "${asked.host}"`);
+  if (asked.host === "node") throw notYet(`host "${asked.host}"`);
 }
 
 async function waitShowing(
