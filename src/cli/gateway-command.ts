@@ -163,7 +163,7 @@ async function passwordIn(file: string): Promise<string> {
 }
 
 async function writeFirstConfig(cli: Cli): Promise<void> {
-  const [{ firstRun, hasContainerEngine, writeFirst }, { knownProviders }] = await Promise.all([
+  const [{ firstRun, hasSandboxPrograms, writeFirst }, { knownProviders }] = await Promise.all([
     import("../compose/first-run.ts"),
     import("../providers/mod.ts"),
   ]);
@@ -172,7 +172,7 @@ async function writeFirstConfig(cli: Cli): Promise<void> {
     random: cli.random,
     known: knownProviders,
     workspace: cli.paths.workspace,
-    hasContainerEngine: hasContainerEngine(),
+    hasSandboxPrograms: hasSandboxPrograms(),
   });
   await writeFirst(cli.paths, first.config);
   cli.stdout(

@@ -37,7 +37,7 @@ Writes openclaw.json with the secure baseline. An existing one is never replaced
   run: async (context) => {
     const { cli, options, style } = context;
     const { existsSync } = await import("node:fs");
-    const [{ firstRun, hasContainerEngine, writeFirst }, { knownProviders }, { loadConfig, writeConfig }] =
+    const [{ firstRun, hasSandboxPrograms, writeFirst }, { knownProviders }, { loadConfig, writeConfig }] =
       await Promise.all([
         import("../compose/first-run.ts"),
         import("../providers/mod.ts"),
@@ -67,7 +67,7 @@ Writes openclaw.json with the secure baseline. An existing one is never replaced
         random: cli.random,
         known: knownProviders,
         workspace: cli.paths.workspace,
-        hasContainerEngine: hasContainerEngine(),
+        hasSandboxPrograms: hasSandboxPrograms(),
       });
       const [suggested = "demo"] = first.model.split("/");
       const ids = Object.keys(knownProviders);

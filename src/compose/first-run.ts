@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { request } from "node:http";
 import { type Random, token } from "../kernel/mod.ts";
@@ -22,11 +22,11 @@ export async function firstRun(ports: {
   readonly known: Readonly<Record<string, KnownProvider>>;
   readonly workspace: string;
   readonly ollamaModels?: () => Promise<readonly string[]>;
-  readonly hasContainerEngine: boolean;
+  readonly hasSandboxPrograms: boolean;
 }): Promise<FirstRun> {
   const chosen = await chooseModel(ports);
   return {
-    config: baselineConfig(token(ports.random), chosen.model, ports.workspace, ports.hasContainerEngine),
+    config: baselineConfig(token(ports.random), chosen.model, ports.workspace, ports.hasSandboxPrograms),
     ...chosen,
   };
 }
@@ -79,7 +79,7 @@ function runningOllama(): Promise<readonly string[]> {
 function baselineConfig(gatewayToken: string, model: string, workspace: string, sandbox: boolean): string {
   const sandboxBlock = sandbox
     ? `\n      sandbox: { mode: "non-main", scope: "session", workspaceAccess: "none" },`
-    : `\n      // No container engine was found on this machine. With one: sandbox: { mode: "non-main", scope: "session", workspaceAccess: "none" },`;
+    : `\n      // Commands of groups and guests can run in sandboxes. Install bubblewrap, then: sandbox: { mode: "non-main", scope: "session", workspaceAccess: "none" },`;
   return `// The configuration of this gateway: JSON5, checked strictly. See docs/configuration.md.
 {
   gateway: {
@@ -109,17 +109,9 @@ function baselineConfig(gatewayToken: string, model: string, workspace: string, 
 `;
 }
 
-/** True when a container engine's socket is there and may be used. */
-export function hasContainerEngine(): boolean {
-  for (const socket of ["/var/run/docker.sock", "/run/podman/podman.sock"]) {
-    try {
-      accessSync(socket, constants.R_OK | constants.W_OK);
-      return true;
-    } catch {
-      // Not this one.
-    }
-  }
-  return false;
+/** True when the programs that sandboxes are made with are there. Whether those hold is proved when one is used. */
+export function hasSandboxPrograms(): boolean {
+  return ["/usr/bin/bwrap", "/usr/bin/prlimit"].every((program) => existsSync(program));
 }
 
 /** Writes the first config, 600 in a folder of 700. Never over an existing file. */
