@@ -26,7 +26,9 @@ export interface Media extends MediaPort {
   filesOf(messageIds: ReadonlySet<string>): Promise<readonly MediaFile[]>;
   /** A row of the outbox came to this state. */
   settled(row: OutboxRow, state: OutboxState): void;
-  /** Removes what is no longer needed, now and once an hour. Gives what ends that. */
+  /** Removes what is no longer needed. */
+  sweep(): Promise<void>;
+  /** Does so now and once an hour. Gives what ends that. */
   keepSweeping(): () => void;
 }
 
@@ -103,7 +105,7 @@ export function createMedia(ports: {
     await sweepFolder(outbound, (messageId, path, ageMs) =>
       store.outbox
         .byMessageId(messageId)
-        .some((row) => row.message.file?.path === path && (isWaiting(row.state) || ageMs < ttlMs())),
+        .some((row) => row.message.file?.path === path && isNeeded(row.state, ageMs)),
     );
     for (const agentId of ports.agentIds()) await sweepWorkspace(agentId);
   }
@@ -116,15 +118,21 @@ export function createMedia(ports: {
     return hours === 0 ? Number.POSITIVE_INFINITY : hours * 3_600_000;
   }
 
+  /** What did not arrive may still be sent again by an operator, for a time. */
+  function isNeeded(state: OutboxState, ageMs: number): boolean {
+    if (state === "pending" || state === "sending") return true;
+    return (state === "unknown" || state === "rejected") && ageMs < ttlMs();
+  }
+
   async function sweepFolder(
     place: string,
-    isNeeded: (messageId: string, path: string, ageMs: number) => boolean,
+    isWanted: (messageId: string, path: string, ageMs: number) => boolean,
   ): Promise<void> {
     for (const name of await readdir(place).catch(() => [])) {
       const path = join(place, name);
       const ageMs = clock.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0);
       const messageId = keptName.exec(name)?.[1] ?? "";
-      if (ageMs > orphanAgeMs && !isNeeded(messageId, path, ageMs)) await rm(path, { force: true });
+      if (ageMs > orphanAgeMs && !isWanted(messageId, path, ageMs)) await rm(path, { force: true });
     }
   }
 
@@ -207,6 +215,7 @@ export function createMedia(ports: {
       if (path?.startsWith(`${outbound}/`) && (state === "sent" || state === "dismissed"))
         void rm(path, { force: true }).catch(() => {});
     },
+    sweep,
     keepSweeping() {
       const run = () =>
         void sweep().catch((error) =>
@@ -216,8 +225,4 @@ export function createMedia(ports: {
       return every(clock, sweepEveryMs, run);
     },
   };
-}
-
-function isWaiting(state: OutboxState): boolean {
-  return state === "pending" || state === "sending";
 }

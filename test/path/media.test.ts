@@ -246,6 +246,45 @@ test("media: a file of a forwarded message is another person's, in its line and 
   assert.equal(JSON.parse(String(label?.source)).trust, "untrusted");
 });
 
+test("media: a forwarded file is left out where the words of its author would be", async (t) => {
+  const { fake, model, gateway } = await house(t, says("ok"), {
+    telegram: { contextVisibility: "allowlist" },
+  });
+  await gateway.start();
+  const sender_user = { id: 7, is_bot: false, first_name: "Eve" };
+  document_(fake, pdf, {}, { forward_origin: { type: "user", date: 1, sender_user } });
+  await fake.sentCount(1);
+  assert.match(shown(model).text, /left out/);
+  assert.equal(fake.callsOf("getFile").length, 0);
+});
+
+test("media: a message with files begins a turn of its own, though it comes while another one runs", async (t) => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { fake, model, gateway } = await house(
+    t,
+    async (_body, n) => {
+      if (n === 1) await held;
+      return [{ text: `answer ${n}` }];
+    },
+    { messages: { queue: { mode: "collect" } } },
+  );
+  await gateway.start();
+  fake.deliver("first");
+  while (model.requests.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  fake.deliver("second");
+  photo(fake, png);
+  await fake.until(() => fake.queue.pending.length === 0);
+  release();
+  await fake.sentCount(3);
+  assert.deepEqual(
+    [0, 1, 2].map((n) => shown(model, n).images.length),
+    [0, 0, 1],
+  );
+});
+
 test("media: after a kill a file that lies in the workspace is not fetched again, and nothing is answered twice", async (t) => {
   let calls = 0;
   const { fake, model, gateway, workspace } = await house(t, async () => {
@@ -268,6 +307,24 @@ test("media: after a kill a file that lies in the workspace is not fetched again
   assert.equal(fake.callsOf("getFile").length, 1);
   assert.equal(inboundFiles(workspace).length, 1);
   assert.equal(shown(model, 1).images.length, 1);
+});
+
+test("media: a picture that was changed in the workspace since it came is not shown as the sender's", async (t) => {
+  let calls = 0;
+  const { fake, model, gateway, workspace } = await house(t, async () => {
+    calls += 1;
+    if (calls === 1) await new Promise(() => {});
+    return [{ text: "ok" }];
+  });
+  await gateway.start();
+  photo(fake, png);
+  while (model.requests.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await gateway.kill();
+  const [name = ""] = inboundFiles(workspace);
+  writeFileSync(join(workspace, "media", "inbound", name), Buffer.concat([png, Buffer.from("more")]));
+  await gateway.start();
+  await fake.sentCount(1);
+  assert.deepEqual(shown(model, 1).images, []);
 });
 
 test("media: a fetch that a kill cut off is made again after the restart", async (t) => {
@@ -422,7 +479,7 @@ test("media: a sender who may not read gets no file either (A-150)", async (t) =
   await gateway.start();
   fake.deliver({ text: "send it", from: 43 });
   await fake.sentCount(1);
-  assert.match(fake.sent[0]?.text ?? "", /^\[a file was not sent: /);
+  assert.match(fake.sent[0]?.text ?? "", /^\[a file was not sent: The tool is turned off for this agent/);
   fake.deliver({ text: "send it", from: 42 });
   await fake.sentCount(2);
   assert.equal(fake.sent[1]?.file?.bytes.toString(), "the plan");
