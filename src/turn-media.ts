@@ -90,6 +90,7 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
   ): Promise<StagedFile> {
     const maxBytes = Math.min(media.settings(row.channel, row.account).fileBytes, roomBytes);
     const claimedBytes = file.claimedBytes ?? 0;
+    if (signal.aborted) return { problem: "it did not arrive in time" };
     if (claimedBytes > maxBytes) return { problem: tooLarge(claimedBytes, maxBytes) };
     try {
       const bytes = await media.fetch(row, file.reference, maxBytes, signal);

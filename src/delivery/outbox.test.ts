@@ -68,7 +68,7 @@ function bench(input: {
     },
     ...(wasSent ? { wasSent: async () => wasSent(++asks) } : {}),
   };
-  const settled: string[] = [];
+  const ended: string[] = [];
   const sender = createOutboxSender({
     store,
     clock,
@@ -77,7 +77,7 @@ function bench(input: {
       if (diskFull) throw new Error("disk full");
       for (const write of writes) (write as unknown as Action)();
     },
-    settled: (item, state) => void settled.push(`${item.id} ${state}`),
+    settled: (item, state) => void ended.push(`${item.id} ${state}`),
     channel: () => (input.configured === false ? undefined : channel),
     record: (item, step) => (() => void steps.push(`${item.id} ${step}`)) as unknown as Write,
   });
@@ -86,7 +86,7 @@ function bench(input: {
     sender,
     steps,
     said,
-    settled,
+    ended,
     state: (n: number): OutboxState | undefined => rows.get(`row-${n}`)?.state,
     detail: (n: number) => rows.get(`row-${n}`)?.detail,
     platformId: (n: number) => rows.get(`row-${n}`)?.platformId,
@@ -119,6 +119,7 @@ test("delivery (3): `sending` is recorded before a message leaves, and its end a
   await settled();
   assert.deepEqual(order, ["sending", "row-1 start"]);
   assert.deepEqual(at.steps, ["row-1 start", "row-1 sent"]);
+  assert.deepEqual(at.ended, ["row-1 sent"]);
   assert.equal(at.platformId(1), "42");
 });
 
