@@ -39,7 +39,8 @@ export function personOf(peer: string, identities: ReadonlyMap<string, string>):
   );
   if (name !== undefined) keys.push(new RegExp(`^agent:[^:]+:direct:person:${escaped(keyPart(name))}$`));
   const telling = parts.flatMap(({ id }) => (id.length < tellingChars ? [] : [id, keyPart(id)]));
-  const words = [...new Set([...accounts, ...telling])];
+  // As they are, and as they stand in JSON.
+  const words = [...new Set([...accounts, ...telling].flatMap((word) => [word, inJson(word)]))];
   const whole = new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.map(escaped).join("|")})(?![\\p{L}\\p{N}])`, "u");
   const ownKey = new RegExp(
     parts
@@ -59,6 +60,10 @@ export function personOf(peer: string, identities: ReadonlyMap<string, string>):
   };
 }
 
+function inJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
 function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
