@@ -29,6 +29,7 @@ const platforms: Readonly<Record<string, () => Promise<Platform>>> = {
   email: async () => (await import("./email/settings.ts")).email,
   irc: async () => (await import("./irc/settings.ts")).irc,
   signal: async () => (await import("./signal/settings.ts")).signal,
+  github: async () => (await import("./github/settings.ts")).github,
   imessage: async () => (await import("./imessage/settings.ts")).imessage,
 };
 

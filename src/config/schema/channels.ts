@@ -332,6 +332,18 @@ const email = channel({
   }),
 });
 
+const github = channel({
+  appId: identity,
+  privateKey: secret,
+  installationId: s.integer({ minimum: 1 }),
+  token: secret,
+  tokenFile: s.string(),
+  webhookSecret: secret,
+  webhookSecretFile: s.string(),
+  repositories: strings,
+  apiRoot: httpUrl,
+});
+
 /** A channel whose own keys are not described here: the common ones are checked, the rest pass. */
 function other(): Schema<WithAccounts<Record<never, never>>> {
   const account = s.open(section(common));
@@ -359,7 +371,7 @@ export const channels = section({
   imessage,
   irc,
   email,
-  github: other(),
+  github,
   webchat: other(),
   a2a: other(),
   bluebubbles: other(),

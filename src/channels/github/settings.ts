@@ -1,0 +1,215 @@
+import type { Problem, Secret } from "../../kernel/mod.ts";
+import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { isNearby } from "../nearby.ts";
+import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import { SettingsReader } from "../settings-reader.ts";
+import { appKey } from "./app-key.ts";
+import { isId, repositoryOf } from "./wire.ts";
+
+/** One App, or one user's token. */
+export interface GithubAccount {
+  readonly accountId: string;
+  readonly auth: GithubAuth;
+  readonly webhookSecret: Secret;
+  readonly webhookPath: string;
+  /** Without a trailing slash. */
+  readonly apiRoot: string;
+  /** Longest outgoing text, UTF-16 units, 1 to 40000. */
+  readonly textChunkLimit: number;
+  readonly access: ChannelAccess;
+}
+
+export type GithubAuth =
+  | {
+      readonly kind: "app";
+      /** The App's id or client id. */
+      readonly appId: string;
+      readonly privateKey: Secret;
+      /** Events of another installation are let go; undefined: each one's are taken. */
+      readonly installationId: number | undefined;
+    }
+  | {
+      readonly kind: "token";
+      readonly token: Secret;
+      /** Whose webhooks' logs are read for what did not arrive. */
+      readonly repositories: readonly string[];
+    };
+
+const defaultApiRoot = "https://api.github.com";
+const defaultWebhookPath = "/github/events";
+
+/** A user is a number: the login is a name that changes hands. A repository is "owner/repo", whatever the case. */
+const ids: IdRule = {
+  sender(text) {
+    const id = text.replace(/^(?:github|user):/i, "");
+    if (/^[1-9]\d{0,14}$/.test(id)) return { id };
+    return {
+      problem:
+        "be a user's number, such as 583231 (the id at https://api.github.com/users/<login>), not a login",
+    };
+  },
+  group(text) {
+    const id = repositoryOf(text.replace(/^repo:/i, ""));
+    return id === undefined ? { problem: 'be named by a repository, as "owner/repo"' } : { id };
+  },
+};
+
+export const github: Platform = {
+  id: "github",
+  label: "GitHub",
+  ids,
+  read(section, sources) {
+    const { accounts, problems } = githubSettings(section, sources);
+    return {
+      problems,
+      accounts: accounts.map((settings) => ({
+        account: settings.accountId,
+        access: settings.access,
+        secrets: [keyOf(settings.auth), settings.webhookSecret].map((secret) => secret.reveal()),
+        fingerprint: JSON.stringify(settings),
+        open: async (deps) => (await import("./mod.ts")).openGithub(settings, deps),
+      })),
+    };
+  },
+};
+
+function keyOf(auth: GithubAuth): Secret {
+  return auth.kind === "app" ? auth.privateKey : auth.token;
+}
+
+export function githubSettings(
+  config: unknown,
+  sources: SettingsSources,
+): { readonly accounts: readonly GithubAccount[]; readonly problems: readonly Problem[] } {
+  if (config === undefined) return { accounts: [], problems: [] };
+  const problems: Problem[] = [];
+  const root = new SettingsReader(config, ["channels", "github"], problems);
+  const accounts = accountPlaces(root, ["appId", "token", "tokenFile"]).flatMap((account) => {
+    const auth = authOf(account, sources);
+    const webhookSecret = webhookSecretOf(account, sources);
+    const webhookPath = webhookPathOf(account);
+    return auth && webhookSecret && webhookPath ? [{ account, auth, webhookSecret, webhookPath }] : [];
+  });
+  const read = accounts.map(({ account, ...own }) => accountOf(account, own));
+  sameTwice(read, root);
+  return { accounts: Object.freeze(read), problems: withoutRepeats(problems) };
+}
+
+function accountOf(
+  account: AccountPlace,
+  own: Pick<GithubAccount, "auth" | "webhookSecret" | "webhookPath">,
+): GithubAccount {
+  const { at } = account;
+  return Object.freeze({
+    accountId: account.accountId,
+    ...own,
+    apiRoot: apiRootOf(at("apiRoot")),
+    textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 40_000) ?? 40_000,
+    access: accessOf(account, ids),
+  });
+}
+
+function authOf(account: AccountPlace, sources: SettingsSources): GithubAuth | undefined {
+  const { place, at } = account;
+  const isApp = place.has("appId");
+  if (isApp && (place.has("token") || place.has("tokenFile"))) {
+    place.problem("appId", "stand alone: set an App (appId, privateKey), or a token, not both");
+    return undefined;
+  }
+  if (!isApp) {
+    const token = accountSecret(account, { key: "token", fileKey: "tokenFile" }, sources);
+    if (token === undefined) return undefined;
+    // It becomes a header, so nothing else may be in it.
+    if (/^[A-Za-z0-9_]{20,255}$/.test(token.reveal())) {
+      return Object.freeze({ kind: "token", token, repositories: repositoriesOf(at("repositories")) });
+    }
+    place.problem("token", "be a token of GitHub's, such as github_pat_... (Settings, Developer settings)");
+    return undefined;
+  }
+  const appId = String(place.raw("appId"));
+  if (!/^[A-Za-z0-9.]{1,64}$/.test(appId)) {
+    place.problem("appId", "be the App's id, such as 123456, or its client id");
+    return undefined;
+  }
+  const privateKey = accountSecret(account, { key: "privateKey" }, sources);
+  if (privateKey === undefined) return undefined;
+  try {
+    appKey(privateKey);
+  } catch {
+    place.problem(
+      "privateKey",
+      "be the App's private key: the downloaded file's text, or base64 of it (an RSA key of 2048 bits)",
+    );
+    return undefined;
+  }
+  const installationId = place.integer("installationId", 1, Number.MAX_SAFE_INTEGER);
+  // A limit that cannot be read must not be none.
+  if (place.has("installationId") && !isId(installationId)) return undefined;
+  return Object.freeze({ kind: "app", appId, privateKey, installationId });
+}
+
+function webhookSecretOf(account: AccountPlace, sources: SettingsSources): Secret | undefined {
+  const keys = { key: "webhookSecret", fileKey: "webhookSecretFile" };
+  const secret = accountSecret(account, keys, sources);
+  if (secret === undefined || secret.length >= 16) return secret;
+  account.place.problem("webhookSecret", "have at least 16 characters (openssl rand -hex 32)");
+  return undefined;
+}
+
+function webhookPathOf({ at }: AccountPlace): string | undefined {
+  const place = at("webhookPath");
+  if (!place.has("webhookPath")) return defaultWebhookPath;
+  const path = place.string("webhookPath") ?? "";
+  if (/^\/[A-Za-z0-9._~/-]+$/.test(path)) return path;
+  place.problem("webhookPath", `be a path such as "${defaultWebhookPath}"`);
+  return undefined;
+}
+
+function repositoriesOf(place: SettingsReader): readonly string[] {
+  const given = place.raw("repositories") ?? [];
+  if (!Array.isArray(given)) {
+    place.problem("repositories", 'be an array of repositories, each as "owner/repo"');
+    return [];
+  }
+  return (given as unknown[]).flatMap((item, index) => {
+    const repository = repositoryOf(item);
+    if (repository !== undefined) return [repository];
+    const path = [...place.path, "repositories", index];
+    place.problems.push({ path, kind: "value", message: 'be a repository, as "owner/repo"' });
+    return [];
+  });
+}
+
+function apiRootOf(place: SettingsReader): string {
+  const text = place.string("apiRoot");
+  if (text === undefined) return defaultApiRoot;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
+    place.problem("apiRoot", "be an https URL without user, query or fragment");
+    return defaultApiRoot;
+  }
+  if (url.protocol === "http:" && !isNearby(url.hostname)) {
+    // Every request holds a token; in clear text the whole way would read it.
+    place.problem("apiRoot", "use https (http only for this machine or a private network)");
+    return defaultApiRoot;
+  }
+  return text.replace(/\/+$/, "");
+}
+
+/** Two accounts that cannot be told apart from outside: refused, not guessed (attack A-181). */
+function sameTwice(accounts: readonly GithubAccount[], root: SettingsReader): void {
+  const identities = new Set<string>();
+  const paths = new Set<string>();
+  for (const { accountId, auth, webhookPath } of accounts) {
+    const identity = auth.kind === "app" ? auth.appId : auth.token.reveal();
+    if (identities.has(identity)) {
+      const key = auth.kind === "app" ? "appId" : "token";
+      root.problem("accounts", `have one App or user per account: ${accountId} repeats another one's ${key}`);
+    }
+    identities.add(identity);
+    if (paths.has(webhookPath)) {
+      root.problem("accounts", `have one webhookPath per account: ${accountId} repeats one`);
+    }
+    paths.add(webhookPath);
+  }
+}
