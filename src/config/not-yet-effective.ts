@@ -123,6 +123,10 @@ const effective: readonly string[] = [
     ...["httpUrl", "httpHost", "httpPort", "startupTimeoutMs", "receiveMode", "sendReadReceipts"],
     ...["ignoreAttachments", "ignoreStories"],
   ]),
+  ...channelKeys("github", [
+    ...["appId", "privateKey", "installationId", "token", "tokenFile", "repositories"],
+    ...["webhookSecret", "webhookSecretFile", "webhookPath", "apiRoot"],
+  ]),
   "channels.defaults",
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
     perAgent.map((key) => `${at}.${key}`),
