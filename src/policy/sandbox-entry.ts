@@ -16,7 +16,7 @@ export type SandboxFacts =
   /** It failed its proof, or cannot be made. Nothing runs on the host instead. */
   | { readonly usable: false; readonly why: string };
 
-export interface Entry {
+interface Entry {
   readonly sandboxId: string;
   readonly name: string;
   /** What to tell whoever is asked; undefined: the command may enter without a question. */

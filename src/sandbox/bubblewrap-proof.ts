@@ -93,6 +93,9 @@ while read -r line; do case "$line" in
   "Max data size"*) set -- $line; printf '%s limit-data %s\\n' ${nonce} "$5";;
   "Max core file size"*) set -- $line; printf '%s limit-core %s\\n' ${nonce} "$6";;
 esac; done < /proc/self/limits
+while read -r source place type options rest; do case ",$options," in
+  *,rw,*) printf '%s writable %s\\n' ${nonce} "$place";;
+esac; done < /proc/mounts
 set -- /proc/[0-9]*; printf '%s visible %s\\n' ${nonce} $#
 for file in /proc/[0-9]*/environ; do if grep -q ${q(facts.secret)} "$file" 2>/dev/null; then tried secret open; fi; done
 ( i=0; while [ $i -lt ${facts.maxProcesses + 32} ]; do sleep 3 & i=$((i+1)); done; tried processes open ) 2>/dev/null || tried processes closed
@@ -133,6 +136,13 @@ export function judgeProof(output: string, facts: ProofFacts): ProofReport {
   promise("capabilities", noCapabilities, "it holds capabilities, or can get them");
   promise("no-new-privileges", status("NoNewPrivs") === "1", "its programs can gain privileges");
   promise("system-calls", status("Seccomp") === "2", "its system calls are not filtered");
+  const writable = said.get("writable") ?? [];
+  const own = writable.every((place) => writableMounts.has(place) || place.startsWith("/dev/"));
+  promise(
+    "read-only-mounts",
+    writable.includes("/workspace") && own,
+    "parts of the host are mounted writable",
+  );
   const visible = Number(said.get("visible")?.[0] ?? "NaN");
   promise(
     "visible-processes",
@@ -144,6 +154,9 @@ export function judgeProof(output: string, facts: ProofFacts): ProofReport {
   promise("core-dumps", said.get("limit-core")?.[0] === "0", "its programs can leave dumps of their memory");
   return { held, broken };
 }
+
+/** All that is writable beside what bwrap makes in /dev itself. */
+const writableMounts: ReadonlySet<string> = new Set(["/workspace", "/tmp", "/var/tmp", "/run"]);
 
 /** bwrap, the shell, and a subshell or two. */
 const maxVisible = 6;

@@ -102,7 +102,7 @@ const layers: readonly (readonly [layer: string, cases: string, broken: RegExp])
   ["a name of its own", drop("--unshare-uts") + dropPair("--hostname"), /uts namespace is not its own/],
   ["the filter of system calls", dropPair("--seccomp"), /system calls are not filtered/],
   ["a read-only root", dropPair("--remount-ro"), /write to its own system folders/],
-  ["read-only programs", "  --ro-bind) a=--bind;;", /write to the programs of the host/],
+  ["read-only programs", "  --ro-bind) a=--bind;;", /parts of the host are mounted writable/],
   ["no capabilities", "  --cap-drop) a=--cap-add;;", /holds capabilities/],
   ["limited memory", "  --data=*) a=--data=unlimited;;", /memory is not limited/],
   ["no dumps", "  --core=0) a=--core=unlimited;;", /dumps/],

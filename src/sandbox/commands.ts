@@ -45,7 +45,7 @@ interface Session {
 }
 
 /** The sandbox of a session, which is proved when the first command wants to enter it. */
-export interface SandboxDoor {
+interface SandboxDoor {
   readonly id: string;
   /** Rejects with an InputError where there is no proof. */
   proven(): Promise<ProvenSandbox>;

@@ -6,7 +6,7 @@ import { join } from "node:path";
  * processes the kernel limits in no other way). Without any, each process has limits of its own; whether those hold is
  * for the proof to find out.
  */
-export interface ControlGroups {
+interface ControlGroups {
   /** Makes or adjusts the groups of a sandbox. Gives the files that a process is written into; empty: there are none. */
   open(
     id: string,

@@ -21,7 +21,6 @@ export {
   type ProvenSandbox,
   type SandboxProof,
 } from "./bubblewrap.ts";
-export type { SandboxSpec } from "./bubblewrap-argv.ts";
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
 export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
