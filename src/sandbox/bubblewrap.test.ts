@@ -303,3 +303,26 @@ test("sandbox (1), A-139: a link that a sandbox leaves in its workspace is not f
   await assert.rejects(workspaceOpen.read("link", 10), InputError);
   await assert.rejects(workspaceOpen.write("root/x", Buffer.from("x")), InputError);
 });
+
+test("sandbox (2), A-140: a sandbox that swaps a folder for a link all the time leads no file tool outside", {
+  skip,
+}, async (t) => {
+  const { start, base, workspaceOpen } = await inside(t);
+  const outside = join(base, "outside");
+  mkdirSync(outside);
+  writeFileSync(join(outside, "f"), "secret");
+  const swapping = await start(
+    `mkdir d; echo own > d/f; echo ready; while :; do mv d e; ln -s ${outside} d; rm d; mv e d; done`,
+  );
+  while (!swapping.output().text.includes("ready")) await swapping.wait(10, never);
+  let done = 0;
+  for (let round = 0; round < 300; round += 1) {
+    const read = await workspaceOpen.read("d/f", 100).catch((error) => error);
+    assert.ok(read instanceof InputError || read.bytes.toString() !== "secret", "it read outside");
+    const wrote = await workspaceOpen.write("d/f", Buffer.from("x")).catch((error) => error);
+    if (!(wrote instanceof InputError)) done += 1;
+  }
+  assert.equal(swapping.exit, undefined, "it swapped to the end");
+  assert.equal(readFileSync(join(outside, "f"), "utf8"), "secret");
+  assert.ok(done > 0, "some got through to the real folder");
+});

@@ -153,15 +153,15 @@ A-126 | EN | Env key normalisation mismatch | names of variables are compared as
 A-127 | EN | Secrets inherited by children | a child's environment is built from nothing (the gateway's own can be read by a command that was approved to run outside a container)
 A-128 | EN | Workspace .env takes over the host | a workspace's .env is not read
 A-129 | EN | Code loaded from the current directory | nothing is loaded from the working folder
-A-131 | SB | Dangerous container options through config |
-A-132 | SB | Bind validation dodged by path shape |
-A-133 | SB | Network namespace modes |
-A-134 | SB | Config hash ignores order |
+A-131 | SB | Dangerous container options through config | what a sandbox cannot follow gives no sandbox, and nothing runs
+A-132 | SB | Bind validation dodged by path shape | folders are compared after links were followed; system folders, homes and the state folder are never shown
+A-133 | SB | Network namespace modes | no network but none; a probe tries to leave
+A-134 | SB | Config hash ignores order | the arrangement is made from what was proved, and a change of the config proves again
 A-135 | SB | Child agent runs unsandboxed |
 A-137 | SB | Heartbeat or background context regains host/owner |
 A-138 | SB | Sandboxed session reads others' sessions |
-A-139 | SB | Sandbox files become host code on sync |
-A-140 | SB | FS-bridge race |
+A-139 | SB | Sandbox files become host code on sync | nothing is synchronised; file tools follow no link
+A-140 | SB | FS-bridge race | a file is reached by descriptors from the sandbox's folder
 A-141 | SB | Host control from a sandboxed browser or loopback tool |
 A-143 | FS | Plain traversal forms in read/write/edit | a path is opened part by part below the workspace
 A-145 | FS | Symlink, hardlink, dangling link | links out, dangling links and hard links are refused

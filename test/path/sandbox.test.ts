@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
 import type { GatewayClient } from "../support/gateway-client.ts";
 import { startModelServer } from "../support/model-servers/mod.ts";
@@ -145,4 +146,29 @@ test("sandbox (8): non-main leaves the main conversation as it was; rw works on 
   );
   await other.client.say("go");
   assert.equal(readFileSync(join(other.workspace, "from-inside"), "utf8"), "x\n");
+});
+
+/** How many processes of this machine have the text among their arguments. */
+function processesWith(text: string): number {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text);
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+test("sandbox (6): nothing of a sandbox outlives a gateway that is killed", { skip }, async (t) => {
+  const sleeping = `sleep 7${process.pid}.5`;
+  const { client, gateway } = await start(
+    t,
+    all,
+    [["exec", { command: `setsid ${sleeping} & ${sleeping}`, background: true }]],
+    { tools: { exec: { mode: "full" } } },
+  );
+  await client.say("go");
+  while (processesWith(sleeping.slice(6)) < 3) await pause(10);
+  await gateway.kill();
+  while (processesWith(sleeping.slice(6)) > 0) await pause(10);
 });
