@@ -114,6 +114,7 @@ const effective: readonly string[] = [
     ...["host", "port", "tls", "tlsCaFile", "nick", "username", "realname"],
     ...["password", "passwordFile", "sasl", "nickserv", "channels"],
   ]),
+  ...channelKeys("whatsapp", ["authDir", "sendReadReceipts"]),
   ...channelKeys("imessage", [
     ...["cliPath", "dbPath", "remoteHost", "service", "region", "includeAttachments"],
     ...["attachmentRoots", "probeTimeoutMs"],
@@ -167,6 +168,12 @@ const effective: readonly string[] = [
   "agents.defaults.mediaMaxMb",
   ...["mode", "cap", "drop", "byChannel"].map((key) => `messages.queue.${key}`),
   ...["ownerAllowFrom", "allowFrom", "useAccessGroups"].map((key) => `commands.${key}`),
+  ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
+    ["mode", "scope", "workspaceAccess", "backend", "workspaceRoot", "docker"].map(
+      (key) => `${at}.sandbox.${key}`,
+    ),
+  ),
+  ...["tools", "agents.list.*.tools", "agents.entries.*.tools"].map((at) => `${at}.sandbox`),
   "accessGroups.*.type",
   "accessGroups.*.members",
   "messages.groupChat.mentionPatterns",
