@@ -62,3 +62,21 @@ test("why says what can be done about a delivery that did not surely arrive", ()
   assert.match(text("unknown"), /resubmit m1:000 --even-if-seen \(look at the chat first/);
   assert.doesNotMatch(text("dismissed"), /resubmit/);
 });
+
+test("why says what a tool call was allowed to do in words", () => {
+  const effects = [
+    { kind: "command", command: "date", workdir: ".", background: false },
+    { kind: "file.write", path: "notes\x1b.md" },
+  ];
+  const [first] = refused.steps;
+  assert.ok(first);
+  const step = {
+    ...first,
+    stage: "sandbox",
+    action: "tool.exec",
+    facts: { toolCallId: "t1", effects, outbox: "m1:000" },
+  };
+  const text = whyText({ ...refused, steps: [step] }, styleOf({ isTTY: false, env: {} }));
+  assert.ok(text.includes("toolCallId=t1 command `date` in .; file.write notes\\x1b.md"), text);
+  assert.doesNotMatch(text, /m1:000/);
+});

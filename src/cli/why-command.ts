@@ -1,5 +1,6 @@
 import type { LedgerRow } from "../audit/mod.ts";
 import type { InboxRow, OutboxRow } from "../delivery/mod.ts";
+import type { Json } from "../kernel/mod.ts";
 import { define } from "./define.ts";
 import { reasonSentence } from "./reason.ts";
 import type { Style } from "./style.ts";
@@ -49,7 +50,7 @@ export function whyText(why: Why, style: Style): string {
     const where =
       delivery.platformId === undefined ? "" : `, platform id ${visibleLine(delivery.platformId)}`;
     const detail = delivery.detail === undefined ? "" : `: ${visibleLine(delivery.detail)}`;
-    const line = `${offset(delivery.updatedAt, message.receivedAt)}  ${"delivery".padEnd(9)} ${paint(delivery.state)} to ${visibleLine(`${delivery.channel}:${delivery.account}`)} after ${delivery.attempts} attempt(s)${where}${detail}`;
+    const line = `${offset(delivery.updatedAt, message.receivedAt)}  ${"delivery".padEnd(9)} ${paint(delivery.state)} to ${visibleLine(`${delivery.channel}:${delivery.account}`)} ${tries(delivery.attempts)}${where}${detail}`;
     return [line, ...nextStep(delivery)];
   });
   return [
@@ -97,10 +98,32 @@ function factsOf(step: LedgerRow, style: Style): string {
   const { facts: known } = step;
   if (typeof known !== "object" || known === null || Array.isArray(known)) return "";
   const text = Object.entries(known)
-    .filter(([, value]) => value !== "" && value !== null)
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    // Which row of the outbox it was is said at the end, with the platform's id.
+    .filter(([name, value]) => value !== "" && value !== null && name !== "outbox")
+    .map(([name, value]) => (name === "effects" ? effectsText(value) : `${name}=${plain(value)}`))
     .join(" ");
   return text === "" ? "" : `  ${style.dim(visibleLine(text))}`;
+}
+
+/** What a tool call was allowed to do: "command `date` in .", "file.write notes.md". */
+function effectsText(value: Json | undefined): string {
+  if (!Array.isArray(value)) return plain(value);
+  return value
+    .map((effect) => {
+      const { kind, command, workdir, cwd, path, url, ...more } = effect as Readonly<Record<string, Json>>;
+      const place = workdir ?? cwd;
+      const what = command === undefined ? (path ?? url ?? plain(more)) : `\`${command}\``;
+      return `${kind} ${what}${place === undefined ? "" : ` in ${place}`}`;
+    })
+    .join("; ");
+}
+
+function plain(value: Json | undefined): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+}
+
+function tries(attempts: number): string {
+  return attempts === 1 ? "at the first try" : `after ${attempts} tries`;
 }
 
 /** Under the text of a step: behind its time and its stage. */
