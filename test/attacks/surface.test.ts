@@ -35,7 +35,6 @@ test("network (7): the gateway listens once, on loopback; no relay, bridge or he
   const gateway = await GatewayProcess.start(t, {
     config: { hooks: { enabled: true, token: "h".repeat(32) } },
   });
-  assert.deepEqual(listening(gateway.pid), [`0100007F:${gateway.port}`]);
   // Whatever path a socket asks for, it meets the handshake: words of a browser's protocol close it.
   for (const path of ["/cdp", "/extension", "/devtools/browser/x", "/websockify", "/mcp", "/media-stream"]) {
     const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${path}`);
@@ -47,6 +46,8 @@ test("network (7): the gateway listens once, on loopback; no relay, bridge or he
     assert.equal(code, 1008, path);
     assert.ok(!frames.some((frame) => /targetInfos|webSocketDebuggerUrl|hello-ok/.test(frame)), path);
   }
+  // Last, so that what would open a moment after the start is seen too.
+  assert.deepEqual(listening(gateway.pid), [`0100007F:${gateway.port}`]);
 });
 
 const helpers = [
