@@ -36,7 +36,7 @@ const ids: IdRule = {
     return { problem: 'be a number such as "+15550001234" or an Apple account\'s address' };
   },
   group(text) {
-    const id = /^(?:imessage:)?(?:chat_id:)?([1-9]\d{0,15})$/i.exec(text)?.[1];
+    const id = /^(?:imessage:)?(?:chat_id:)?([1-9]\d{0,17})$/i.exec(text)?.[1];
     if (id !== undefined) return { id: `chat_id:${id}` };
     return { problem: 'be named by "chat_id:<number>", as `imsg chats` prints it' };
   },
