@@ -31,6 +31,7 @@ const platforms: Readonly<Record<string, () => Promise<Platform>>> = {
   signal: async () => (await import("./signal/settings.ts")).signal,
   github: async () => (await import("./github/settings.ts")).github,
   imessage: async () => (await import("./imessage/settings.ts")).imessage,
+  whatsapp: async () => (await import("./whatsapp/settings.ts")).whatsapp,
 };
 
 /** In the order in which they are shown. */

@@ -1,0 +1,91 @@
+import { isAbsolute } from "node:path";
+import type { Problem } from "../../kernel/mod.ts";
+import { accessOf, accountPlaces, withoutRepeats } from "../accounts.ts";
+import type { ChannelAccess, IdRule, Platform } from "../platform.ts";
+import { SettingsReader } from "../settings-reader.ts";
+
+export interface WhatsAppAccount {
+  readonly accountId: string;
+  /** Where the linked device's keys are, when not in the account's own state folder. */
+  readonly authDir?: string;
+  readonly sendReadReceipts: boolean;
+  readonly textChunkLimit: number;
+  readonly access: ChannelAccess;
+}
+
+/**
+ * A person's id: "+15550001234", or "lid:<digits>" for an account that hides its number. Undefined for a group, a
+ * broadcast, and everything else (attack A-064).
+ */
+export function personOf(jid: string): string | undefined {
+  // ":12" is one of the account's devices.
+  const [, digits, server] = /^(\d{5,20})(?::\d{1,3})?@(s\.whatsapp\.net|c\.us|lid)$/.exec(jid) ?? [];
+  if (digits === undefined) return undefined;
+  if (server === "lid") return `lid:${digits}`;
+  return /^[1-9]\d{6,14}$/.test(digits) ? `+${digits}` : undefined;
+}
+
+export function isGroupJid(jid: string): boolean {
+  return /^\d{5,20}(?:-\d{5,20})?@g\.us$/.test(jid);
+}
+
+const ids: IdRule = {
+  sender(text) {
+    const plain = text.replace(/^whatsapp:/i, "");
+    const number = plain.replace(/^\+([\d ().-]+)$/, (_, rest: string) => `+${rest.replace(/[ ().-]/g, "")}`);
+    if (/^\+[1-9]\d{6,14}$/.test(number)) return { id: number };
+    const id = /^lid:\d{5,20}$/.test(plain) ? plain : personOf(plain);
+    return id === undefined ? { problem: 'be a number such as "+15550001234", or "lid:<digits>"' } : { id };
+  },
+  group(text) {
+    const id = text.replace(/^(?:whatsapp:)?(?:group:)?/i, "");
+    return isGroupJid(id) ? { id } : { problem: 'be named by the group\'s id, "<digits>@g.us"' };
+  },
+};
+
+export const whatsapp: Platform = {
+  id: "whatsapp",
+  label: "WhatsApp",
+  ids,
+  read(section) {
+    const { accounts, problems } = whatsappSettings(section);
+    return {
+      problems,
+      accounts: accounts.map((settings) => ({
+        account: settings.accountId,
+        access: settings.access,
+        secrets: [],
+        fingerprint: JSON.stringify(settings),
+        open: async (deps) => (await import("./mod.ts")).openWhatsApp(settings, deps),
+      })),
+    };
+  },
+};
+
+export function whatsappSettings(config: unknown): {
+  readonly accounts: readonly WhatsAppAccount[];
+  readonly problems: readonly Problem[];
+} {
+  if (config === undefined) return { accounts: [], problems: [] };
+  const problems: Problem[] = [];
+  const root = new SettingsReader(config, ["channels", "whatsapp"], problems);
+  const accounts = accountPlaces(root, ["authDir"]).flatMap((account) => {
+    const { at } = account;
+    const before = problems.length;
+    // A named account is a device of its own: with the channel's keys, two would push each other out.
+    const place = account.isDefault && !account.place.has("authDir") ? account.root : account.place;
+    const authDir = place.string("authDir");
+    if (authDir !== undefined && !isAbsolute(authDir)) place.problem("authDir", "be an absolute path");
+    const own = {
+      accountId: account.accountId,
+      ...(authDir === undefined ? {} : { authDir }),
+      sendReadReceipts: at("sendReadReceipts").boolean("sendReadReceipts", true),
+      textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 100, 20_000) ?? 4000,
+    };
+    return problems.length > before ? [] : [Object.freeze({ ...own, access: accessOf(account, ids) })];
+  });
+  const folders = accounts.flatMap(({ authDir }) => authDir ?? []);
+  if (new Set(folders).size < folders.length)
+    root.problem("accounts", "not name one authDir twice: two clients of one device push each other out");
+  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
+}
