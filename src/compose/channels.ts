@@ -95,7 +95,9 @@ export function createChannels(ports: {
       accept: ports.accept,
       report(status) {
         const before = item.status.state;
-        item.status = { ...item.status, ...status };
+        // What was wrong before is not wrong now, and a code to link a device is good only while it is shown.
+        const { detail: _detail, linkCode: _linkCode, ...known } = item.status;
+        item.status = { ...known, ...status };
         if (status.state !== "connected") item.connectedSince = undefined;
         else item.connectedSince ??= ports.deps.clock.now();
         if (before !== status.state) {
