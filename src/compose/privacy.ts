@@ -66,8 +66,9 @@ export function composePrivacy(parts: {
   const runIdsOf = ({ messages }: Pick<Found, "messages">) => messages.map((row) => row.runId);
 
   async function find(person: Person): Promise<Found> {
-    const messages = personal.messagesBy(person.accounts);
     const own = personal.sessionKeysWith(":direct:").filter(person.ownsKey);
+    // What operators said in a person's own conversation goes with it.
+    const messages = personal.messagesOf(person.accounts, own);
     const keys = [...new Set([...own, ...messages.map((row) => row.sessionKey)])];
     const withOthers = personal.sharedWithOthers(keys, person.accounts);
     const sessions = keys.flatMap((key) => store.sessions.get(key) ?? []);

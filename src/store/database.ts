@@ -32,7 +32,7 @@ export interface Database {
   checkpointed(): void;
   /**
    * Writes the whole file anew and empties the log, so that nothing of what was deleted is left in either: SQLite
-   * leaves copies of rows that it moved, even with `secure_delete`. Blocks (about 10 ms for each MB); throws when
+   * leaves copies of rows that it moved, even with `secure_delete`. Blocks (25 ms for each MB on a busy machine); throws when
    * another connection is in its way.
    */
   rewrite(): void;

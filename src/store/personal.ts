@@ -13,8 +13,8 @@ import { entryOf } from "./sessions.ts";
  * delivering it again is still recognised.
  */
 export interface PersonalData {
-  /** Messages of these authors ("telegram:42"), in any state. */
-  messagesBy(authors: readonly string[]): InboxRow[];
+  /** Messages of these authors ("telegram:42"), and all that came into these conversations, in any state. */
+  messagesOf(authors: readonly string[], sessionKeys: readonly string[]): InboxRow[];
   /** Those of these conversations in which somebody else has written. */
   sharedWithOthers(sessionKeys: readonly string[], authors: readonly string[]): ReadonlySet<string>;
   /** Keys of conversations whose key contains this. */
@@ -51,9 +51,13 @@ export function personalData(database: Database): PersonalData {
   const strings = (rows: Record<string, string | number | null>[], column: string) =>
     rows.map((row) => String(row[column]));
   return {
-    messagesBy: (authors) =>
+    messagesOf: (authors, sessionKeys) =>
       database
-        .all(`SELECT * FROM inbox WHERE ${author} IN ${anyOf} ORDER BY received_at`, JSON.stringify(authors))
+        .all(
+          `SELECT * FROM inbox WHERE ${author} IN ${anyOf} OR session_key IN ${anyOf} ORDER BY received_at`,
+          JSON.stringify(authors),
+          JSON.stringify(sessionKeys),
+        )
         .map(inboxRow),
     sharedWithOthers: (keys, authors) =>
       new Set(

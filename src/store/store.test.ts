@@ -16,7 +16,15 @@ import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import { ledgerChain } from "../audit/mod.ts";
 import type { InboxRow, OutboxRow } from "../delivery/mod.ts";
 import { systemRandom, unknownSource } from "../kernel/mod.ts";
-import { ensureFolder, openStore, readJsonFile, takeInstanceLock, writeJsonFile } from "./mod.ts";
+import { type EntryBody, newSession } from "../session/mod.ts";
+import {
+  ensureFolder,
+  openStore,
+  openTranscriptFiles,
+  readJsonFile,
+  takeInstanceLock,
+  writeJsonFile,
+} from "./mod.ts";
 
 function temporary(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "store-test-"));
@@ -193,4 +201,87 @@ test("folders are made for their user only, tightened, and never taken from a li
   assert.equal(statSync(folder).mode & 0o777, 0o700);
   symlinkSync(folder, `${folder}-link`);
   await assert.rejects(ensureFolder(`${folder}-link`), /not a folder/);
+});
+
+test("store (5): an erased message is found by its event, and holds nothing else; others and runs' entries stay apart", async (t) => {
+  const { store } = opened(t);
+  const { personal } = store;
+  const by = (author: string) => ({ ...unknownSource, author });
+  for (const [id, author] of [
+    ["1", "telegram:42"],
+    ["2", "telegram:7"],
+  ] as const)
+    await store.commit([
+      store.inbox.insert(inboxRow(id, { source: by(author), eventId: `event-${id}` })),
+      store.inbox.move(id, "done", "detail", 2),
+    ]);
+  assert.deepEqual(
+    personal.messagesOf(["telegram:42"], []).map((row) => row.messageId),
+    ["1"],
+  );
+  assert.equal(personal.messagesOf([], ["agent:main:main"]).length, 2);
+  assert.deepEqual([...personal.sharedWithOthers(["agent:main:main"], ["telegram:42"])], ["agent:main:main"]);
+  const other = store.inbox.byMessageId("2");
+  await store.commit([personal.eraseMessages(["1", "none"])]);
+  await store.commit([personal.eraseMessages(["1"])]);
+  const row = store.inbox.find("chat", "default", "event-1");
+  assert.equal(row?.messageId, "1", "erased twice, it is still known");
+  assert.doesNotMatch(JSON.stringify(row), /42|text of|event-1|agent:main/);
+  assert.deepEqual(store.inbox.byMessageId("2"), other);
+  assert.deepEqual(personal.endedSince(0), ["2"]);
+  store.close();
+});
+
+test("store (5): a run's entries go with every summary that was made from them, and the file follows over the gap", async (t) => {
+  const { store, folder } = opened(t);
+  const entry = (seq: number, runId: string, body: EntryBody) => ({
+    seq,
+    id: `e${seq}`,
+    parentId: null,
+    timestamp: "2026-01-01T00:00:00Z",
+    runId,
+    body,
+  });
+  const said = (seq: number, runId: string) =>
+    entry(seq, runId, {
+      type: "message",
+      message: { role: "user", content: `words-${runId}-${seq}`, timestamp: 1, source: unknownSource },
+    });
+  const summary = (seq: number, firstKeptSeq: number) =>
+    entry(seq, "b", {
+      type: "compaction",
+      summary: `summary-${seq}`,
+      firstKeptSeq,
+      tokensBefore: 1,
+      source: unknownSource,
+    });
+  const session = newSession({ key: "agent:main:g", agentId: "main", sessionId: "s1", now: 1 });
+  const row = { ...session, title: "words", lastMessage: "words", lastSeq: 1303, lastEntryId: "e1303" };
+  const entries = [
+    said(1, "b"),
+    summary(2, 2),
+    ...Array.from({ length: 1200 }, (_, n) => said(n + 3, "a")),
+    summary(1203, 1100),
+    ...Array.from({ length: 100 }, (_, n) => said(n + 1204, "b")),
+  ];
+  await store.commit([store.sessions.put(row), ...entries.map((item) => store.sessions.append("s1", item))]);
+  const files = openTranscriptFiles({
+    stateFolder: folder,
+    sessions: store.sessions,
+    workspaceOf: () => "/",
+    keeps: () => true,
+    clock: new ManualClock(),
+    log: () => {},
+  });
+  files.touch(row);
+  await files.flush();
+  assert.match(readFileSync(files.path(row), "utf8"), /words-a-3"/);
+  await store.commit([store.personal.eraseRuns(row, ["a"])]);
+  await files.erase(row);
+  const text = readFileSync(files.path(row), "utf8");
+  assert.doesNotMatch(text, /words-a|summary-1203/);
+  assert.match(text, /words-b-1"[\s\S]*summary-2"[\s\S]*words-b-1204"[\s\S]*words-b-1303"/);
+  const left = store.sessions.get("agent:main:g");
+  assert.deepEqual([left?.title, left?.lastMessage, left?.lastSeq], [undefined, undefined, 1303]);
+  store.close();
 });

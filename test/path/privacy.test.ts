@@ -1,7 +1,10 @@
 /** One person's data: found everywhere, handed out, and gone from every byte of the state folder once it is erased. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
 import type { GatewayClient } from "../support/gateway-client.ts";
@@ -150,6 +153,7 @@ async function talked(house_: House, client: GatewayClient): Promise<number> {
   await pair(house_, client, person);
   const update = await say(house_, person, planted.message);
   await sendPhoto(house_);
+  await client.say("the operator joins in", `agent:main:telegram:direct:${person}`);
   // The first words there are the conversation's title.
   await say(house_, person, planted.grouped, { chat: group });
   await say(house_, other, "ben-in-the-group before", { chat: group });
@@ -254,6 +258,70 @@ test("privacy: a turn that runs is stopped first, and leaves nothing behind", as
   await say(at, other, "hello");
   assert.deepEqual([...wordsOnDisk(at)], []);
   assert.equal((await client.rpc("audit.verify", {})).intact, true);
+});
+
+test("privacy: the command line hands out a new file for one user, shows, asks, erases, and says what it did", async (t) => {
+  const at = await house(t);
+  const client = await at.gateway.connect();
+  await pair(at, client, other);
+  await pair(at, client, person);
+  await say(at, person, planted.grouped);
+  const peer = ["--peer", `telegram:${person}`];
+  const out = join(at.gateway.folder, "person.json");
+  assert.match((await command(at, ["export", ...peer, "--out", out])).stdout, /item\(s\) in /);
+  assert.equal(statSync(out).mode & 0o777, 0o600);
+  assert.ok(readFileSync(out, "utf8").includes(planted.grouped));
+  const again = await command(at, ["export", ...peer, "--out", out]);
+  assert.deepEqual([again.code, /could not be written: EEXIST/.test(again.stderr)], [1, true]);
+  const asked = await command(at, ["erase", ...peer]);
+  assert.deepEqual([asked.code, /say --yes if you mean it/.test(asked.stderr)], [2, true]);
+  const look = await command(at, ["erase", ...peer, "--dry-run"]);
+  assert.match(look.stdout, /^Would be erased of telegram:774411991/);
+  assert.ok(wordsOnDisk(at).get("grouped"), "nothing is erased yet");
+  const done = await command(at, ["erase", ...peer, "--yes"]);
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(done.stdout, /^Erased of telegram:774411991.*\n {2}2 message\(s\), 1 whole conversation/);
+  assert.match(done.stdout, /the model providers: /);
+  assert.deepEqual([...wordsOnDisk(at)], []);
+  const none = await command(at, ["erase", ...peer, "--yes", "--json"]);
+  assert.deepEqual([none.code, JSON.parse(none.stdout).found], [1, false]);
+});
+
+async function command({ gateway }: House, args: readonly string[]) {
+  const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", main, "privacy", ...args, "--port", String(gateway.port)],
+    {
+      env: {
+        PATH: process.env.PATH,
+        HOME: join(gateway.folder, "home"),
+        OPENCLAW_STATE_DIR: gateway.stateFolder,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "close") as Promise<[number | null]>,
+  ]);
+  return { code, stdout, stderr };
+}
+
+test("retention none: what was kept before it was set stays, and is erased by nobody's accident", async (t) => {
+  const at = await house(t);
+  const client = await at.gateway.connect();
+  await pair(at, client, person);
+  await say(at, person, planted.grouped);
+  await at.gateway.stop();
+  const config = JSON.parse(readFileSync(at.gateway.configFile, "utf8"));
+  config.session.retention = "none";
+  await at.gateway.writeConfig({}, JSON.stringify(config));
+  await at.gateway.start();
+  await say(at, person, planted.message);
+  await eventually(() => !wordsOnDisk(at).has("message"));
+  assert.ok(wordsOnDisk(at).get("grouped"));
 });
 
 test("retention none: once delivered nothing is on disk, also after a kill; the conversation goes on in memory", async (t) => {
