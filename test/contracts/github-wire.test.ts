@@ -219,6 +219,35 @@ describe("github: what did not arrive", () => {
     assert.equal(detail(host), "");
   });
 
+  scene("github (2): what GitHub keeps no more is forgotten", async (it) => {
+    const { fake, host, channel, front, nextRound, clock } = it;
+    await channel.start(host);
+    front.channel = undefined;
+    fake.write({ text: "lost", from: ada });
+    await fake.api.until(() => fake.deliveries[0]?.status === 401);
+    for (let minute = 1; minute <= 2; minute++) {
+      await nextRound();
+      await fake.api.until(() => fake.deliveries.every(({ status }) => status !== undefined));
+    }
+    assert.match(detail(host), /cannot deliver/);
+    fake.deliveries.splice(0);
+    clock.advance(3 * 24 * 3_600_000);
+    await host.until(() => detail(host) === "");
+    assert.equal(fake.deliveries.length, 0);
+  });
+
+  scene(
+    "channels (8): a log that cannot be read now is tried again",
+    async ({ fake, host, channel, clock }) => {
+      fake.api.fault("/app/hook/deliveries", { kind: "answer", status: 502, body: "<html>" });
+      await channel.start(host);
+      assert.deepEqual([host.statuses.at(-1)?.state, /HTTP 502/.test(detail(host))], ["reconnecting", true]);
+      await new Promise(setImmediate);
+      clock.advance(60_000);
+      await host.until(() => host.statuses.at(-1)?.state === "connected");
+    },
+  );
+
   scene(
     "github: events that we do not take, and those that GitHub has no more, are not asked for",
     async (it) => {

@@ -137,7 +137,7 @@ class GithubChannel implements Channel {
       this.#mayReadLog = logs.length > 0;
     } catch (error) {
       const failure = error instanceof ApiFault ? error.failure : undefined;
-      if (failure?.kind !== "answer" || failure.status === 401 || failure.status >= 500) throw error;
+      if (failure?.kind !== "answer" || failure.status >= 500) throw error;
       this.#mayReadLog = false;
     }
   }

@@ -70,7 +70,7 @@ export class MissedDeliveries {
     for (let page = 0; next !== undefined && page < maxPages; page++) {
       const answer = await this.#rest.call({ method: "GET", path: next, token, signal });
       const items = Array.isArray(answer.value) ? (answer.value as WireDelivery[]) : [];
-      seen.push(...items);
+      seen.push(...items.filter((item) => Date.parse(item.delivered_at ?? "") >= since));
       const oldest = Date.parse(items.at(-1)?.delivered_at ?? "");
       next = oldest < since ? undefined : answer.next;
     }

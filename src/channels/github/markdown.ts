@@ -37,7 +37,6 @@ export function commentText(text: string): string {
 
 /** Every run of three and more is a fence at the beginning of its line, with nothing before it that would hide it. */
 function hasPlainFences(text: string): boolean {
-  if (/\r/.test(text)) return false;
   return text.split("\n").every((line) => !/`{3}|~{3}/.test(line) || /^(?:`{3,}|~{3,})[\w+#.-]*$/.test(line));
 }
 

@@ -58,6 +58,25 @@ export const github: Platform = {
   id: "github",
   label: "GitHub",
   ids,
+  setup: {
+    before: [
+      "Make a GitHub App (Settings, Developer settings): webhook active, at the gateway's public address with /github/events, content type JSON, with a secret (openssl rand -hex 32).",
+      "Give it Issues, Pull requests and Discussions (read and write), and the events of issues, pull requests, reviews, discussions and their comments.",
+      "Generate a private key, and install the App on the repositories that it is for.",
+    ],
+    questions: [
+      { key: "appId", question: "The App's id", isOptional: true },
+      { key: "token", question: "In place of an App: a token", isSecret: true, isOptional: true },
+      {
+        key: "privateKey",
+        question: "The App's private key, on one line (base64 -w0 key.pem)",
+        isSecret: true,
+        isOptional: true,
+      },
+      { key: "webhookSecret", question: "The webhook's secret", isSecret: true },
+    ],
+    after: ["List the repositories under channels.github.groups, and mention the App in an issue."],
+  },
   read(section, sources) {
     const { accounts, problems } = githubSettings(section, sources);
     return {
