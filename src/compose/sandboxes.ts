@@ -34,7 +34,8 @@ export interface Sandboxes {
   /** What `tools.sandbox.tools` leaves of the tools. */
   toolLimit(agentId: string): { readonly allow: readonly string[]; readonly deny: readonly string[] };
   reset(): void;
-  close(): Promise<void>;
+  /** Removes what sandboxes left in the kernel; when none of them runs. */
+  sweep(): Promise<void>;
 }
 
 type SandboxConfig = NonNullable<NonNullable<NonNullable<OpenClawConfig["agents"]>["defaults"]>["sandbox"]>;
@@ -67,6 +68,10 @@ export function createSandboxes(ports: {
         architecture: arch(),
       }),
     );
+    // A state folder that cannot be opened now may be there the next time.
+    host.catch(() => {
+      host = undefined;
+    });
     return host;
   }
 
@@ -141,9 +146,11 @@ export function createSandboxes(ports: {
       };
     },
     reset: () => proofs.clear(),
-    async close() {
-      if (host) (await host).sweep();
-    },
+    sweep: () =>
+      load().then(
+        (bubblewrap) => bubblewrap.sweep(),
+        (error: Error) => ports.log("warn", "sandboxes were not tidied up", { error: error.message }),
+      ),
   };
   return self;
 }

@@ -341,6 +341,7 @@ export function createTools(ports: {
     },
     async reapOrphans() {
       const ended = await (await load()).host.reapOrphans();
+      await sandboxes.sweep();
       if (ended > 0)
         ports.log("warn", "ended commands that an earlier gateway left running", { processes: ended });
     },
@@ -355,7 +356,7 @@ export function createTools(ports: {
     async close() {
       if (!loading) return;
       await (await loading).host.closeAll();
-      await sandboxes.close();
+      await sandboxes.sweep();
       for (const opened of workspaces.values()) await (await opened).close();
     },
   };

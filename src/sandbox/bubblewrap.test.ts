@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -325,4 +326,16 @@ test("sandbox (2), A-140: a sandbox that swaps a folder for a link all the time 
   assert.equal(swapping.exit, undefined, "it swapped to the end");
   assert.equal(readFileSync(join(outside, "f"), "utf8"), "secret");
   assert.ok(done > 0, "some got through to the real folder");
+});
+
+test("sandbox (8), A-132: a folder that became a link after the proof is not entered", {
+  skip,
+}, async (t) => {
+  const { start, base, workspace } = await inside(t);
+  const outside = join(base, "outside");
+  mkdirSync(outside);
+  renameSync(workspace, `${workspace}-old`);
+  symlinkSync(outside, workspace);
+  await assert.rejects(start("touch here"), /reached through a link/);
+  assert.equal(existsSync(join(outside, "here")), false);
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { type Clock, type Random, token } from "../kernel/mod.ts";
+import { type Clock, InputError, type Random, token } from "../kernel/mod.ts";
 import { bubblewrapArgv, type SandboxPrograms, type SandboxSpec } from "./bubblewrap-argv.ts";
 import {
   judgeProof,
@@ -96,6 +96,9 @@ export function createBubblewrap(deps: BubblewrapDeps): BubblewrapHost {
       return { ok: false, why: `The filter of system calls cannot be written (${messageOf(error)}).` };
     }
     const argv = (text: string, workdir: string) => {
+      // Again for each command: a folder may have become a link since (attack A-132).
+      const changed = placeProblem(spec, deps);
+      if (changed !== undefined) throw new InputError(changed);
       const { maxProcesses, maxMemoryBytes } = spec;
       return bubblewrapArgv(spec, {
         programs: programs as SandboxPrograms,

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { judgeProof, ownNamespaces, type ProofFacts } from "./bubblewrap-proof.ts";
+
+const facts: ProofFacts = {
+  nonce: "n0nce",
+  secretFile: "/state/secret",
+  secret: "s",
+  hiddenFolders: ["/state"],
+  port: 1,
+  maxProcesses: 10,
+  maxMemoryBytes: 1000,
+  hasAgentFolder: true,
+  namespaces: Object.fromEntries(ownNamespaces.map((name) => [name, `${name}:[1]`])),
+};
+
+/** What a probe says of a sandbox that keeps every promise. */
+const kept = [
+  ..."secret folders write-root write-usr write-kernel write-agent connect interfaces engine-socket mount".split(
+    " ",
+  ),
+  ..."own-namespaces trace processes".split(" "),
+]
+  .map((name) => `${name} closed`)
+  .concat("read-usr open", "write-workspace open")
+  .concat(ownNamespaces.map((name) => `ns-${name} ${name}:[2]`))
+  .concat(
+    ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((name) => `status-${name}: 0000000000000000`),
+  )
+  .concat("status-NoNewPrivs: 1", "status-Seccomp: 2", "visible 3", "limit-data 1000", "limit-core 0")
+  .concat("writable /workspace", "writable /tmp", "writable /dev/null");
+
+const judge = (lines: readonly string[], change: Partial<ProofFacts> = {}) =>
+  judgeProof(lines.map((line) => `n0nce ${line}`).join("\n"), { ...facts, ...change });
+
+test("sandbox (8): each promise needs its own line, but for what cannot be tried here", () => {
+  assert.deepEqual(judge(kept).broken, []);
+  for (const [index, line] of kept.entries()) {
+    const broken = judge(kept.toSpliced(index, 1)).broken.length;
+    const mayMiss = line === "trace closed" || line === "writable /tmp" || line === "writable /dev/null";
+    assert.equal(broken, mayMiss ? 0 : 1, line);
+  }
+  const withoutAgent = kept.filter((line) => !line.startsWith("write-agent"));
+  assert.deepEqual(judge(withoutAgent, { hasAgentFolder: false }).broken, []);
+});
+
+test("sandbox (8): one line that says otherwise breaks its promise, whatever else is said of it", () => {
+  const others = [
+    ...kept.filter((line) => line.endsWith(" closed")).map((line) => line.replace("closed", "open")),
+    ...kept.filter((line) => line.endsWith(" open")).map((line) => line.replace("open", "closed")),
+    "writable /usr",
+    "writable /home/me",
+  ];
+  for (const line of others) assert.equal(judge([...kept, line]).broken.length, 1, line);
+  const instead: readonly (readonly [string, string])[] = [
+    ...ownNamespaces.map((name) => [`ns-${name} ${name}:[2]`, `ns-${name} ${name}:[1]`] as const),
+    ["status-CapBnd: 0000000000000000", "status-CapBnd: 000001ffffffffff"],
+    ["status-NoNewPrivs: 1", "status-NoNewPrivs: 0"],
+    ["status-Seccomp: 2", "status-Seccomp: 0"],
+    ["visible 3", "visible 300"],
+    ["limit-data 1000", "limit-data unlimited"],
+    ["limit-data 1000", "limit-data 1001"],
+    ["limit-core 0", "limit-core unlimited"],
+  ];
+  for (const [from, to] of instead)
+    assert.equal(judge(kept.map((line) => (line === from ? to : line))).broken.length, 1, to);
+});
+
+test("sandbox (8): lines that do not come from this probe count for nothing", () => {
+  const text = kept.map((line) => `another ${line}`).join("\n");
+  assert.deepEqual(judgeProof(text, facts).held, []);
+  assert.deepEqual(judgeProof("", facts).held, []);
+});
