@@ -224,7 +224,7 @@ A-212 | PI | MCP tool poisoning, shadowing, rug pull |
 A-213 | PI | Memory and summary poisoning |
 A-214 | PI | Model output as a control channel | what a model says is text
 A-215 | PI | Forged conversation history over the HTTP API | messages of other roles are fenced or refused
-A-216 | SU | Workspace code auto-loads |
+A-216 | SU | Workspace code auto-loads | a workspace holds data: nothing in it is loaded as code or settings
 A-217 | SU | Install-time code execution |
 A-218 | SU | Integrity drift |
 A-219 | SU | Manifest paths escape |
@@ -253,7 +253,7 @@ A-247 | SK | Channel ids that contain key syntax | parts of a key are encoded
 A-248 | SK | HTTP and tool session override | a session that a caller names must be his to name
 A-249 | SK | Replies leak across routes and accounts | an answer goes where its question came from
 A-250 | CR | Scheduled work outlives or exceeds the requester |
-A-251 | CR | Case and alias tricks in job payloads |
+A-251 | CR | Case and alias tricks in job payloads | a model makes no jobs: there is no tool for them
 A-253 | CR | Hook body widens its own rights | a hook's body has a strict schema
 A-254 | CR | Wake, heartbeat and recovery run as owner |
 `;

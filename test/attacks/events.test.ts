@@ -149,3 +149,24 @@ test("delivery: each answer goes where its question came from, also in a convers
   const sent = fake.sent.map(({ chatId, text }) => `${chatId} ${text}`).sort();
   assert.deepEqual(sent, ["42 re: m42", "7 re: m7"]);
 });
+
+test("auth (5): who guesses a webhook's secret is refused each time; who has it comes through beside him, from the same address (A-244)", async (t) => {
+  const { fake, post } = await webhookHouse(t, { dmPolicy: "allowlist", allowFrom: ["42"] });
+  for (let round = 1; round <= 4; round++) {
+    const guesses = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        post(updateOf(index, { text: "m0" }), `guess-${round}-${index}`),
+      ),
+    );
+    assert.deepEqual(
+      guesses.filter((status) => status < 400),
+      [],
+    );
+    assert.equal(await post(updateOf(100 + round, { text: `m${round}` })), 200, `round ${round}`);
+    await fake.sentCount(round);
+  }
+  assert.deepEqual(
+    fake.sent.map(({ text }) => text),
+    ["re: m1", "re: m2", "re: m3", "re: m4"],
+  );
+});

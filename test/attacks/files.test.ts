@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -118,6 +119,18 @@ test("sandbox (1): a link to another file of the workspace is no way out either,
   const [link = "", file = ""] = await callAll(["link", "mine.txt"].map((path) => ["read", { path }]));
   assert.match(link, /symbolic link/);
   assert.match(file, /mine/);
+});
+
+test("compose: a file that the agent is told, but that is a link or has a second name, does not reach the model (A-153)", async (t) => {
+  const { workspace, outside, callAll, model } = await toolScene(t);
+  writeFileSync(join(workspace, "TOOLS.md"), "a plain note\n");
+  for (const name of ["AGENTS.md", "SOUL.md"]) rmSync(join(workspace, name), { force: true });
+  symlinkSync(join(outside, "secret"), join(workspace, "AGENTS.md"));
+  linkSync(join(outside, "secret"), join(workspace, "SOUL.md"));
+  await callAll([["read", { path: "." }]]);
+  const asked = JSON.stringify(model.requests[0]?.body);
+  assert.match(asked, /a plain note/);
+  assert.doesNotMatch(asked, /THE SECRET/);
 });
 
 test("tools (5): there is no tool that searches, and a listing shows the workspace only (A-147)", async (t) => {

@@ -46,7 +46,7 @@ test("sandbox (4): a command that was approved finds none of the gateway's secre
   }
 });
 
-test("main: nothing that lies in the folder where it starts or in a workspace is read as settings or run (A-128, A-129)", async (t) => {
+test("main: nothing that lies in the folder where it starts or in a workspace is read as settings or run (A-128, A-129, A-216)", async (t) => {
   const gateway = await GatewayProcess.prepare(t);
   const workspace = join(gateway.stateFolder, "workspace");
   mkdirSync(workspace);

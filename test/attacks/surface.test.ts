@@ -218,7 +218,7 @@ test("control (2): a browser's profiles are changed through no spelling of the p
   assert.deepEqual(after, before);
 });
 
-test("tools (5): no tool that a model is offered has a field for a gateway's address, and none takes one (A-028, A-076, A-087, A-149, A-154, A-169, A-226)", async (t) => {
+test("tools (5): no tool that a model is offered has a field for a gateway's address, and none takes one (A-028, A-076, A-087, A-149, A-154, A-169, A-226, A-251)", async (t) => {
   const gateway = await GatewayProcess.start(t);
   const client = await gateway.connect();
   const catalog = await client.rpc("tools.catalog", { agentId: "main" });
@@ -236,7 +236,9 @@ test("tools (5): no tool that a model is offered has a field for a gateway's add
       ["web_fetch", { url: "https://example.com/" }],
       ["gateway", { action: "config.patch", raw: '{"tools":{"exec":{"ask":"off"}}}' }],
       ["nodes", { action: "status" }],
-      ["cron", { action: "add", payload: { kind: "Command", command: "touch C" } }],
+      ...["Command", "COMMAND", "command ", "systemEvent", 1].map(
+        (kind) => ["cron", { action: "add", payload: { kind, command: "touch C" } }] as const,
+      ),
       ["subagents", { action: "kill", target: "main" }],
       ["sessions_spawn", { task: "x" }],
       ["message", { action: "read", channelId: "excluded" }],
