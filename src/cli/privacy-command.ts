@@ -115,6 +115,7 @@ export function receiptText(receipt: ErasureReceipt): string {
   return [
     `${receipt.dryRun ? "Would be erased" : "Erased"} of ${who}, ${new Date(receipt.at).toISOString()}:`,
     ...lines.map((line) => `  ${line}`),
+    ...receipt.files.map((file) => `  the file ${visibleLine(file)}`),
     "What stays:",
     ...receipt.left.map(({ what, why }) => `  ${visibleLine(what)}: ${visibleLine(why)}`),
     ...(receipt.seq === undefined

@@ -226,6 +226,15 @@ export function composePrivacy(parts: {
     return { salt, digest: hash("sha256", `${salt}\n${accounts.join("\n")}`) };
   }
 
+  async function toldOf(found: Found, withFiles: boolean) {
+    const going = withFiles ? goingFilesOf(found) : [];
+    return {
+      removed: countsOf(found),
+      files: going.map(({ agentId, path }) => resolve(parts.workspaceOf(agentId), path)),
+      left: await leftOf(found, withFiles),
+    };
+  }
+
   async function leftOf(found: Found, withFiles: boolean): Promise<ErasureReceipt["left"]> {
     const going = withFiles ? goingFilesOf(found) : [];
     const kept = found.files.filter((file) => !going.includes(file));
@@ -283,13 +292,12 @@ export function composePrivacy(parts: {
       let found = await find(person);
       const at = clock.now();
       const about = { accounts: person.accounts, at, found: !isNothing(found), dryRun };
-      if (dryRun || isNothing(found))
-        return { ...about, removed: countsOf(found), left: await leftOf(found, files) };
+      if (dryRun || isNothing(found)) return { ...about, ...(await toldOf(found, files)) };
       await stopRuns(found);
       found = await find(person);
       const done = await take(found, files, actor);
       parts.log("info", "a person's data was erased", { seq: done.seq });
-      return { ...about, removed: countsOf(found), left: await leftOf(found, files), ...done };
+      return { ...about, ...(await toldOf(found, files)), ...done };
     },
   };
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
@@ -56,6 +56,10 @@ async function house(t: TestContext, session: Record<string, unknown> = {}): Pro
         const command = `echo ${planted.command} && echo planted-out''put-3d3d`;
         return [{ call: { name: "exec", arguments: JSON.stringify({ command }) } }];
       }
+      if (last?.role === "user" && text.includes("write it down"))
+        return [
+          { call: { name: "write", arguments: JSON.stringify({ path: "note.txt", content: "noted" }) } },
+        ];
       if (last?.role === "tool") return [{ text: `done: ${planted.reply}` }];
       return [{ text: text.includes(planted.grouped) ? `you said ${planted.grouped}` : "well" }];
     },
@@ -242,6 +246,32 @@ test("privacy: nothing is known of a stranger, and nothing is changed; what is n
   );
   const refused = await client.ask("privacy.erase", { peer: "nobody" });
   assert.match(JSON.stringify(refused.error), /is no account; write <channel>:<sender id>/);
+});
+
+test("privacy: what agents wrote for a person is listed, or deleted on request; files that name the person are listed by line", async (t) => {
+  const at = await house(t);
+  const { gateway } = at;
+  const client = await gateway.connect();
+  await pair(at, client, other);
+  await pair(at, client, person);
+  const workspace = join(gateway.stateFolder, "workspace");
+  const note = join(workspace, "note.txt");
+  const memo = join(workspace, "memo.md");
+  writeFileSync(memo, `a list\n- call ${person}\n`);
+  const erase = async (order: object = {}) => {
+    await say(at, person, "write it down");
+    const receipt = await client.rpc("privacy.erase", { peer: `telegram:${person}`, ...order });
+    await pair(at, client, person);
+    return receipt.left.map((item: { what: string }) => item.what);
+  };
+  const left = await erase();
+  assert.ok(left.includes(note) && left.includes(`${memo}:2`), JSON.stringify(left));
+  assert.ok(existsSync(note));
+  await say(at, person, "write it down");
+  const receipt = await client.rpc("privacy.erase", { peer: `telegram:${person}`, files: true });
+  assert.deepEqual([receipt.removed.fileLabels, receipt.files], [1, [note]]);
+  assert.equal(existsSync(note), false);
+  assert.ok(existsSync(memo), "what nobody wrote for the person alone is never deleted");
 });
 
 test("privacy: a turn that runs is stopped first, and leaves nothing behind", async (t) => {

@@ -32,6 +32,8 @@ export interface ErasureReceipt {
     readonly fileLabels: number;
     readonly recordRows: number;
   };
+  /** Files of agents that are deleted with it. */
+  readonly files: readonly string[];
   readonly left: readonly { readonly what: string; readonly why: string }[];
   /** The row of the record that says so. */
   readonly seq?: number;
