@@ -4,7 +4,6 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { type ConnectOptions, GatewayClient } from "./gateway-client.ts";
 
 export { type ConnectOptions, GatewayClient } from "./gateway-client.ts";
@@ -53,6 +52,11 @@ export interface FailedStart {
   readonly stderr: string;
 }
 
+/** A test, or what stands in for one elsewhere: calls back when all is over. */
+export interface Ending {
+  after(end: () => Promise<void>): void;
+}
+
 /** One gateway as a process of its own, with its own home, state, log and port. It can be killed and started again. */
 export class GatewayProcess {
   readonly folder: string;
@@ -74,7 +78,7 @@ export class GatewayProcess {
   }
 
   /** A folder and a config, nothing started yet. Removed with all that runs in it when the test ends. */
-  static async prepare(test: TestContext, options: GatewayOptions = {}): Promise<GatewayProcess> {
+  static async prepare(test: Ending, options: GatewayOptions = {}): Promise<GatewayProcess> {
     const folder = await mkdtemp(join(tmpdir(), "gateway-test-"));
     const gateway = new GatewayProcess(folder, options);
     test.after(async () => {
@@ -89,7 +93,7 @@ export class GatewayProcess {
     return gateway;
   }
 
-  static async start(test: TestContext, options: GatewayOptions = {}): Promise<GatewayProcess> {
+  static async start(test: Ending, options: GatewayOptions = {}): Promise<GatewayProcess> {
     const gateway = await GatewayProcess.prepare(test, options);
     await gateway.start();
     return gateway;

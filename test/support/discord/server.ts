@@ -114,7 +114,6 @@ export class FakeDiscord {
   /** Somebody writes. Returns the message's id. `isHeard` false: no session hears of it, it is only in the history. */
   write({ text, from, channel, name = "somebody", more = {} }: Written, isHeard = true): string {
     const channelId = channel ?? this.directOf(from);
-    const place = this.channels.get(channelId);
     const message: KeptMessage = {
       id: this.nextId(),
       channel_id: channelId,
@@ -128,24 +127,25 @@ export class FakeDiscord {
       ...more,
     };
     this.#keep(message);
-    if (isHeard) {
-      const heard = {
-        ...message,
-        channel_type: place?.type,
-        ...(place?.guild_id === undefined
-          ? {}
-          : { guild_id: place.guild_id, member: { nick: null, roles: ["700000000000000001"] } }),
-      };
-      this.gateway.emit("MESSAGE_CREATE", heard);
-    }
+    if (isHeard) this.#emit(message);
     return message.id;
   }
 
-  /** The same event once more. */
+  /** The same event once more, or for the first time. */
   again(messageId: string): void {
     const message = [...this.#messages.values()].flat().find((item) => item.id === messageId);
-    const place = message && this.channels.get(message.channel_id);
-    this.gateway.emit("MESSAGE_CREATE", { ...message, channel_type: place?.type });
+    if (message) this.#emit(message);
+  }
+
+  #emit(message: KeptMessage): void {
+    const place = this.channels.get(message.channel_id);
+    this.gateway.emit("MESSAGE_CREATE", {
+      ...message,
+      channel_type: place?.type,
+      ...(place?.guild_id === undefined
+        ? {}
+        : { guild_id: place.guild_id, member: { nick: null, roles: ["700000000000000001"] } }),
+    });
   }
 
   isTold(messageId: string): boolean {

@@ -5,6 +5,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class Relay {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Pieces of bytes that went through. */
+  passed = 0;
 
   constructor(to: number) {
     this.#server = createServer((near) => {
@@ -19,6 +21,9 @@ export class Relay {
         one.on("close", () => {
           this.#sockets.delete(one);
           other.destroy();
+        });
+        one.on("data", () => {
+          this.passed += 1;
         });
         one.pipe(other);
       }

@@ -141,6 +141,10 @@ export class FakeSlack {
     this.#offer({ ...delivery, isTaken: false });
   }
 
+  isOffered(key: string): boolean {
+    return this.#deliveries.some((item) => item.key === key);
+  }
+
   isTaken(key: string): boolean {
     return this.#deliveries.some((item) => item.key === key && item.isTaken);
   }
@@ -279,19 +283,27 @@ export class FakeSlack {
         const all = this.sent.filter(
           (item) => item.channel === channel && item.ts > (args.get("oldest") ?? ""),
         );
-        const messages = all.map(({ ts, text, args: given }) => ({
+        const own = all.map(({ ts, text, args: given }) => ({
+          type: "message",
+          user: this.bot.user_id,
+          bot_id: this.bot.bot_id,
           ts,
           text,
           metadata: JSON.parse(given.get("metadata") ?? "null") as unknown,
         }));
-        const from = Number(args.get("cursor") ?? 0);
-        const to = from + Number(args.get("limit"));
         const heard = (this.#history.get(channel) ?? []).filter(
           (item) => Number(item.ts) > Number(args.get("oldest")),
         );
-        const response_metadata = { next_cursor: to < heard.length ? String(to) : "" };
-        const page = [...messages, ...heard.slice(from, to)];
-        return { ok: true, messages: page, has_more: to < heard.length, response_metadata };
+        const messages = [...own, ...heard].sort((one, other) => Number(other.ts) - Number(one.ts));
+        const from = Number(args.get("cursor") ?? 0);
+        const to = from + Number(args.get("limit"));
+        const response_metadata = { next_cursor: to < messages.length ? String(to) : "" };
+        return {
+          ok: true,
+          messages: messages.slice(from, to),
+          has_more: to < messages.length,
+          response_metadata,
+        };
       }
       case "files.info": {
         const file = this.fileInfo.get(args.get("file") ?? "");

@@ -22,6 +22,11 @@ export class UpdateQueue {
     this.#wake?.();
   }
 
+  /** The newest two arrive in the other order. */
+  swap(): void {
+    this.#kept.push(...this.#kept.splice(-2).reverse());
+  }
+
   /** Forgets everything before `offset`. */
   confirm(offset: number): void {
     this.#kept = this.#kept.filter((update) => update.update_id >= offset);

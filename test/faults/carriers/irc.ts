@@ -1,0 +1,47 @@
+import { FakeIrc, type Stored } from "../../support/irc/server.ts";
+import { type Carrier, people } from "../carrier.ts";
+
+const password = "sasl-password-of-the-storm";
+const room = "#lounge";
+
+export async function ircCarrier(): Promise<Carrier> {
+  const fake = await FakeIrc.start({ accounts: { house: password } }, Date.now);
+  for (const nick of people) fake.people.set(nick, { nick, account: nick });
+  const written = new Map<string, Stored>();
+  return {
+    channel: "irc",
+    section: {
+      host: "127.0.0.1",
+      port: fake.port,
+      tls: false,
+      nick: "house",
+      sasl: { username: "house", password },
+      channels: [room],
+      dmPolicy: "allowlist",
+      allowFrom: people,
+      groupPolicy: "allowlist",
+      groups: { [room]: { requireMention: false, allowFrom: people } },
+    },
+    conversations: [...people, room],
+    write(conversation, text) {
+      const nick = conversation === room ? people[0] : conversation;
+      written.set(text, fake.say({ nick, account: nick }, conversation === room ? room : "house", text));
+    },
+    repeat(text) {
+      const message = written.get(text);
+      if (message) fake.play(message);
+    },
+    cut: () => fake.cut(),
+    breakSend: {
+      limited: () => {
+        fake.faults.push({ answer: "439 % :Target change too fast. Please wait 1 seconds" });
+      },
+      lostAfter: () => {
+        fake.faults.push("closeAfter");
+      },
+    },
+    said: () => fake.said.map(({ target, text }) => ({ conversation: target, text })),
+    steps: () => fake.lines.length,
+    close: () => fake.close(),
+  };
+}

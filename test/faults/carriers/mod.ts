@@ -1,0 +1,23 @@
+/** Every channel that can be put into a storm. */
+import { Dovecot } from "../../support/email/dovecot.ts";
+import type { Ending } from "../../support/gateway.ts";
+import type { Carrier } from "../carrier.ts";
+import { discordCarrier } from "./discord.ts";
+import { emailCarrier } from "./email.ts";
+import { ircCarrier } from "./irc.ts";
+import { slackCarrier } from "./slack.ts";
+import { telegramCarrier } from "./telegram.ts";
+
+export const carriers = {
+  telegram: telegramCarrier,
+  discord: discordCarrier,
+  slack: slackCarrier,
+  irc: ircCarrier,
+  async email(ending: Ending) {
+    const dovecot = await Dovecot.start();
+    ending.after(() => dovecot.stop());
+    return emailCarrier(dovecot);
+  },
+} satisfies Readonly<Record<string, (ending: Ending) => Promise<Carrier>>>;
+
+export type CarrierId = keyof typeof carriers;

@@ -1,0 +1,56 @@
+import { FakeTelegram } from "../../support/telegram/server.ts";
+import type { Carrier } from "../carrier.ts";
+
+const chats = ["41", "42", "43", "44", "45"];
+const group = "-100200300";
+
+export async function telegramCarrier(): Promise<Carrier> {
+  const fake = await FakeTelegram.start({ keepAlive: false });
+  const updates = new Map<string, number>();
+  const messageOf = (conversation: string, text: string) => ({
+    text,
+    from: conversation === group ? 42 : Number(conversation),
+    chat: Number(conversation),
+  });
+  const write = (conversation: string, text: string) => {
+    updates.set(text, fake.deliver(messageOf(conversation, text)));
+  };
+  return {
+    channel: "telegram",
+    section: {
+      botToken: fake.token,
+      apiRoot: fake.url,
+      dmPolicy: "allowlist",
+      allowFrom: chats,
+      groupPolicy: "allowlist",
+      groups: { [group]: { requireMention: false, allowFrom: ["42"] } },
+    },
+    conversations: [...chats, group],
+    write,
+    writeSwapped(conversation, earlier, later) {
+      write(conversation, earlier);
+      write(conversation, later);
+      fake.queue.swap();
+    },
+    repeat(text) {
+      const id = updates.get(text) ?? 0;
+      // What is not confirmed comes again by itself, and never before what is older.
+      if (!fake.queue.pending.includes(id)) fake.redeliver(id);
+    },
+    cut: () => fake.cutConnections(),
+    breakSend: {
+      limited: () =>
+        fake.fault("sendMessage", {
+          kind: "answer",
+          status: 429,
+          description: "Too Many Requests: retry after 1",
+          parameters: { retry_after: 1 },
+        }),
+      lostBefore: () => fake.fault("sendMessage", { kind: "closeBefore" }),
+      lostAfter: () => fake.fault("sendMessage", { kind: "closeAfter" }),
+    },
+    said: () => fake.sent.map(({ chatId, text }) => ({ conversation: chatId, text })),
+    steps: () => fake.calls.length,
+    close: () => fake.close(),
+  };
+}
