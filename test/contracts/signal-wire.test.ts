@@ -70,6 +70,22 @@ test("signal (1): what was on disk when the process was killed is handed in by t
   assert.deepEqual(stage.fake.lastEventIds, ["8"], "signal-cli is asked for what came after");
 });
 
+test("signal (1): what signal-cli wrote while we said goodbye is on our disk, not lost", async (t) => {
+  const { stage, host } = await staged(t);
+  const channel = stage.open(stage.socket);
+  await channel.start(host);
+  const stopping = channel.stop();
+  stage.fake.write(people.ada, { message: "at the last moment" });
+  await stopping;
+  assert.deepEqual(host.texts, []);
+  const next = new RecordingHost();
+  const again = stage.open(stage.socket);
+  await again.start(next);
+  await next.until(() => next.offered.length === 1);
+  await again.stop();
+  assert.deepEqual(next.texts, ["at the last moment"]);
+});
+
 test("signal: files, replies, reactions, typing and read receipts go to the account, not to the number", async (t) => {
   const { stage, host } = await staged(t);
   const { fake } = stage;

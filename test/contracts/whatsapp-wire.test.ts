@@ -84,6 +84,8 @@ test("whatsapp (3): keys are 600, kept before they are used again, and outlive a
     none: undefined,
   });
   assert.deepEqual(await auth.keys.get("app-state-sync-key", ["A"]), { A: { made: { k: 1 } } });
+  const names = await readdir(stage.folder);
+  assert.ok(names.includes("session-1.0__..__..__x-2.json"), `as the library names them: ${names.join()}`);
   await auth.keys.set({ session: { "1.0/../../x:2": null } });
   assert.deepEqual(await auth.keys.get("session", ["1.0/../../x:2"]), { "1.0/../../x:2": undefined });
   await channel.stop();
@@ -103,6 +105,16 @@ test("whatsapp (3): keys are 600, kept before they are used again, and outlive a
   assert.equal(last(failed)?.state, "failed");
   assert.equal(await readFile(join(stage.folder, "creds.json"), "utf8"), '{"me":{"id":"155');
   await next.stop();
+});
+
+test("whatsapp (3): what changed last is on disk when the channel has stopped", async (t) => {
+  const { stage, host } = staged(t);
+  const channel = stage.open();
+  await channel.start(host);
+  stage.fake.emit("creds.update", { me: { id: stage.fake.self.id } });
+  await channel.stop();
+  const kept: unknown = JSON.parse(await readFile(join(stage.folder, "creds.json"), "utf8"));
+  assert.equal((kept as { me?: { id?: string } }).me?.id, stage.fake.self.id);
 });
 
 test("whatsapp: files, reactions, replies and read receipts name the message; who is refused gets none", async (t) => {
