@@ -23,8 +23,9 @@ async function start(t: TestContext, script: Script) {
   return { model, gateway, client: await gateway.connect() };
 }
 
-/** The gateway's memory, in MB. */
+/** The gateway's memory, in MB; 0 where the system does not tell. */
 function residentMb(gateway: GatewayProcess): number {
+  if (process.platform !== "linux") return 0;
   const status = readFileSync(`/proc/${gateway.pid}/status`, "utf8");
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }
