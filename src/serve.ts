@@ -28,6 +28,7 @@ import {
 } from "./compose/http-api/mod.ts";
 import { takeStateFolder } from "./compose/instance.ts";
 import { createLiveConfig } from "./compose/live-config.ts";
+import { createLiveReplies } from "./compose/live-replies.ts";
 import { composeLockout } from "./compose/lockouts.ts";
 import { composeLogging } from "./compose/logging.ts";
 import { machineFacts } from "./compose/machine-facts.ts";
@@ -341,6 +342,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     typing: (channel, account, reply) => channels.get(channel, account)?.typing(reply.conversation),
     channelTextLimit,
     media,
+    live: createLiveReplies({ config, channel: (id, account) => channels.get(id, account), clock }),
     redact,
     fenceKey,
     isStopping: () => lettingGo,

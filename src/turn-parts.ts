@@ -17,6 +17,7 @@ import type {
   OutboxSender,
   OutboxStore,
   ReplyTo,
+  SendResult,
 } from "./delivery/mod.ts";
 import type { Clock, Commit, Log, Random, Source, Verdict, Write } from "./kernel/mod.ts";
 import type { Approvals, Permit, PolicyContext } from "./policy/mod.ts";
@@ -31,6 +32,7 @@ import type {
   SessionStore,
 } from "./session/mod.ts";
 import type { FileSourceStore, UsageStore } from "./store/mod.ts";
+import type { ReplyStream } from "./turn-stream.ts";
 
 /** Everything that a turn needs, made by the composer. Functions give what may change while the gateway runs. */
 export interface TurnParts {
@@ -83,6 +85,7 @@ export interface TurnParts {
   readonly typing: (channel: string, account: string, reply: ReplyTo) => void;
   readonly channelTextLimit: (channel: string, account: string) => number;
   readonly media: MediaPort;
+  readonly live: LiveReplyPort;
   readonly redact: (text: string) => string;
   /** Of the fences around untrusted text; made once per installation. */
   readonly fenceKey: string;
@@ -108,6 +111,15 @@ export interface MediaPort {
   ended(row: InboxRow): void;
 }
 
+/** Replies that are shown while they grow. */
+export interface LiveReplyPort {
+  isOn(row: InboxRow): boolean;
+  /** Resolves when the row's channel may take another edit, or the signal aborts. */
+  turn(row: InboxRow, signal: AbortSignal): Promise<void>;
+  /** Never rejects. */
+  edit(row: InboxRow, platformId: string, text: string): Promise<SendResult>;
+}
+
 /** One turn that is going on, and what it has gathered. */
 export interface Turn {
   readonly row: InboxRow;
@@ -119,6 +131,8 @@ export interface Turn {
   seen: Source;
   /** Ends of effects, waiting for the turn's next commit. */
   readonly ends: Write[];
+  /** Where the reply is shown while it grows. */
+  readonly stream?: ReplyStream | undefined;
 }
 
 /** What the model said in one round. */

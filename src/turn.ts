@@ -48,6 +48,7 @@ import { createTurnLog } from "./turn-log.ts";
 import { createTurnMedia, type ReplyContent } from "./turn-media.ts";
 import type { Said, Turn, TurnParts } from "./turn-parts.ts";
 import { createTurnQueue } from "./turn-queue.ts";
+import { createReplyStreams, firstRowId, overDraft } from "./turn-stream.ts";
 
 const quotedSource: Source = { author: "quoted", proof: "none", trust: "untrusted", sensitivity: "public" };
 const charsPerToken = 3.5;
@@ -62,6 +63,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   const callTool = createToolCalls(parts, log);
   const queue = createTurnQueue(parts, log);
   const media = createTurnMedia(parts, log);
+  const streams = createReplyStreams(parts, log);
   const compact = createCompaction(parts, log);
   const runCommand = createChatCommands(parts, log, compact);
 
@@ -130,6 +132,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
         });
         return false;
       }
+    } finally {
+      await unfinished.task?.stream?.settle();
     }
   }
 
@@ -163,7 +167,9 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     // What a message quotes of others stands in it behind a fence: the turn has read that too.
     const label = media.labelOf(row);
     const seen = holdsFence(row.text) ? joinSources(label, quotedSource) : label;
-    const task: Turn = { row, active, events, session, choice, seen, ends: [] };
+    const opened = { row, active, events, session, choice, seen, ends: [] };
+    const isShown = row.reply !== undefined && maySendTo(row, row.reply);
+    const task: Turn = { ...opened, stream: isShown ? streams.begin(opened) : undefined };
     unfinished.task = task;
 
     // A run that a stopped gateway left open has its user's message in the transcript already.
@@ -290,6 +296,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       case "delta":
         task.active.text = step.text;
         task.events.delta(step.delta, step.text);
+        task.stream?.show(step.text);
         return undefined;
       case "thinking":
         task.events.thinking(step.delta);
@@ -340,7 +347,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       );
       return;
     }
-    const writes = said?.task.ends.splice(0) ?? [];
+    const writes = [...(said?.task.ends.splice(0) ?? []), ...((await said?.task.stream?.settle()) ?? [])];
     let entry: Entry | undefined;
     if (said?.reply) entry = addReply(said.task, writes, said.reply);
     else if (said && result.text !== "")
@@ -380,7 +387,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     text = "",
   ): Promise<void> {
     const message = parts.redact(fault.message);
-    const writes = task?.ends.splice(0) ?? [];
+    const writes = [...(task?.ends.splice(0) ?? []), ...((await task?.stream?.settle()) ?? [])];
     if (task) {
       add(task, writes, partial(task, text, "error", message));
       writes.push(sessions.put(task.session.current));
@@ -401,7 +408,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   function repliesTo(row: InboxRow, { text, files }: Partial<ReplyContent>, reply: ReplyTo) {
     if (!maySendTo(row, reply)) return [];
     const limitChars = parts.channelTextLimit(row.channel, row.account);
-    return replyRows(row, text ?? "", reply, limitChars, clock.now(), files);
+    const rows = replyRows(row, text ?? "", reply, limitChars, clock.now(), files);
+    return overDraft(rows, parts.outbox.byId(firstRowId(row.messageId)));
   }
 
   function prefixed(content: ReplyContent, { row, session, choice }: Turn): ReplyContent {

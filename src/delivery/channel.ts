@@ -120,6 +120,8 @@ export interface OutboundMessage {
   readonly afterMessageId?: string;
   /** Offer these choices as buttons where the platform has them. */
   readonly choices?: readonly { readonly label: string; readonly command: string }[];
+  /** The outbox id of a message of ours in this conversation whose text this one replaces, rather than following it. */
+  readonly edits?: string;
   /** A file to send with the text (which may be empty then); only to channels with `limits.fileBytes`. */
   readonly file?: OutboundFile;
 }
@@ -142,6 +144,9 @@ export type SendResult =
   /** The request left, no answer came: it may have been seen. Never resent blindly. */
   | { readonly outcome: "unknown"; readonly detail: string };
 
+/** What became of a message that a crash interrupted; with its id where the platform names what it has. */
+export type WasSent = "sent" | { readonly platformId: string } | "absent" | "unknown";
+
 /** A platform. It carries bytes; it has no authority and decides nothing. */
 export interface Channel {
   readonly id: string;
@@ -157,10 +162,7 @@ export interface Channel {
    * a visible trace; absent where it cannot. `isKnown` is true for a platform id that belongs to another message of
    * ours in this conversation. Rejects when the platform cannot be asked now. Only "absent" lets it be sent again.
    */
-  wasSent?(
-    message: OutboundMessage,
-    isKnown: (platformId: string) => boolean,
-  ): Promise<"sent" | "absent" | "unknown">;
+  wasSent?(message: OutboundMessage, isKnown: (platformId: string) => boolean): Promise<WasSent>;
   /** Shows that work goes on, where the platform can; errors are swallowed. */
   typing(conversation: Conversation): void;
   /**
@@ -182,6 +184,11 @@ export interface Channel {
 export interface ChannelLimits {
   /** Longest text of one message, in UTF-16 units. A platform that counts otherwise splits the rest by itself. */
   readonly textChars: number;
+  /**
+   * True where {@link Channel.wasSent} gives the id of what it found, so that a message can be edited after a crash
+   * too: only there is a reply shown while it grows.
+   */
+  readonly namesFoundMessages?: boolean;
   /** Largest file that can be sent; absent where none can. */
   readonly fileBytes?: number;
 }

@@ -1,5 +1,5 @@
 import { type Clock, type Commit, type Log, sleep, type Write } from "../kernel/mod.ts";
-import type { Channel, SendResult } from "./channel.ts";
+import type { Channel, SendResult, WasSent } from "./channel.ts";
 import type { OutboxRow, OutboxState, OutboxStore } from "./queue.ts";
 
 /** Carries outbox rows to their platforms, one conversation at a time, in order. */
@@ -93,7 +93,8 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     if (wait > 0) await sleep(ports.clock, wait, stopSignal.signal);
     if (stopSignal.signal.aborted) return row;
     const channel = ports.channel(row.channel, row.account);
-    if (row.state === "sending") return askAbout(row, channel);
+    // An edit that is repeated changes nothing: there is nothing to ask about.
+    if (row.state === "sending" && row.message.edits === undefined) return askAbout(row, channel);
     if (!channel) {
       return settle(row, {
         outcome: "retry",
@@ -110,7 +111,9 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     const sending: OutboxRow = { ...row, state: "sending", attempts };
     let result: SendResult;
     try {
-      result = await channel.send(row.message);
+      result = await (row.message.edits === undefined
+        ? channel.send(row.message)
+        : editOf(row, row.message.edits, channel));
     } catch (error) {
       result = { outcome: "unknown", detail: `the channel failed in mid-send: ${(error as Error).message}` };
     }
@@ -129,9 +132,21 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     }
   }
 
+  /** The message that it completes came before it in the same queue, so its fate is known. */
+  async function editOf(row: OutboxRow, edits: string, channel: Channel): Promise<SendResult> {
+    const first = ports.store.byId(edits);
+    if (first?.platformId === undefined || first.state !== "sent" || !channel.edit) {
+      const detail = first?.detail ?? "the message that this completes has no id";
+      return { outcome: first?.state === "rejected" ? "rejected" : "unknown", detail };
+    }
+    const result = await channel.edit(row.message.conversation, first.platformId, row.message.text);
+    if (result.outcome !== "unknown") return result;
+    return { outcome: "retry", retryAfterMs: 0, detail: result.detail };
+  }
+
   /** A row that was on its way when the gateway stopped. Sent again only where the platform surely lacks it. */
   async function askAbout(row: OutboxRow, channel: Channel | undefined): Promise<OutboxRow | undefined> {
-    let seen: "sent" | "absent" | "unknown" = "unknown";
+    let seen: WasSent = "unknown";
     for (let asked = 1; channel?.wasSent && asked <= maxAsks; asked++) {
       try {
         seen = await channel.wasSent(row.message, (id) => ports.store.hasPlatformId(row, id));
@@ -143,11 +158,13 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       }
     }
     if (seen === "absent") return { ...row, state: "pending" };
-    const detail =
-      seen === "sent"
-        ? "found on the platform after a restart"
-        : "the gateway stopped while this was being sent; it may have been seen";
-    await move(row, seen, ports.clock.now(), detail);
+    if (seen === "unknown") {
+      const detail = "the gateway stopped while this was being sent; it may have been seen";
+      await move(row, seen, ports.clock.now(), detail);
+      return undefined;
+    }
+    const platformId = seen === "sent" ? undefined : seen.platformId;
+    await move(row, "sent", ports.clock.now(), "found on the platform after a restart", platformId);
     return undefined;
   }
 

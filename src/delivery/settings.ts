@@ -8,6 +8,8 @@ export interface DeliverySettings {
   readonly ackReaction: string | undefined;
   readonly ackReactionScope: "group-mentions" | "group-all" | "direct" | "all" | "off" | "none";
   readonly removeAckAfterReply: boolean;
+  /** How a reply is shown while it grows; only "partial" does anything. */
+  readonly streamingMode: string;
   /** Undefined or empty: none. */
   readonly responsePrefix: string | undefined;
 }
@@ -17,6 +19,7 @@ interface Section {
   readonly ackReaction?: string;
   readonly ackReactionScope?: DeliverySettings["ackReactionScope"];
   readonly responsePrefix?: string;
+  readonly streaming?: string | boolean | { readonly mode?: string };
   readonly accounts?: Readonly<Record<string, Section | undefined>>;
 }
 
@@ -40,5 +43,11 @@ export function deliverySettings(config: OpenClawConfig, channel: string, accoun
     ackReactionScope: first("ackReactionScope") ?? "group-mentions",
     removeAckAfterReply: config.messages?.removeAckAfterReply ?? false,
     responsePrefix: first("responsePrefix"),
+    streamingMode: modeOf(first("streaming")),
   };
+}
+
+function modeOf(streaming: Section["streaming"]): string {
+  if (typeof streaming === "string") return streaming;
+  return (typeof streaming === "object" ? streaming.mode : undefined) ?? "off";
 }

@@ -55,7 +55,7 @@ class TelegramChannel implements Channel {
 
   constructor(account: string, settings: TelegramAccount, deps: ChannelDeps) {
     this.account = account;
-    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes };
+    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes, namesFoundMessages: true };
     this.#settings = settings;
     this.#deps = deps;
     this.#api = openBotApi(settings, deps.clock);

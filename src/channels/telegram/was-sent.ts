@@ -1,4 +1,4 @@
-import type { OutboundMessage } from "../../delivery/channel.ts";
+import type { OutboundMessage, WasSent } from "../../delivery/channel.ts";
 import { ApiFault, type BotApi } from "./bot-api.ts";
 import { keyboardOf } from "./outbound.ts";
 
@@ -22,13 +22,13 @@ export async function wasSent(
   message: OutboundMessage,
   isKnown: (platformId: string) => boolean,
   newest: number,
-): Promise<"sent" | "absent" | "unknown"> {
+): Promise<WasSent> {
   const after = Number(message.afterMessageId);
   if (!Number.isSafeInteger(after) || after <= 0 || newest > after + probedIds) return "unknown";
   for (let id = after + 1; id <= after + probedIds; id++) {
     if (isKnown(String(id))) continue;
     const found = await probe(api, message, id);
-    if (found === "ours") return "sent";
+    if (found === "ours") return { platformId: String(id) };
     if (found === "noChat") return "absent";
     if (found === "unclear") return "unknown";
   }

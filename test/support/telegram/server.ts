@@ -36,8 +36,8 @@ export type Fault =
     }
   /** Raw bytes in place of the Bot API's JSON. */
   | { readonly kind: "raw"; readonly status: number; readonly body: string }
-  /** No answer, ever. */
-  | { readonly kind: "hang" }
+  /** No answer, ever; of the second one, though it took effect. */
+  | { readonly kind: "hang" | "hangAfter" }
   /** The connection ends before the call is looked at, or after it took effect. */
   | { readonly kind: "closeBefore" | "closeAfter" }
   /** It took effect; the answer breaks off in the middle. */
@@ -259,6 +259,9 @@ export class FakeTelegram {
         response.writeHead(fault.status).end(fault.body);
         return true;
       case "hang":
+        return true;
+      case "hangAfter":
+        await this.#answer(call.method, call.payload, response);
         return true;
       case "closeBefore":
         response.destroy();
