@@ -11,6 +11,7 @@ export const reloadKinds: { readonly [prefix: string]: ReloadKind } = {
   accessGroups: "hot",
   agents: "hot",
   approvals: "hot",
+  attachments: "hot",
   "auth.order": "hot",
   "auth.profiles": "hot",
   bindings: "hot",

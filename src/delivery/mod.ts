@@ -9,6 +9,7 @@
  * 5. What a file is, its content says; a name that somebody chose leads nowhere and ends no line.
  * 6. Only a whole line of a reply, outside of code, names a file that is to go with it.
  * 7. Signs (an emoji for "seen", a prefix) stand only where the config wants them.
+ * 8. What completes a message edits it, again and again until that is certain, and is never sent beside it.
  */
 export type * from "./channel.ts";
 export { ackEmoji, withPrefix } from "./manners.ts";

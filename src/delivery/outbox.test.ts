@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import { silentLog, type Write } from "../kernel/mod.ts";
-import type { Channel, SendResult } from "./channel.ts";
+import type { Channel, SendResult, WasSent } from "./channel.ts";
 import { createOutboxSender } from "./outbox.ts";
 import type { OutboxRow, OutboxState, OutboxStore } from "./queue.ts";
 
@@ -30,7 +30,8 @@ function row(n: number, more: Partial<OutboxRow> = {}): OutboxRow {
 function bench(input: {
   readonly left?: readonly OutboxRow[];
   readonly send?: (text: string, n: number) => SendResult | Promise<SendResult>;
-  readonly wasSent?: (n: number) => "sent" | "absent" | "unknown";
+  readonly wasSent?: (n: number) => WasSent;
+  readonly edit?: (platformId: string, text: string, n: number) => SendResult;
   readonly configured?: boolean;
 }) {
   const clock = new ManualClock();
@@ -54,7 +55,8 @@ function bench(input: {
     hasPlatformId: () => false,
     inDoubt: () => [],
   };
-  const { send, wasSent } = input;
+  const { send, wasSent, edit } = input;
+  let edits = 0;
   const channel: Channel = {
     id: "chat",
     account: "default",
@@ -67,6 +69,7 @@ function bench(input: {
       return (await send?.(message.text, ++sends)) ?? { outcome: "sent", platformId: `p${said.length}` };
     },
     ...(wasSent ? { wasSent: async () => wasSent(++asks) } : {}),
+    ...(edit ? { edit: async (_conversation, id, text) => edit(id, text, ++edits) } : {}),
   };
   const ended: string[] = [];
   const sender = createOutboxSender({
@@ -225,6 +228,62 @@ for (const { platform, state, said } of doubts) {
     await settled();
     assert.equal(at.state(1), state);
     assert.equal(at.said.length, said);
+  });
+}
+
+const completing = (more: Partial<OutboxRow> = {}) =>
+  row(2, { message: { ...row(2).message, edits: "row-1" }, ...more });
+
+test("delivery (8): what a platform names after a crash is the message that its end edits", async () => {
+  const edited: string[] = [];
+  const at = bench({
+    left: [row(1, { state: "sending" }), completing()],
+    wasSent: () => ({ platformId: "p7" }),
+    edit: (platformId, text) => {
+      edited.push(`${platformId} ${text}`);
+      return { outcome: "sent", platformId };
+    },
+  });
+  at.sender.resume();
+  await settled();
+  assert.deepEqual(edited, ["p7 text 2"]);
+  assert.deepEqual([at.state(1), at.platformId(1), at.state(2)], ["sent", "p7", "sent"]);
+  assert.deepEqual(at.said, []);
+});
+
+test("delivery (8): an edit of unknown fate is made again, after a crash as well, and nobody is asked about it", async () => {
+  let made = 0;
+  const at = bench({
+    left: [row(1, { state: "sent", platformId: "p7" }), completing({ state: "sending", attempts: 1 })],
+    wasSent: () => "unknown",
+    edit: (platformId, _text, n) => {
+      made = n;
+      return n === 1 ? { outcome: "unknown", detail: "no answer" } : { outcome: "sent", platformId };
+    },
+  });
+  at.sender.resume();
+  await settled();
+  assert.equal(at.state(2), "pending");
+  at.clock.advance(60_000);
+  await settled();
+  assert.deepEqual([at.state(2), made, at.asks], ["sent", 2, 0]);
+  assert.deepEqual(at.said, []);
+});
+
+const fates: readonly (readonly [Partial<OutboxRow>, OutboxState])[] = [
+  [{ state: "unknown", detail: "no answer" }, "unknown"],
+  [{ state: "rejected", detail: "blocked" }, "rejected"],
+  [{ state: "dismissed" }, "unknown"],
+  [{ state: "sent" }, "unknown"],
+];
+
+for (const [first, expected] of fates) {
+  test(`delivery (8): the end of a message that is ${first.state} without an id is ${expected}, and never a message beside it`, async () => {
+    const at = bench({ left: [row(1, first), completing()], edit: () => assert.fail("nothing to edit") });
+    at.sender.resume();
+    await settled();
+    assert.equal(at.state(2), expected);
+    assert.deepEqual(at.said, []);
   });
 }
 

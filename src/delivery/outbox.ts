@@ -135,7 +135,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
   /** The message that it completes came before it in the same queue, so its fate is known. */
   async function editOf(row: OutboxRow, edits: string, channel: Channel): Promise<SendResult> {
     const first = ports.store.byId(edits);
-    if (first?.platformId === undefined || first.state !== "sent" || !channel.edit) {
+    if (first?.platformId === undefined || !channel.edit) {
       const detail = first?.detail ?? "the message that this completes has no id";
       return { outcome: first?.state === "rejected" ? "rejected" : "unknown", detail };
     }
