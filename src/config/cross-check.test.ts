@@ -35,6 +35,7 @@ const table: [OpenClawConfig, string][] = [
     { agents: { entries: { a: { tools: { exec: { mode: "ask", ask: "off" } } } } } },
     "agents.entries.a.tools.exec.mode",
   ],
+  [{ gateway: { auth: { token: { source: "env", id: "TOKEN" } } } }, "gateway.auth.token"],
   [{ gateway: { auth: { token, password: "another-good-one" } } }, "gateway.auth"],
   [{ gateway: { auth: { token, password: "another-good-one", mode: "token" } } }, ""],
   [{ gateway: { auth: { mode: "trusted-proxy", token } } }, "gateway.auth.token"],

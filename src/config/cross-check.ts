@@ -61,7 +61,15 @@ const publishedSecrets: readonly string[] = [
 ];
 
 function checkSecret(path: ConfigPath, value: unknown, context: CrossCheckContext, report: Report): void {
-  if (typeof value !== "string") return;
+  if (value === undefined) return;
+  if (typeof value !== "string") {
+    // Passed over in silence, the gateway would run with a secret that nobody knows.
+    report(
+      path,
+      'is a secret reference, which is not followed here yet; write it as "${NAME}" and set that variable',
+    );
+    return;
+  }
   const plain = value.trim().toLowerCase();
   if (plain === "") report(path, "is blank; set a random value: openclaw doctor --generate-gateway-token");
   else if (publishedSecrets.includes(plain)) {
