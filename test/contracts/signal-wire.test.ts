@@ -230,6 +230,7 @@ test("signal (4): signal-cli is started with a socket in our folder, and its end
   t.after(() => fake.close());
   const { accounts } = signalSettings({ account: ownNumber }, { env: {}, readSecretFile: () => "" });
   const host = new RecordingHost();
+  await writeFile(join(stage.folder, "signal-cli.sock"), "left by one that was killed");
   const channel = stage.open(accounts[0]!.transport, {}, { programs });
   await channel.start(host);
   await host.until(isConnected(host));
@@ -245,6 +246,20 @@ test("signal (4): signal-cli is started with a socket in our folder, and its end
   assert.match(
     host.statuses.at(-1)?.detail ?? "",
     /^signal-cli ended \(1\): .*link it again with `signal-cli link`/,
+  );
+  await channel.stop();
+});
+
+test("signal (4): a folder too deep for a socket is told, and nothing is started", async (t) => {
+  const { stage } = await staged(t);
+  const { accounts } = signalSettings({ account: ownNumber }, { env: {}, readSecretFile: () => "" });
+  const host = new RecordingHost();
+  const stateFolder = join(stage.folder, "x".repeat(90));
+  const channel = stage.open(accounts[0]!.transport, {}, { stateFolder });
+  await channel.start(host);
+  assert.match(
+    host.statuses.at(-1)?.detail ?? "",
+    /too long for a unix socket; set channels\.signal\.socketPath/,
   );
   await channel.stop();
 });

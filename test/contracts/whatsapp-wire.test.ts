@@ -76,7 +76,8 @@ test("whatsapp (3): keys are 600, kept before they are used again, and outlive a
   const { library } = stage.fake;
   const channel = stage.open();
   await channel.start(host);
-  const { auth } = stage.fake.options[0]!;
+  const { auth, generateHighQualityLinkPreview, shouldSyncHistoryMessage } = stage.fake.options[0]!;
+  assert.deepEqual([generateHighQualityLinkPreview, shouldSyncHistoryMessage()], [false, false]);
   stage.fake.emit("creds.update", { me: { id: stage.fake.self.id } });
   await auth.keys.set({ session: { "1.0/../../x:2": "s" }, "app-state-sync-key": { A: { k: 1 }, B: null } });
   assert.deepEqual(await auth.keys.get("session", ["1.0/../../x:2", "none"]), {

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type {
   Channel,
@@ -225,6 +225,8 @@ class SignalChannel implements Channel {
       );
     }
     await mkdir(this.#deps.stateFolder, { recursive: true, mode: 0o700 });
+    // One that was killed leaves its socket behind, and the next could not open it.
+    if (!transport.http && transport.socketPath === undefined) await rm(this.#socketPath, { force: true });
     const { host, port } = transport.http ?? {};
     const door = transport.http ? ["--http", `${host}:${port}`] : ["--socket", this.#socketPath];
     return this.#deps.programs.talk(transport.program, [...transport.args, ...door], () => {});
