@@ -66,7 +66,7 @@ function checkSecret(path: ConfigPath, value: unknown, context: CrossCheckContex
     // Passed over in silence, the gateway would run with a secret that nobody knows.
     report(
       path,
-      'is a secret reference, which is not followed here yet; write it as "${NAME}" and set that variable',
+      `is a secret reference, which is not followed here yet; write it as "\${NAME}" and set that variable`,
     );
     return;
   }

@@ -32,7 +32,14 @@ export function message(more: Partial<InboundMessage> = {}): InboundMessage {
 }
 
 export function factsOf(more: Partial<InboundMessage> = {}, facts: Partial<Facts> = {}): Facts {
-  return { message: message(more), paired: new Set(), agentId: "main", command: undefined, use: unused, ...facts };
+  return {
+    message: message(more),
+    paired: new Set(),
+    agentId: "main",
+    command: undefined,
+    use: unused,
+    ...facts,
+  };
 }
 
 /** Tests also hand in what the schema would refuse: the rules must hold by themselves. */

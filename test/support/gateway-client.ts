@@ -70,7 +70,8 @@ export class GatewayClient {
       this.frames.push(frame);
       // Thrown here it fails the test that is running: no frame of ours may differ from what is published.
       const problems = this.#check.problems(frame);
-      if (problems.length > 0) throw new Error(`${problems.join("; ")}: ${JSON.stringify(frame).slice(0, 2000)}`);
+      if (problems.length > 0)
+        throw new Error(`${problems.join("; ")}: ${JSON.stringify(frame).slice(0, 2000)}`);
       if (frame.type === "event") this.#takeEvent(frame);
       else if (frame.type === "res" && frame.payload?.status !== "accepted") {
         this.#answers.set(frame.id, frame);
