@@ -8,6 +8,9 @@ export const notYetEffective: readonly string[] = [
   "gateway",
   "discovery",
   "channels",
+  ...["channels.telegram", "channels.telegram.accounts.*"].flatMap((at) =>
+    ["chunkMode", "block", "preview", "progress", "nativeTransport"].map((key) => `${at}.streaming.${key}`),
+  ),
   "accessGroups",
   "commands",
   "messages",
