@@ -148,15 +148,16 @@ test("logs come from the gateway, or from the file when none answers", async () 
   assert.match(file.err, /no gateway answers[^\n]*\nreading/);
 });
 
+// In the main conversation, because a first run keeps the others in sandboxes where it can.
 test("a question of the agent is shown with what will run, and answered in the chat", async () => {
   const marked = "run `touch made-by-chat`\n";
-  const allowed = await run(["chat", "--session", "asks"], { input: `${marked}a\n` });
+  const allowed = await run(["chat", "--session", "main"], { input: `${marked}a\n` });
   assert.equal(allowed.code, 0, allowed.err);
   assert.match(allowed.out, /runs +touch made-by-chat\n/);
   assert.match(allowed.out, /in +.*workspace\n/);
   assert.match(allowed.out, /✓ exec touch made-by-chat/);
   await readFile(join(folder, "state", "workspace", "made-by-chat"));
-  const denied = await run(["chat", "--session", "asks"], { input: "run `touch never`\nno idea\nd\n" });
+  const denied = await run(["chat", "--session", "main"], { input: "run `touch never`\nno idea\nd\n" });
   assert.match(denied.out, /Answer with allow-once/);
   assert.match(denied.out, /✗ exec touch never/);
   await assert.rejects(readFile(join(folder, "state", "workspace", "never")));
@@ -198,7 +199,7 @@ test("a command on the allowlist runs without asking; one taken off asks again",
   assert.equal((await run([...list, "add", "touch listed"])).code, 0);
   assert.match((await run(list)).out, /1 +touch listed/);
   assert.match((await run([...list, "add", "touch listed"])).out, /already/);
-  const ran = await run(["agent", "--message", "run `touch listed`", "--session-key", "list"]);
+  const ran = await run(["agent", "--message", "run `touch listed`"]);
   assert.equal(ran.code, 0, ran.err);
   await readFile(join(folder, "state", "workspace", "listed"));
   for (const command of ["python3 x.py", "/bin/sh -c ls", "ls | sh", "ls *", "touch $HOME/x", ""]) {
