@@ -19,6 +19,8 @@ export type RowKey =
   | "cli.sessions"
   | "permission.plain"
   | "permission.line"
+  | "sandbox.call"
+  | "sandbox.proof"
   | "growth.sessions"
   | "growth.messages"
   | "flood.p99"

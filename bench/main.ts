@@ -14,6 +14,7 @@ import { measureFlood } from "./parts/flood.ts";
 import { measureGrowth } from "./parts/growth.ts";
 import { measurePermission } from "./parts/permission.ts";
 import { measureRpc } from "./parts/rpc.ts";
+import { measureSandbox } from "./parts/sandbox.ts";
 import { measureStart } from "./parts/start.ts";
 import { measureTurns } from "./parts/turn.ts";
 import { Workshop } from "./processes.ts";
@@ -29,6 +30,7 @@ const measures: Readonly<Record<Part, (bench: Bench) => Promise<void>>> = {
   connections: measureConnections,
   cli: measureCommandLine,
   permission: measurePermission,
+  sandbox: measureSandbox,
   growth: measureGrowth,
   flood: measureFlood,
 };

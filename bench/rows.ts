@@ -14,7 +14,16 @@ export interface Row {
   readonly budget?: number;
 }
 
-export type Part = "start" | "turn" | "rpc" | "connections" | "cli" | "permission" | "growth" | "flood";
+export type Part =
+  | "start"
+  | "turn"
+  | "rpc"
+  | "connections"
+  | "cli"
+  | "permission"
+  | "sandbox"
+  | "growth"
+  | "flood";
 
 export const parts: readonly Part[] = [
   "start",
@@ -23,6 +32,7 @@ export const parts: readonly Part[] = [
   "connections",
   "cli",
   "permission",
+  "sandbox",
   "growth",
   "flood",
 ];
@@ -129,6 +139,21 @@ export const rows: readonly Row[] = [
     unit: "ms",
     better: "less",
     budget: 0.1,
+  },
+  {
+    key: "sandbox.call",
+    part: "sandbox",
+    what: "command in a proven sandbox, p50",
+    unit: "ms",
+    better: "less",
+    budget: 50,
+  },
+  {
+    key: "sandbox.proof",
+    part: "sandbox",
+    what: "proof of a sandbox, once for each",
+    unit: "ms",
+    better: "less",
   },
   // "The same" cannot be measured exactly; a quarter more is what noise on two shared cores can reach.
   {

@@ -141,6 +141,8 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       mark,
       timeoutMs: request.timeoutMs,
       killGraceMs: deps.spawnLimits.killGraceMs,
+      // With the first process of its namespace the kernel ends all others in it.
+      endsWhole: sandbox !== undefined,
       tail: new OutputTail(deps.maxOutputChars),
       remove: () => kept.delete(id),
     });

@@ -29,6 +29,8 @@ export interface RunningDeps {
   readonly timeoutMs: number;
   /** From TERM to KILL. */
   readonly killGraceMs: number;
+  /** The system itself ends whatever the line leaves, so nothing has to be looked for: a sandbox's processes. */
+  readonly endsWhole?: boolean;
   readonly tail: OutputTail;
   remove(): void;
 }
@@ -78,7 +80,7 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
     lineEnded = true;
     // What it left behind is ended: a process that no tool lists and nobody can stop must not stay. Ending it also
     // closes the pipes, so the output is complete.
-    if (!killing) remainders = endTree();
+    if (!killing && !deps.endsWhole) remainders = endTree();
     // What escaped may hold the pipes open; the command has ended all the same.
     const cancel = clock.after(2 * graceMs + killRounds * lookAgainMs, () => {
       for (const stream of outputs) stream.destroy();
