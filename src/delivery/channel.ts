@@ -144,7 +144,10 @@ export type SendResult =
   /** The request left, no answer came: it may have been seen. Never resent blindly. */
   | { readonly outcome: "unknown"; readonly detail: string };
 
-/** What became of a message that a crash interrupted; with its id where the platform names what it has. */
+/**
+ * What became of a message that a crash interrupted. With an id where the platform shows no text: a message of ours that
+ * is no other that we know.
+ */
 export type WasSent = "sent" | { readonly platformId: string } | "absent" | "unknown";
 
 /** A platform. It carries bytes; it has no authority and decides nothing. */

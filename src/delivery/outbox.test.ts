@@ -31,6 +31,7 @@ function bench(input: {
   readonly left?: readonly OutboxRow[];
   readonly send?: (text: string, n: number) => SendResult | Promise<SendResult>;
   readonly wasSent?: (n: number) => WasSent;
+  readonly hasDoubtBeside?: boolean;
   readonly edit?: (platformId: string, text: string, n: number) => SendResult;
   readonly configured?: boolean;
 }) {
@@ -53,6 +54,7 @@ function bench(input: {
     byId: (id) => rows.get(id),
     byMessageId: () => [],
     hasPlatformId: () => false,
+    hasDoubtBeside: () => input.hasDoubtBeside === true,
     inDoubt: () => [],
   };
   const { send, wasSent, edit } = input;
@@ -286,6 +288,18 @@ for (const [first, expected] of fates) {
     assert.deepEqual(at.said, []);
   });
 }
+
+test("delivery (3): what is found as no other that is known is unknown beside another message in doubt", async () => {
+  for (const hasDoubtBeside of [false, true]) {
+    const wasSent = () => ({ platformId: "77" });
+    const at = bench({ left: [row(1, { state: "sending", attempts: 1 })], wasSent, hasDoubtBeside });
+    at.sender.resume();
+    await settled();
+    assert.equal(at.state(1), hasDoubtBeside ? "unknown" : "sent");
+    assert.equal(at.platformId(1), hasDoubtBeside ? undefined : "77");
+    assert.equal(at.said.length, 0);
+  }
+});
 
 test("delivery (3): where nobody can tell, a message in doubt is unknown, and what comes behind it is sent", async () => {
   for (const configured of [true, false]) {

@@ -158,6 +158,8 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       }
     }
     if (seen === "absent") return { ...row, state: "pending" };
+    // What was found may as well be the other one, whose fate nobody knows.
+    if (typeof seen === "object" && ports.store.hasDoubtBeside(row)) seen = "unknown";
     if (seen === "unknown") {
       const detail = "the gateway stopped while this was being sent; it may have been seen";
       await move(row, seen, ports.clock.now(), detail);

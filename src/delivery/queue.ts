@@ -116,6 +116,8 @@ export interface OutboxStore {
   byMessageId(messageId: string): OutboxRow[];
   /** True when a message with this platform id was sent to this conversation. */
   hasPlatformId(row: Pick<OutboxRow, "channel" | "account" | "message">, platformId: string): boolean;
+  /** True when another message to this conversation may have been seen, under a platform id that we do not know. */
+  hasDoubtBeside(row: Pick<OutboxRow, "id" | "channel" | "account" | "message">): boolean;
   /** Those that an operator should look at, newest first. */
   inDoubt(state: "unknown" | "rejected", limit: number): OutboxRow[];
 }

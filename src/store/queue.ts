@@ -172,6 +172,16 @@ export function outboxStore(database: Database): OutboxStore {
           platformId,
         )
         .some((row) => JSON.parse(String(row.message)).conversation.id === message.conversation.id),
+    hasDoubtBeside: ({ id, channel, account, message }) =>
+      database
+        .all(
+          `SELECT message FROM outbox WHERE channel = ? AND account = ? AND id <> ?
+          AND state IN ('sending', 'unknown', 'dismissed') AND platform_id IS NULL`,
+          channel,
+          account,
+          id,
+        )
+        .some((row) => JSON.parse(String(row.message)).conversation.id === message.conversation.id),
     inDoubt: (state, limit) =>
       database
         .all(

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import { ledgerChain } from "../audit/mod.ts";
-import type { InboxRow, OutboxRow } from "../delivery/mod.ts";
+import type { InboxRow, OutboxRow, OutboxState } from "../delivery/mod.ts";
 import { systemRandom, unknownSource } from "../kernel/mod.ts";
 import { type EntryBody, newSession } from "../session/mod.ts";
 import {
@@ -129,6 +129,28 @@ test("a message's text leaves the inbox when it is final: the transcript holds i
     assert.equal(store.inbox.byMessageId("1")?.text, text);
   }
   assert.equal(store.inbox.byRunId("run-1")?.detail, "why");
+  store.close();
+});
+
+test("what may have been seen under a name that is not known is a doubt beside the others of its conversation", async (t) => {
+  const { store } = opened(t);
+  const row = outboxRow("2");
+  await store.commit([store.outbox.insert(outboxRow("1")), store.outbox.insert(row)]);
+  const beside = async (state: OutboxState, platformId?: string) => {
+    const change = { state, attempts: 1, notBefore: 0, at: 2, ...(platformId ? { platformId } : {}) };
+    await store.commit([store.outbox.move("1", change)]);
+    return store.outbox.hasDoubtBeside(row);
+  };
+  for (const state of ["pending", "sent", "rejected"] as const) assert.equal(await beside(state), false);
+  assert.equal(await beside("unknown", "77"), false);
+  for (const state of ["sending", "unknown", "dismissed"] as const) assert.equal(await beside(state), true);
+  const elsewhere = {
+    ...row,
+    message: { ...row.message, conversation: { kind: "group", id: "-1" } as const },
+  };
+  assert.equal(store.outbox.hasDoubtBeside(elsewhere), false);
+  assert.equal(store.outbox.hasDoubtBeside({ ...row, account: "other" }), false);
+  assert.equal(store.outbox.hasDoubtBeside({ ...row, id: "1" }), false);
   store.close();
 });
 
