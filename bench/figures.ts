@@ -23,6 +23,7 @@ export type RowKey =
   | "sandbox.proof"
   | "growth.sessions"
   | "growth.messages"
+  | "growth.allowlist"
   | "flood.p99"
   | "flood.memory"
   | "slice.gap"

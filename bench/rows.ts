@@ -173,6 +173,14 @@ export const rows: readonly Row[] = [
     budget: 1.25,
   },
   {
+    key: "growth.allowlist",
+    part: "growth",
+    what: "who may talk, 10,000 allowlist entries / 10",
+    unit: "x",
+    better: "less",
+    budget: 1.25,
+  },
+  {
     key: "flood.p99",
     part: "flood",
     what: "RPC p99 among 10,000 strangers and 1,000 guesses a second / alone",

@@ -5,6 +5,7 @@ import type { Client } from "../client.ts";
 import { figure, type Measured, median, reasonOf } from "../figures.ts";
 import { addMessages, canSeedOnDisk, createSessions, seedMessages, seedSessions } from "../seed.ts";
 import { openSite, type Site, startAt } from "../site.ts";
+import { measureAllowlist } from "./allowlist.ts";
 
 const few = 10;
 const manySessions = 100_000;
@@ -13,6 +14,7 @@ const turns = 40;
 
 export async function measureGrowth(bench: Bench): Promise<void> {
   if (bench.subject.name === "bare") return;
+  measureAllowlist(bench);
   const home: Home = { site: await openSite(bench.workshop, bench.subject, bench.model.port) };
   const client = await home.site.connect();
   await createSessions(client, 0, few);
