@@ -780,6 +780,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       await gateway.drain(graceMs);
       hub.send("shutdown", { kind: "everybody" }, { reason: "gateway stopping" });
       operator.closeAll(1012, "service restart");
+      snapshots.close();
       await edge.close();
       await listener.close();
       await nodes.nodes.close();

@@ -1,4 +1,5 @@
 import type { Principal } from "../auth/mod.ts";
+import type { Cancel } from "../kernel/mod.ts";
 import type { HealthReports } from "./health.ts";
 import type { ControlParts } from "./parts.ts";
 import type { PresenceEntry } from "./presence.ts";
@@ -13,6 +14,8 @@ export interface Snapshots {
   healthChanged(): void;
   /** Tells the readers, for all changes of a moment together. */
   presenceChanged(): void;
+  /** Nobody is told any more: what would be asked for it is being closed. */
+  close(): void;
 }
 
 /** Of so many devices clients see at most these, so that a crowd that connects does not make a list per member. */
@@ -21,18 +24,22 @@ const gatherMs = 100;
 
 export function createSnapshots(parts: ControlParts, health: HealthReports): Snapshots {
   const { clock, hub } = parts;
+  const waiting = new Set<Cancel>();
+  let closed = false;
   let versions: StateVersion = { presence: 1, health: 0 };
 
   /** Does it once for all calls of a moment: a crowd that comes, or somebody who probes in a loop, is told of once. */
   function gathered(action: () => void): () => void {
     let waits = false;
     return () => {
-      if (waits) return;
+      if (waits || closed) return;
       waits = true;
-      clock.after(gatherMs, () => {
+      const cancel = clock.after(gatherMs, () => {
+        waiting.delete(cancel);
         waits = false;
         action();
       });
+      waiting.add(cancel);
     };
   }
 
@@ -64,6 +71,10 @@ export function createSnapshots(parts: ControlParts, health: HealthReports): Sna
   }
 
   return {
+    close() {
+      closed = true;
+      for (const cancel of waiting) cancel();
+    },
     of(principal) {
       const mayRead = hub.mayRead(principal);
       const { defaultAgentId } = parts.sessionSettings();

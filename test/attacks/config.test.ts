@@ -4,7 +4,6 @@ import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { GatewayProcess, gatewayToken } from "../support/gateway.ts";
-import { RpcError } from "../support/gateway-client.ts";
 import { toolScene } from "./scene.ts";
 
 const auth = `"auth":{"mode":"token","token":"${gatewayToken}"}`;
@@ -81,30 +80,22 @@ test("config: what an agent or a chat writes is never replaced by a variable's v
     assert.doesNotMatch(text, /canary-0123456789abcdef/);
 });
 
-test("config (3): a reference to a secret runs no program, reads no file, and stands for no secret (A-231)", async (t) => {
+test("config (3): a reference to a secret runs no program, reads no file, and stops the start (A-231)", async (t) => {
   const references = [
-    [{ source: "exec", provider: "x", id: "../../bin/sh" }, "../../bin/sh"],
-    [{ source: "env", id: "HOME\nPATH" }, "HOME\nPATH"],
-    [{ source: "env", id: "PATH" }, process.env.PATH],
-    [{ source: "file", id: "/etc/hostname" }, readFileSync("/etc/hostname", "utf8").trim()],
-  ] as const;
-  for (const [token, guess] of references) {
-    const gateway = await GatewayProcess.start(t, {
+    { source: "exec", provider: "x", id: "../../bin/sh" },
+    { source: "env", id: "HOME\nPATH" },
+    { source: "env", id: "PATH" },
+    { source: "file", id: "/etc/hostname" },
+    { source: "http", id: "http://evil.example" },
+  ];
+  for (const token of references) {
+    const gateway = await GatewayProcess.prepare(t, {
       configText: JSON.stringify({ gateway: { mode: "local", auth: { mode: "token", token } } }),
     });
-    for (const word of ["[object Object]", String(guess)])
-      await assert.rejects(gateway.connect({ token: word }), RpcError, `${JSON.stringify(token)} ${word}`);
-    await gateway.kill();
+    const failed = await gateway.startFails();
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /gateway\.auth\.token/, JSON.stringify(token));
   }
-  const refused = await GatewayProcess.prepare(t, {
-    configText: JSON.stringify({
-      gateway: {
-        mode: "local",
-        auth: { mode: "token", token: { source: "http", id: "http://evil.example" } },
-      },
-    }),
-  });
-  assert.match((await refused.startFails()).stderr, /gateway\.auth\.token/);
 });
 
 test("config (2): a config that is a link to another file is not read (A-229, A-231)", async (t) => {
