@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
 
-const mainFile = join(import.meta.dirname, "..", "..", "src", "main.ts");
+import { programFile as mainFile } from "./program.ts";
 
 export interface CommandLine {
   readonly stateFolder: string;

@@ -9,7 +9,8 @@ import { type ConnectOptions, GatewayClient } from "./gateway-client.ts";
 export { type ConnectOptions, GatewayClient } from "./gateway-client.ts";
 
 export const gatewayToken = "test-gateway-token-0123456789abcdef";
-const mainFile = join(import.meta.dirname, "..", "..", "src", "main.ts");
+
+import { programFile as mainFile } from "./program.ts";
 
 export interface GatewayOptions {
   /** Merged over {@link baseConfig} at the top level, key by key. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { type GatewayProcess, gatewayToken } from "./gateway.ts";
 
-const mainFile = join(import.meta.dirname, "..", "..", "src", "main.ts");
+import { programFile as mainFile } from "./program.ts";
 
 /** `openclaw node run` as a process of its own, with its own home and state. */
 export class NodeHostProcess {
