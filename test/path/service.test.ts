@@ -1,6 +1,7 @@
 /** The gateway as a service: what is written, what the service manager is asked, and when a gateway yields. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -203,18 +204,19 @@ test("under a service manager a gateway yields to a healthy one with the code th
 
 test("a service's journal gets no sign-in link", async (t) => {
   const gateway = await GatewayProcess.prepare(t);
-  const { spawn } = await import("node:child_process");
   const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
   const child = spawn(process.execPath, [main, "gateway", "run", "--port", "0", "--service", "systemd"], {
     env: { PATH: process.env.PATH, HOME: gateway.folder, OPENCLAW_STATE_DIR: gateway.stateFolder },
     stdio: ["ignore", "pipe", "ignore"],
   });
-  t.after(() => child.kill("SIGKILL"));
   let out = "";
   for await (const piece of child.stdout) {
     out += String(piece);
     if (/ log /.test(out)) break;
   }
+  // Gone before its folder is removed.
+  child.kill("SIGKILL");
+  await once(child, "exit");
   assert.match(out, /sign in: openclaw dashboard/);
   assert.doesNotMatch(out, /signin=/);
 });
