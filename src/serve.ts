@@ -393,6 +393,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     deps: { clock, random, log },
     log,
     accept: gateway.receive,
+    wanted: access.settingsOf,
     changed: () => {
       if (ready) snapshots.healthChanged();
     },

@@ -1,5 +1,5 @@
 import { InputError, type Problem, Secret } from "../kernel/mod.ts";
-import type { ChannelAccess, GroupAccess, IdRule, SettingsSources } from "./platform.ts";
+import type { SettingsSources } from "./platform.ts";
 import { isObject, SettingsReader } from "./settings-reader.ts";
 
 /** One account's keys: its own, and the channel's behind them. */
@@ -89,50 +89,4 @@ export function accountSecret(
     place.problem(key, others === "" ? "be set" : `be set (or ${others})`);
   }
   return undefined;
-}
-
-/** The keys that say who may talk, in today's spelling (dmPolicy, allowFrom) and the older one (dm.policy, dm.allowFrom). */
-export function accessOf(account: AccountPlace, ids: IdRule): ChannelAccess {
-  const { place, root, at } = account;
-  const policyAt = place.has("dmPolicy") || legacy(place).has("policy") ? place : root;
-  const policies = ["pairing", "allowlist", "open", "disabled"] as const;
-  return Object.freeze({
-    dmPolicy: policyAt.oneOf("dmPolicy", policies) ?? legacy(policyAt).oneOf("policy", policies) ?? "pairing",
-    allowFrom: allowFromOf(place, root, ids),
-    groupPolicy: at("groupPolicy").oneOf("groupPolicy", ["allowlist", "open", "disabled"]),
-    groupAllowFrom: at("groupAllowFrom").senderIds("groupAllowFrom", ids),
-    groups: groupsOf(at("groups"), ids),
-  });
-}
-
-function legacy(reader: SettingsReader): SettingsReader {
-  return new SettingsReader(reader.object("dm"), [...reader.path, "dm"], reader.problems);
-}
-
-/** An account's own list may narrow the channel's, never widen it. */
-function allowFromOf(place: SettingsReader, root: SettingsReader, ids: IdRule): readonly string[] {
-  const read = (reader: SettingsReader) =>
-    reader.senderIds("allowFrom", ids) ?? legacy(reader).senderIds("allowFrom", ids);
-  const ceiling = read(root);
-  if (place === root) return ceiling ?? [];
-  const own = read(place);
-  if (own === undefined) return ceiling ?? [];
-  if (ceiling === undefined || ceiling.includes("*")) return own;
-  return own.includes("*") ? ceiling : own.filter((id) => ceiling.includes(id));
-}
-
-function groupsOf(place: SettingsReader, ids: IdRule): Readonly<Record<string, GroupAccess>> {
-  const groups: [string, GroupAccess][] = [];
-  for (const [name, value] of Object.entries(place.object("groups"))) {
-    const path = [...place.path, "groups", name];
-    const read = name === "*" ? { id: name } : ids.group(name);
-    if ("problem" in read) {
-      place.problems.push({ path, kind: "value", message: read.problem });
-      continue;
-    }
-    const group = new SettingsReader(value, path, place.problems);
-    const allowFrom = group.senderIds("allowFrom", ids);
-    groups.push([read.id, Object.freeze({ ...group.value, ...(allowFrom ? { allowFrom } : {}) })]);
-  }
-  return Object.freeze(Object.fromEntries(groups));
 }

@@ -56,10 +56,9 @@ export interface PlatformSettings {
 /** One account that is enabled and complete. */
 export interface PlatformAccount {
   readonly account: string;
-  readonly access: ChannelAccess;
   /** In clear, for the redactor. */
   readonly secrets: readonly string[];
-  /** Changes when the account must be opened again; secrets are looked at beside it. */
+  /** Changes when the account must be opened again, and not with who may talk; secrets are looked at beside it. */
   readonly fingerprint: string;
   /** Loads the platform's code; nothing is connected before start(). */
   open(deps: PlatformDeps): Promise<Channel>;
@@ -91,24 +90,6 @@ export interface TalkingProgram {
   readonly ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
   /** Asks it to end; whoever does not is ended. */
   stop(): void;
-}
-
-/** Who may talk here. Carried for the access stage; a channel itself never reads it. */
-export interface ChannelAccess {
-  readonly dmPolicy: "pairing" | "allowlist" | "open" | "disabled";
-  /** The platform's ids in its one spelling, "*", or "accessGroup:<name>". */
-  readonly allowFrom: readonly string[];
-  /** Undefined: channels.defaults.groupPolicy decides. */
-  readonly groupPolicy: "allowlist" | "open" | "disabled" | undefined;
-  /** Undefined: allowFrom is used. */
-  readonly groupAllowFrom: readonly string[] | undefined;
-  /** By the platform's chat id or "*"; each allowFrom inside holds ids in their one spelling. */
-  readonly groups: Readonly<Record<string, GroupAccess>>;
-}
-
-export interface GroupAccess {
-  readonly allowFrom?: readonly string[];
-  readonly [key: string]: unknown;
 }
 
 export type { IdRule };

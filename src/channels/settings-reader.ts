@@ -1,5 +1,4 @@
 import type { Problem } from "../kernel/mod.ts";
-import type { IdRule } from "./platform.ts";
 
 /** Reads the keys of one object of the config, and notes what does not fit instead of throwing. */
 export class SettingsReader {
@@ -67,27 +66,6 @@ export class SettingsReader {
     if (isObject(value)) return value;
     this.problem(key, "be object");
     return {};
-  }
-
-  /**
-   * A list of sender ids in the platform's one spelling. A name is a problem, never an entry: names change hands, ids
-   * do not (GHSA-mj5r-hh7j-4gxf, attack A-055).
-   */
-  senderIds(key: string, ids: IdRule): readonly string[] | undefined {
-    const value = this.raw(key);
-    if (value === undefined) return undefined;
-    if (!Array.isArray(value)) {
-      this.problem(key, "be an array of sender ids");
-      return [];
-    }
-    const kept: string[] = [];
-    for (const [index, item] of value.entries()) {
-      const text = String(item).trim();
-      const read = text === "*" || /^accessGroup:.+$/.test(text) ? { id: text } : ids.sender(text);
-      if ("id" in read) kept.push(read.id);
-      else this.problems.push({ path: [...this.path, key, index], kind: "value", message: read.problem });
-    }
-    return Object.freeze(kept);
   }
 }
 

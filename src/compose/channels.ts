@@ -53,6 +53,8 @@ export function createChannels(ports: {
   /** Each account keeps its own state in `<folder>/<channel>/<account>`. */
   readonly folder: string;
   readonly accept: ChannelHost["accept"];
+  /** Told of each account that the config asks for, so that what is wrong with who may talk is said before anybody does. */
+  readonly wanted: (id: string, account: string) => Promise<unknown>;
   readonly changed: () => void;
 }): Channels {
   const running = new Map<string, Running>();
@@ -112,6 +114,7 @@ export function createChannels(ports: {
   return {
     async apply(config) {
       const wanted = await accountsOf(config);
+      for (const { id, account } of wanted) await ports.wanted(id, account);
       secrets = wanted.flatMap((account) => account.platform.secrets);
       const wantedKeys = new Map(wanted.map((account) => [keyOf(account.id, account.account), account]));
       for (const [key, item] of running) {

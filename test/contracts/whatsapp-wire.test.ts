@@ -190,18 +190,11 @@ test("whatsapp: without the library the channel says what to install", async (t)
   const { stage } = staged(t);
   const host = new RecordingHost();
   const settings = { accountId: "default", sendReadReceipts: false, textChunkLimit: 4000 };
-  const access = {
-    dmPolicy: "pairing",
-    allowFrom: [],
-    groupPolicy: undefined,
-    groupAllowFrom: undefined,
-    groups: {},
-  } as const;
   const deps = { clock: stage.clock, random: middleRandom, log: () => {}, stateFolder: stage.folder };
   const missing = async () => {
     throw new InputError("WhatsApp needs the library Baileys");
   };
-  const channel = openWhatsApp({ ...settings, access }, deps, missing);
+  const channel = openWhatsApp(settings, deps, missing);
   await channel.start(host);
   assert.deepEqual([last(host)?.state, last(host)?.detail], ["failed", "WhatsApp needs the library Baileys"]);
   await channel.stop();

@@ -65,6 +65,8 @@ test("a group is reached by those who are listed and call the agent, by mention,
   fake.deliver({ ...at, text: "in a topic", topic: 9 });
   await fake.sentCount(3);
   fake.deliver({ ...at, text: "hey Ada", from: 7 });
+  // Chats are side by side: the order of their refusals is nobody's promise.
+  await settled(fake);
   fake.deliver({ chat: -200, text: "hey Ada" });
   await settled(fake);
   assert.deepEqual(await outcomes(made, 6), [
@@ -133,6 +135,13 @@ test("access (1): a change of the rules holds for the next message: who is taken
   fake.deliver("/whoami");
   await fake.sentCount(2);
   assert.match(fake.sent[1]?.text ?? "", /trust: owner/);
+  assert.equal(fake.callsOf("getMe").length, 1, "the platform was not connected to again");
+});
+
+test("access (3): an entry that admits nobody is named before anybody writes", async (t) => {
+  const { gateway, fake } = await house(t, { dmPolicy: "allowlist", allowFrom: ["@alice", "42"] });
+  await fake.polled();
+  assert.match(await gateway.readLog(), /"an entry admits nobody".*"channels\.telegram\.allowFrom\[0\]"/);
 });
 
 test("access (12): a group's tool limit holds for what the model is shown, and for what it asks for all the same", async (t) => {

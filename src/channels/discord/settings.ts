@@ -1,9 +1,8 @@
 import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
-import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
-import { guildRooms } from "./guilds.ts";
 
 /** One bot. */
 export interface DiscordAccount {
@@ -17,7 +16,6 @@ export interface DiscordAccount {
   readonly suppressEmbeds: boolean;
   /** Ask for what people write; without it only direct messages and mentions have a text. */
   readonly messageContent: boolean;
-  readonly access: ChannelAccess;
 }
 
 export const defaultApiRoot = "https://discord.com/api/v10";
@@ -55,7 +53,6 @@ export const discord: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [settings.token.reveal()],
         fingerprint: JSON.stringify(settings),
         open: async (deps) => (await import("./mod.ts")).openDiscord(settings, deps),
@@ -95,7 +92,6 @@ function accountOf(account: AccountPlace, token: Secret): DiscordAccount {
     [...at("intents").path, "intents"],
     at("intents").problems,
   );
-  const access = accessOf(account, ids);
   return Object.freeze({
     accountId: account.accountId,
     token,
@@ -103,7 +99,6 @@ function accountOf(account: AccountPlace, token: Secret): DiscordAccount {
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 2000) ?? 2000,
     suppressEmbeds: at("suppressEmbeds").boolean("suppressEmbeds", true),
     messageContent: intents.boolean("messageContent", true),
-    access: Object.freeze({ ...access, groups: { ...access.groups, ...guildRooms(at("guilds"), ids) } }),
   });
 }
 

@@ -1,8 +1,8 @@
 import { domainToASCII } from "node:url";
 import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
-import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
 /** One mailbox. */
@@ -23,7 +23,6 @@ export interface EmailAccount {
   readonly login: Login;
   readonly maxFileBytes: number;
   readonly textChunkLimit: number;
-  readonly access: ChannelAccess;
 }
 
 export interface MailServer {
@@ -88,7 +87,6 @@ export const email: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: secretsOf(settings.login).map((secret) => secret.reveal()),
         fingerprint: JSON.stringify(settings),
         open: async (deps) => (await import("./mod.ts")).openEmail(settings, deps),
@@ -113,7 +111,7 @@ export function emailSettings(
     const before = problems.length;
     const connection = connectionOf(account, sources);
     if (connection === undefined || problems.length > before) return [];
-    return [Object.freeze({ ...connection, access: accessOf(account, ids) })];
+    return [Object.freeze({ ...connection })];
   });
   const seen = new Set<string>();
   for (const { address, accountId } of accounts) {
@@ -124,10 +122,7 @@ export function emailSettings(
   return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
-function connectionOf(
-  account: AccountPlace,
-  sources: SettingsSources,
-): Omit<EmailAccount, "access"> | undefined {
+function connectionOf(account: AccountPlace, sources: SettingsSources): EmailAccount | undefined {
   const { at } = account;
   const address = ownAddress(account.place);
   if (address === undefined) return undefined;

@@ -1,7 +1,7 @@
 import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
-import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 import { appKey } from "./app-key.ts";
 import { isId, repositoryOf } from "./wire.ts";
@@ -16,7 +16,6 @@ export interface GithubAccount {
   readonly apiRoot: string;
   /** Longest outgoing text, UTF-16 units, 1 to 40000. */
   readonly textChunkLimit: number;
-  readonly access: ChannelAccess;
 }
 
 export type GithubAuth =
@@ -83,7 +82,6 @@ export const github: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [keyOf(settings.auth), settings.webhookSecret].map((secret) => secret.reveal()),
         fingerprint: JSON.stringify(settings),
         open: async (deps) => (await import("./mod.ts")).openGithub(settings, deps),
@@ -124,7 +122,6 @@ function accountOf(
     ...own,
     apiRoot: apiRootOf(at("apiRoot")),
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 40_000) ?? 40_000,
-    access: accessOf(account, ids),
   });
 }
 

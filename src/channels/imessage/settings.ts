@@ -1,7 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import type { Problem } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, withoutRepeats } from "../accounts.ts";
-import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import { type AccountPlace, accountPlaces, withoutRepeats } from "../accounts.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
 export interface IMessageAccount {
@@ -18,7 +18,6 @@ export interface IMessageAccount {
   readonly isLocal: boolean;
   readonly probeTimeoutMs: number;
   readonly textChunkLimit: number;
-  readonly access: ChannelAccess;
 }
 
 /** A handle in its one spelling: E.164, or an address in small letters; undefined for what is neither (attack A-064). */
@@ -52,7 +51,6 @@ export const imessage: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [],
         fingerprint: JSON.stringify(settings),
         open: async (deps) => (await import("./mod.ts")).openIMessage(settings, deps),
@@ -72,7 +70,7 @@ export function imessageSettings(
     const before = problems.length;
     const own = ownOf(account, sources);
     if (problems.length > before) return [];
-    return [Object.freeze({ ...own, access: accessOf(account, ids) })];
+    return [Object.freeze({ ...own })];
   });
   const seen = new Set<string>();
   for (const { program, dbPath } of accounts) {
@@ -84,7 +82,7 @@ export function imessageSettings(
   return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
-function ownOf(account: AccountPlace, sources: SettingsSources): Omit<IMessageAccount, "access"> {
+function ownOf(account: AccountPlace, sources: SettingsSources): IMessageAccount {
   const { at } = account;
   const program = at("cliPath").string("cliPath") ?? "imsg";
   const dbPath = pathOf(at("dbPath"), "dbPath", sources);

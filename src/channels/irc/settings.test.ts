@@ -100,13 +100,11 @@ test("channels are joined when listed or named as groups, in one spelling", () =
   ]);
 });
 
-test("allowlists hold accounts; masks and nicks with an address are problems (attacks A-055, A-057)", () => {
-  assert.deepEqual(only({ allowFrom: ["irc:Ada", "ben[x]", "*"] }).access.allowFrom, ["ada", "ben[x]", "*"]);
-  for (const bad of ["ada!*@*", "ada!u@h", "nick:ada", "#lounge", "", "a b", "@ada"]) {
-    const { accounts, problems } = read({ ...base, allowFrom: ["ada", bad] });
-    assert.match(problems[0] ?? "", /^allowFrom\.1: must be an account/, bad);
-    assert.deepEqual(accounts[0]?.access.allowFrom, ["ada"]);
-  }
+test("channels (5): a sender is an account; masks and nicks with an address are none (attacks A-055, A-057)", () => {
+  assert.deepEqual(irc.ids.sender("irc:Ada"), { id: "ada" });
+  assert.deepEqual(irc.ids.sender("ben[x]"), { id: "ben[x]" });
+  for (const bad of ["ada!*@*", "ada!u@h", "nick:ada", "#lounge", "", "a b", "@ada"])
+    assert.ok("problem" in irc.ids.sender(bad), bad);
 });
 
 test("two accounts with one nick on one server are a problem (attack A-181)", () => {

@@ -1,7 +1,7 @@
 import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
-import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 import { foldAscii } from "./wire.ts";
 
@@ -24,7 +24,6 @@ export interface IrcAccount {
   readonly channels: readonly string[];
   /** Longest outgoing text, UTF-16 units; it leaves as several lines. */
   readonly textChunkLimit: number;
-  readonly access: ChannelAccess;
 }
 
 /** What no nick, account or channel holds: where one ends on the wire, and what keys are made with (attack A-247). */
@@ -63,7 +62,6 @@ export const irc: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [settings.serverPassword, settings.sasl?.password, settings.nickserv?.password].flatMap(
           (secret) => (secret ? [secret.reveal()] : []),
         ),
@@ -86,16 +84,13 @@ export function ircSettings(
     const connection = connectionOf(account, sources);
     // What is wrong about a connection is not guessed around: a wrong host or a missing password would tell others.
     if (connection === undefined || problems.length > before) return [];
-    return [Object.freeze({ ...connection, access: accessOf(account, ids) })];
+    return [Object.freeze({ ...connection })];
   });
   sameTwice(accounts, root);
   return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
-function connectionOf(
-  account: AccountPlace,
-  sources: SettingsSources,
-): Omit<IrcAccount, "access"> | undefined {
+function connectionOf(account: AccountPlace, sources: SettingsSources): IrcAccount | undefined {
   const { at, place } = account;
   const host = hostOf(at("host"));
   const nick = nameOf(at("nick"), "nick", /^[^\d-]/);

@@ -1,8 +1,8 @@
 import { isAbsolute } from "node:path";
 import type { Problem } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, withoutRepeats } from "../accounts.ts";
+import { type AccountPlace, accountPlaces, withoutRepeats } from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
-import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
 /** Where signal-cli is. */
@@ -33,7 +33,6 @@ export interface SignalAccount {
   readonly startupTimeoutMs: number;
   readonly sendReadReceipts: boolean;
   readonly textChunkLimit: number;
-  readonly access: ChannelAccess;
 }
 
 const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -77,7 +76,6 @@ export const signal: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [],
         fingerprint: JSON.stringify(settings),
         open: async (deps) => (await import("./mod.ts")).openSignal(settings, deps),
@@ -97,7 +95,7 @@ export function signalSettings(
     const before = problems.length;
     const own = ownOf(account);
     if (own === undefined || problems.length > before) return [];
-    return [Object.freeze({ ...own, access: accessOf(account, ids) })];
+    return [Object.freeze({ ...own })];
   });
   const seen = new Set<string>();
   for (const { number } of accounts) {
@@ -107,7 +105,7 @@ export function signalSettings(
   return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
-function ownOf(account: AccountPlace): Omit<SignalAccount, "access"> | undefined {
+function ownOf(account: AccountPlace): SignalAccount | undefined {
   const { at } = account;
   // A named account is a number of its own; the channel's belongs to the default one.
   const place = account.isDefault && !account.place.has("account") ? account.root : account.place;

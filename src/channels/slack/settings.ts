@@ -1,7 +1,7 @@
 import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
-import type { ChannelAccess, GroupAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
 /** One app in one workspace. */
@@ -13,7 +13,6 @@ export interface SlackAccount {
   readonly apiRoot: string;
   /** Longest outgoing text, UTF-16 units, 1 to 12000. */
   readonly textChunkLimit: number;
-  readonly access: ChannelAccess;
 }
 
 /** How events come: over a socket that we open, or posted to us. */
@@ -52,7 +51,6 @@ export const slack: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [settings.botToken, secretOf(settings.mode)].map((secret) => secret.reveal()),
         fingerprint: JSON.stringify(settings),
         open: async (deps) => (await import("./mod.ts")).openSlack(settings, deps),
@@ -89,14 +87,12 @@ export function slackSettings(
 
 function accountOf(account: AccountPlace, botToken: Secret, mode: SlackMode): SlackAccount {
   const { at } = account;
-  const access = accessOf(account, ids);
   return Object.freeze({
     accountId: account.accountId,
     botToken,
     mode,
     apiRoot: apiRootOf(at("apiRoot")),
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 12_000) ?? 4_000,
-    access: Object.freeze({ ...access, groups: { ...access.groups, ...channelRooms(at("channels")) } }),
   });
 }
 
@@ -137,24 +133,6 @@ function secretAt(
   };
   account.place.problem(key, looks[key]);
   return undefined;
-}
-
-/** The documented `channels` as groups; `users` is their word for who may talk there. */
-function channelRooms(place: SettingsReader): Readonly<Record<string, GroupAccess>> {
-  const rooms: [string, GroupAccess][] = [];
-  for (const [key, value] of Object.entries(place.object("channels"))) {
-    const path = [...place.path, "channels", key];
-    const read = key === "*" ? { id: key } : ids.group(key);
-    if ("problem" in read) {
-      place.problems.push({ path, kind: "value", message: read.problem });
-      continue;
-    }
-    const room = new SettingsReader(value, path, place.problems);
-    const { users, ...rest } = room.value;
-    const allowFrom = room.senderIds(users === undefined ? "allowFrom" : "users", ids);
-    rooms.push([read.id, Object.freeze({ ...rest, ...(allowFrom ? { allowFrom } : {}) })]);
-  }
-  return Object.freeze(Object.fromEntries(rooms));
 }
 
 function apiRootOf(place: SettingsReader): string {

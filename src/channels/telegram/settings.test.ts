@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { InputError, Secret } from "../../kernel/mod.ts";
 import { readSecretFile } from "../secret-file.ts";
-import { telegramSettings } from "./settings.ts";
+import { telegram, telegramSettings } from "./settings.ts";
 
 const token = "123456:AAF-abcdefghijklmnopqrstuvwxyz012345";
 const other = "654321:AAF-abcdefghijklmnopqrstuvwxyz012345";
@@ -64,60 +64,44 @@ test("channels (9): a token that is none is a problem that does not repeat it", 
   }
 });
 
-test("both spellings of the direct message policy are read, the newer one first", () => {
-  assert.equal(only({}).access.dmPolicy, "pairing");
-  assert.equal(only({ dm: { policy: "disabled" } }).access.dmPolicy, "disabled");
-  assert.equal(only({ dmPolicy: "open", dm: { policy: "disabled" } }).access.dmPolicy, "open");
-  assert.deepEqual(only({ dm: { allowFrom: [5] } }).access.allowFrom, ["5"]);
-  assert.deepEqual(only({ allowFrom: [6], dm: { allowFrom: [5] } }).access.allowFrom, ["6"]);
-  assert.match(
-    read({ botToken: token, dmPolicy: "everybody" }).problems[0] ?? "",
-    /^dmPolicy: must be one of/,
-  );
+test("channels (5): a sender is a numeric id; prefixes are cut off, names are none (attack A-055)", () => {
+  for (const text of ["1", "tg:1", "telegram:1", "TG:1"])
+    assert.deepEqual(telegram.ids.sender(text), { id: "1" });
+  for (const bad of ["@ada", "ada", "-100123", "1.5", "", "0", "1e3", "4 2"])
+    assert.ok("problem" in telegram.ids.sender(bad), bad);
+  assert.deepEqual(telegram.ids.group("-1001"), { id: "-1001" });
+  for (const bad of ["My group", "1001", "@group", ""]) assert.ok("problem" in telegram.ids.group(bad), bad);
 });
 
-test("allowlists hold numeric ids; prefixes are cut off, names are problems (attack A-055)", () => {
-  const account = only({
-    allowFrom: ["tg:1", "telegram:2", "TG:3", 4, "*", "accessGroup:team"],
-    groupAllowFrom: ["tg:5"],
-  });
-  assert.deepEqual(account.access.allowFrom, ["1", "2", "3", "4", "*", "accessGroup:team"]);
-  assert.deepEqual(account.access.groupAllowFrom, ["5"]);
-  for (const bad of ["@ada", "ada", "-100123", "1.5", "", "0", "1e3", null, { id: 1 }, "4 2"]) {
-    const { accounts, problems } = read({ botToken: token, allowFrom: [1, bad] });
-    assert.deepEqual(accounts[0]?.access.allowFrom, ["1"]);
-    assert.match(problems[0] ?? "", /^allowFrom\.1: must be a (numeric )?user id/, String(bad));
-  }
+test("who may talk is no business of the connection: a changed list opens nothing again", () => {
+  const fingerprint = (section: object) =>
+    telegram.read({ botToken: token, ...section }, { env: {}, readSecretFile }).accounts[0]?.fingerprint;
+  const access = {
+    dmPolicy: "open",
+    allowFrom: ["*"],
+    groupPolicy: "open",
+    groupAllowFrom: [5],
+    groups: { "-1": { allowFrom: [7] } },
+  };
+  assert.equal(fingerprint(access), fingerprint({}));
+  assert.notEqual(fingerprint({ textChunkLimit: 100 }), fingerprint({}));
 });
 
-test("groups are named by chat ids, and their own lists are cleaned", () => {
-  const { groups } = only({
-    groups: { "-1001": { requireMention: false, allowFrom: ["tg:7"] }, "*": {} },
-  }).access;
-  assert.deepEqual(groups, { "-1001": { requireMention: false, allowFrom: ["7"] }, "*": {} });
-  assert.match(read({ botToken: token, groups: { "My group": {} } }).problems[0] ?? "", /numeric chat id/);
-  assert.match(
-    read({ botToken: token, groups: { "-1": { allowFrom: ["@eve"] } } }).problems[0] ?? "",
-    /^groups\.-1\.allowFrom\.0/,
-  );
-});
-
-test("an account overrides the channel's values, and may narrow its allowlist but not widen it", () => {
+test("an account overrides the channel's values", () => {
   const { accounts, problems } = read({
     textChunkLimit: 2000,
-    allowFrom: [1, 2],
     accounts: {
-      work: { botToken: token, allowFrom: [2, 3], textChunkLimit: 1000 },
-      home: { botToken: other, allowFrom: ["*"] },
+      work: { botToken: token, textChunkLimit: 1000 },
+      home: { botToken: other },
       off: { enabled: false },
     },
   });
   assert.deepEqual(problems, []);
   assert.deepEqual(
-    accounts.map((account) => [account.accountId, account.textChunkLimit, account.access.allowFrom]),
+    accounts.map((account) => [account.accountId, account.textChunkLimit]),
     [
-      ["work", 1000, ["2"]],
-      ["home", 2000, ["1", "2"]],
+      ["work", 1000],
+      ["home", 2000],
     ],
   );
 });
@@ -191,12 +175,8 @@ test("values of a wrong type are named, not guessed", () => {
     botToken: token,
     textChunkLimit: 5000,
     linkPreview: "no",
-    groups: [],
-    allowFrom: 5,
   });
   assert.deepEqual(problems.map((problem) => problem.split(":")[0]).sort(), [
-    "allowFrom",
-    "groups",
     "linkPreview",
     "textChunkLimit",
   ]);

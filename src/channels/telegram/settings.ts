@@ -1,7 +1,7 @@
 import { type Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accessOf, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
-import type { ChannelAccess, IdRule, Platform, SettingsSources } from "../platform.ts";
+import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
 /** One bot. */
@@ -15,7 +15,6 @@ export interface TelegramAccount {
   readonly textChunkLimit: number;
   /** Off unless asked for: a preview makes Telegram fetch any URL that the model was talked into writing. */
   readonly linkPreview: boolean;
-  readonly access: ChannelAccess;
 }
 
 export interface TelegramWebhook {
@@ -70,7 +69,6 @@ export const telegram: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [
           settings.botToken.reveal(),
           ...(settings.mode === "polling" ? [] : [settings.mode.secret.reveal()]),
@@ -113,7 +111,6 @@ function accountOf(account: AccountPlace, botToken: Secret): TelegramAccount {
     mode: modeOf(at, apiRoot),
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 4096) ?? 4000,
     linkPreview: at("linkPreview").boolean("linkPreview", false),
-    access: accessOf(account, ids),
   });
 }
 

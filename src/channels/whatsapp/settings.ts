@@ -1,7 +1,7 @@
 import { isAbsolute } from "node:path";
 import type { Problem } from "../../kernel/mod.ts";
-import { accessOf, accountPlaces, withoutRepeats } from "../accounts.ts";
-import type { ChannelAccess, IdRule, Platform } from "../platform.ts";
+import { accountPlaces, withoutRepeats } from "../accounts.ts";
+import type { IdRule, Platform } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
 export interface WhatsAppAccount {
@@ -10,7 +10,6 @@ export interface WhatsAppAccount {
   readonly authDir?: string;
   readonly sendReadReceipts: boolean;
   readonly textChunkLimit: number;
-  readonly access: ChannelAccess;
 }
 
 /**
@@ -53,7 +52,6 @@ export const whatsapp: Platform = {
       problems,
       accounts: accounts.map((settings) => ({
         account: settings.accountId,
-        access: settings.access,
         secrets: [],
         fingerprint: JSON.stringify(settings),
         open: async (deps) => (await import("./mod.ts")).openWhatsApp(settings, deps),
@@ -82,7 +80,7 @@ export function whatsappSettings(config: unknown): {
       sendReadReceipts: at("sendReadReceipts").boolean("sendReadReceipts", true),
       textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 100, 20_000) ?? 4000,
     };
-    return problems.length > before ? [] : [Object.freeze({ ...own, access: accessOf(account, ids) })];
+    return problems.length > before ? [] : [Object.freeze({ ...own })];
   });
   const folders = accounts.flatMap(({ authDir }) => authDir ?? []);
   if (new Set(folders).size < folders.length)

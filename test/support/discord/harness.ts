@@ -27,13 +27,6 @@ export function testAccount(fake: FakeDiscord, more: Partial<DiscordAccount> = {
     textChunkLimit: 2000,
     suppressEmbeds: true,
     messageContent: true,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

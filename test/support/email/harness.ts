@@ -36,13 +36,6 @@ export function testAccount(
     login: { user, with: { kind: "password", password: new Secret(imapPassword) } },
     maxFileBytes: 1024 * 1024,
     textChunkLimit: 100_000,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

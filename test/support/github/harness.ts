@@ -37,13 +37,6 @@ export function testAccount(fake: FakeGithub, more: Partial<GithubAccount> = {})
     webhookPath,
     apiRoot: fake.apiRoot,
     textChunkLimit: 40_000,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

@@ -25,13 +25,6 @@ export function testAccount(more: Partial<IMessageAccount> = {}): IMessageAccoun
     isLocal: true,
     probeTimeoutMs: 10_000,
     textChunkLimit: 4000,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

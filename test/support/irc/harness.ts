@@ -31,13 +31,6 @@ export function testAccount(port: number, more: Partial<IrcAccount> = {}): IrcAc
     sasl: { username: "house", password: new Secret(password) },
     channels: ["#lounge"],
     textChunkLimit: 2000,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

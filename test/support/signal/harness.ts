@@ -31,13 +31,6 @@ export function testAccount(transport: Transport, more: Partial<SignalAccount> =
     startupTimeoutMs: 30_000,
     sendReadReceipts: false,
     textChunkLimit: 4000,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

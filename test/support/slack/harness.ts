@@ -24,13 +24,6 @@ export function testAccount(fake: FakeSlack, more: Partial<SlackAccount> = {}): 
     mode: { kind: "socket", appToken: new Secret(fake.appToken) },
     apiRoot: fake.apiRoot,
     textChunkLimit: 4000,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

@@ -23,13 +23,6 @@ export function testAccount(fake: FakeTelegram, more: Partial<TelegramAccount> =
     mode: "polling",
     textChunkLimit: 4000,
     linkPreview: false,
-    access: {
-      dmPolicy: "pairing",
-      allowFrom: [],
-      groupPolicy: undefined,
-      groupAllowFrom: undefined,
-      groups: {},
-    },
     ...more,
   };
 }

@@ -41,13 +41,6 @@ export function whatsappStage(): WhatsAppStage {
           accountId: "default",
           sendReadReceipts: false,
           textChunkLimit: 4000,
-          access: {
-            dmPolicy: "pairing",
-            allowFrom: [],
-            groupPolicy: undefined,
-            groupAllowFrom: undefined,
-            groups: {},
-          },
           ...more,
         },
         { clock, random: middleRandom, log, stateFolder: folder },
