@@ -40,5 +40,6 @@ export type {
   WebResponse,
   Workspace,
 } from "./tool.ts";
-export { createWeb, type Resolve, type ResolvedAddress, type WebDeps } from "./web.ts";
+export { createWeb, type WebDeps } from "./web.ts";
+export type { Resolve, ResolvedAddress } from "./web-address.ts";
 export { type HostWorkspace, openWorkspace, type WorkspaceDeps } from "./workspace.ts";

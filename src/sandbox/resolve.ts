@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import type { Resolve } from "./web.ts";
+import type { Resolve } from "./web-address.ts";
 
 /** Asks what this host asks (hosts file, then DNS). The answer is judged by whoever asked. */
 export const systemResolve: Resolve = async (hostname) => {

@@ -6,7 +6,8 @@ import { type TestContext, test } from "node:test";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { type Clock, InputError, systemClock } from "../kernel/mod.ts";
 import { addressVerdict, hostVerdict, type SsrfSettings } from "../policy/address.ts";
-import { createWeb, type Resolve } from "./web.ts";
+import { createWeb } from "./web.ts";
+import type { Resolve } from "./web-address.ts";
 
 const strict: SsrfSettings = {
   dangerouslyAllowPrivateNetwork: false,

@@ -1,10 +1,10 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { LookupFunction } from "node:net";
 import { type Clock, InputError, sleep, type Verdict } from "../kernel/mod.ts";
 import type { Destination, SsrfSettings } from "../policy/address.ts";
 import { nextUrl, refused, shown } from "./redirect.ts";
 import type { Web, WebResponse } from "./tool.ts";
+import { pinned, type Resolve, type ResolvedAddress, vettedAddresses } from "./web-address.ts";
 import { readBody } from "./web-body.ts";
 
 export interface WebDeps {
@@ -17,20 +17,12 @@ export interface WebDeps {
   readonly addressVerdict: (ip: string, destination: Destination, ssrf: SsrfSettings) => Verdict<string>;
 }
 
-export type Resolve = (hostname: string, signal: AbortSignal) => Promise<readonly ResolvedAddress[]>;
-
-export interface ResolvedAddress {
-  readonly address: string;
-  readonly family: 4 | 6;
-}
-
 /** All that a request may carry; the rest could act on, or identify us to, whoever answers. */
 const forwardedHeaders = /^(?:accept|accept-language|user-agent)$/;
 /** Never set by a caller: they frame the request, or name another host. */
 const framingHeaders =
   /^(?:host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|accept-encoding|range|forwarded|x-forwarded-.*)$/;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-const maxAddresses = 16;
 
 type Request = Parameters<Web["fetch"]>[0];
 
@@ -43,26 +35,17 @@ export function createWeb(deps: WebDeps): Web {
     const verdict = deps.hostVerdict(url, deps.ssrf);
     if (!verdict.ok) throw refused(url, verdict.detail);
     const destination = verdict.value;
-    const addresses = await vetted(destination, signal);
+    const addresses = await vettedAddresses(
+      destination,
+      {
+        resolve: deps.resolve,
+        judge: (address) => deps.addressVerdict(address, destination, deps.ssrf),
+      },
+      (detail) => refused(destination.url.href, detail),
+      signal,
+    );
     const sent = ownHeaders(headers, destination.url.origin === origin);
     return { destination, response: await ask(destination, addresses, sent, signal) };
-  }
-
-  async function vetted(destination: Destination, signal: AbortSignal): Promise<readonly ResolvedAddress[]> {
-    const { literal, hostname } = destination;
-    const addresses: readonly ResolvedAddress[] =
-      literal === undefined
-        ? await abortable(deps.resolve(hostname, signal), signal).catch((error: unknown) => {
-            if (signal.aborted) throw error;
-            throw new InputError(`The name ${hostname} was not found. Check the URL.`);
-          })
-        : [{ address: literal, family: literal.includes(":") ? 6 : 4 }];
-    if (addresses.length === 0) throw new InputError(`The name ${hostname} has no address. Check the URL.`);
-    for (const { address } of addresses) {
-      const verdict = deps.addressVerdict(address, destination, deps.ssrf);
-      if (!verdict.ok) throw refused(destination.url.href, verdict.detail);
-    }
-    return addresses.slice(0, maxAddresses);
   }
 
   async function follow(request: Request, signal: AbortSignal): Promise<WebResponse> {
@@ -145,19 +128,6 @@ function ask(
   });
 }
 
-/** A "resolver" that only knows the vetted addresses, so that nothing is resolved between the check and the connect. */
-function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
-  return (_hostname, options, callback) => {
-    if (options.all === true) {
-      callback(null, [...addresses]);
-      return;
-    }
-    const [first] = addresses;
-    if (first) callback(null, first.address, first.family);
-    else callback(new Error("no address"), "");
-  };
-}
-
 /** The caller's headers for its own origin; elsewhere only those that say nothing about it. */
 function ownHeaders(headers: Request["headers"], sameOrigin: boolean): Record<string, string> {
   const sent: Record<string, string> = {};
@@ -167,16 +137,4 @@ function ownHeaders(headers: Request["headers"], sameOrigin: boolean): Record<st
     if (sameOrigin || forwardedHeaders.test(lower)) sent[lower] = value;
   }
   return { ...sent, "accept-encoding": "gzip, deflate, br" };
-}
-
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const stop = Promise.withResolvers<never>();
-  const abort = () => stop.reject(new Error("aborted"));
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, stop.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
