@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hideEnvironment } from "./hidden-environment.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const major = Number(process.versions.node.split(".")[0]);
@@ -30,7 +31,10 @@ if (major >= 24) {
     process.exit(1);
   }
   const { spawn } = await import("node:child_process");
+  // This process stays as the parent of the other one.
+  const { values: env } = hideEnvironment(process.env);
   const child = spawn(brought, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    env,
     stdio: "inherit",
   });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));

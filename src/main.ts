@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hideEnvironment } from "../hidden-environment.mjs";
 import { type Cli, type GatewayRunOptions, runCli } from "./cli/mod.ts";
 import { statePaths } from "./compose/state-folder.ts";
 import { InputError, keepAlive, systemClock, systemRandom } from "./kernel/mod.ts";
@@ -30,9 +31,11 @@ function version(): string {
     .version;
 }
 
+// Before anything of ours can start a program.
+const { values: env, isHidden } = hideEnvironment(process.env);
 const args = process.argv.slice(2);
 const profile = optionValue("--profile");
-const paths = statePaths(process.env, homedir(), profile);
+const paths = statePaths(env, homedir(), profile);
 
 /** Takes a global option and its value out of the arguments. */
 function optionValue(name: string): string | undefined {
@@ -43,9 +46,13 @@ function optionValue(name: string): string | undefined {
 
 async function runGateway(options: GatewayRunOptions): Promise<number> {
   const { serve } = await import("./serve.ts");
+  if (!isHidden && process.platform === "linux")
+    process.stderr.write(
+      "The environment could not be hidden: commands on this host can read its secrets in /proc. Keep them in files.\n",
+    );
   const served = await serve({
     paths,
-    env: process.env,
+    env,
     port: options.port,
     overrides: options.overrides,
     version: version(),
@@ -55,7 +62,7 @@ async function runGateway(options: GatewayRunOptions): Promise<number> {
     pid: process.pid,
     nodeVersion: process.version,
     uid: process.getuid?.() ?? -1,
-    timeZone: process.env.TZ,
+    timeZone: env.TZ,
     consoleLevel: options.verbose ? "debug" : "warn",
     logFolder: "/tmp/openclaw",
     toConsole: (line) => void process.stderr.write(`${line}\n`),
@@ -122,7 +129,7 @@ function holdsSocket(pid: string, socket: string): boolean {
 
 const cli: Cli = {
   args,
-  env: process.env,
+  env,
   paths,
   profile,
   program: [process.execPath, join(packageFolder, "openclaw.mjs")],

@@ -150,7 +150,7 @@ A-123 | EX | Argument injection into helper programs | helpers get arguments as 
 A-124 | EX | ACP and CLI-backend auto-approval by hint | there are no backends whose word counts; a tool is found by its exact name
 A-125 | EN | Dangerous overrides on exec env | variables that redirect programs are refused
 A-126 | EN | Env key normalisation mismatch | names of variables are compared as the system reads them
-A-127 | EN | Secrets inherited by children | a child's environment is built from nothing (the gateway's own can be read by a command that was approved to run outside a container)
+A-127 | EN | Secrets inherited by children | a child's environment is built from nothing, and the gateway takes its own out of what the system shows (its memory stays readable to a debugger of the same user)
 A-128 | EN | Workspace .env takes over the host | a workspace's .env is not read
 A-129 | EN | Code loaded from the current directory | nothing is loaded from the working folder
 A-131 | SB | Dangerous container options through config | what a sandbox cannot follow gives no sandbox, and nothing runs

@@ -31,11 +31,15 @@ const planted = {
 };
 
 test("sandbox (4): a command that was approved finds none of the gateway's secrets in its environment (A-127)", async (t) => {
-  const { client, callAll } = await toolScene(t, {}, planted);
+  const { gateway, client, callAll } = await toolScene(t, {}, planted);
   sayYes(client);
   const commands = [
     "env",
     "cat /proc/self/environ",
+    // Of the gateway, and of every process that this user may look at.
+    `cat /proc/${gateway.pid}/environ; echo PATH`,
+    "cat /proc/$PPID/environ; echo PATH",
+    "for shown in /proc/[0-9]*/environ; do cat $shown; done",
     "sh -c 'export -p; set'",
     "node -e 'console.log(process.env)'",
   ];
