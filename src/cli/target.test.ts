@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -7,6 +7,7 @@ import { UsageError } from "./failure.ts";
 import type { Cli } from "./mod.ts";
 import { gatewayTarget, type TargetOptions } from "./target.ts";
 
+const livePid = 4242;
 let folder = "";
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "target-"));
@@ -18,7 +19,11 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 async function found(options: TargetOptions, env: Record<string, string> = {}) {
-  const cli = { env, paths: { configFile: join(folder, "openclaw.json") } } as unknown as Cli;
+  const sendSignal = (pid: number) => {
+    if (pid !== livePid) throw new Error("ESRCH");
+  };
+  const paths = { configFile: join(folder, "openclaw.json"), root: folder };
+  const cli = { env, paths, sendSignal } as unknown as Cli;
   const { url, credentialFrom, token } = await gatewayTarget(cli, options);
   return [url, credentialFrom, token?.reveal()];
 }
@@ -36,6 +41,25 @@ test("options come before the environment, and that before the config", async ()
     "--token",
     "o",
   ]);
+});
+
+test("a gateway that runs on another port than the config's is found while its process lives", async (t) => {
+  const note = (text: string) => writeFile(join(folder, "state", "gateway.lock.json"), text);
+  await mkdir(join(folder, "state"));
+  t.after(() => rm(join(folder, "state"), { recursive: true }));
+  const url = async (options: TargetOptions = {}) => (await found(options))[0];
+  await note(JSON.stringify({ pid: livePid, port: 19_555 }));
+  assert.equal(await url(), "ws://127.0.0.1:19555/");
+  assert.equal(await url({ port: 19_003 }), "ws://127.0.0.1:19003/", "what the user says comes first");
+  for (const text of [
+    JSON.stringify({ pid: livePid + 1, port: 19_555 }),
+    JSON.stringify({ pid: 0, port: 19_555 }),
+    JSON.stringify({ pid: livePid, port: "19555" }),
+    "{",
+  ]) {
+    await note(text);
+    assert.equal(await url(), "ws://127.0.0.1:19001/", text);
+  }
 });
 
 test("cli (6): no configured credential goes to an address of the command line", async () => {

@@ -83,7 +83,23 @@ export async function gatewayTarget(cli: Cli, options: TargetOptions): Promise<G
     [given, environment, configured, remembered].find((item) => item.credentialFrom) ?? configured;
   const scheme = gateway.tlsCertFile === undefined && pinOption === undefined ? "ws" : "wss";
   const ownPin = gateway.tlsCertFile === undefined ? {} : await pinOfFile(gateway.tlsCertFile);
-  return { url: `${scheme}://${host}:${port ?? gateway.port}/`, ...chosen, ...ownPin, ...pin };
+  const at = port ?? (await runningPort(cli)) ?? gateway.port;
+  return { url: `${scheme}://${host}:${at}/`, ...chosen, ...ownPin, ...pin };
+}
+
+/** The port that the gateway of this state folder noted, while that process lives: `gateway run --port` is not in the config. */
+async function runningPort(cli: Cli): Promise<number | undefined> {
+  try {
+    const { readFile } = await import("node:fs/promises");
+    const noted = await readFile(join(cli.paths.root, "state", "gateway.lock.json"), "utf8");
+    const { pid, port } = JSON.parse(noted) as { readonly pid?: unknown; readonly port?: unknown };
+    if (typeof pid !== "number" || typeof port !== "number" || !(pid > 0 && port > 0)) return undefined;
+    cli.sendSignal(pid, 0);
+    return port;
+  } catch {
+    // Nothing noted, or that process is gone.
+    return undefined;
+  }
 }
 
 function pinned(text: string, name: string): { readonly tlsFingerprint: string } {
