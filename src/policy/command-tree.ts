@@ -64,6 +64,8 @@ export interface FileIdentity {
   readonly realPath: string;
   readonly device: string;
   readonly inode: string;
+  /** When it was made: the number of a file that is gone is given to the next one. "0" where nobody keeps it. */
+  readonly bornAtNs?: string;
   /** Absent for folders, whose content changes all the time. */
   readonly content?: { readonly size: string; readonly changedAtNs: string; readonly sha256?: string };
 }

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -25,6 +35,7 @@ test("sandbox (7): a file is the same only when each of its facts is", (t) => {
     { ...file, realPath: "/x" },
     { ...file, device: "0" },
     { ...file, inode: "0" },
+    { ...file, bornAtNs: "0" },
     { ...file, content: { ...file.content, size: "4" } },
     { ...file, content: { ...file.content, changedAtNs: "1" } },
     { ...file, content: { ...file.content, sha256: "" } },
@@ -43,6 +54,26 @@ test("sandbox (7): a change of the content alone is seen, of the same size and w
   // Even if the time of change were the same.
   const disguised = { ...file, content: { ...file.content, changedAtNs: now?.content?.changedAtNs ?? "" } };
   assert.throws(() => requireSame([disguised]), /is not what it was/);
+});
+
+test("sandbox (7): a file or folder that was removed and made anew is another one, with the same number too", (t) => {
+  const { base, path } = scene(t);
+  const folder = join(base, "sub");
+  mkdirSync(folder);
+  const [oldFile, oldFolder] = [identifyFile(path), identifyFile(folder)];
+  assert.ok(oldFile?.content && oldFolder);
+  unlinkSync(path);
+  writeFileSync(path, "one", { mode: 0o755 });
+  rmdirSync(folder);
+  mkdirSync(folder);
+  const [file, newFolder] = [identifyFile(path), identifyFile(folder)];
+  assert.ok(file?.content && newFolder);
+  // File systems like ext4 give the number again at once; on others this says the same as they would.
+  assert.throws(() => requireSameFolder(folder, { ...oldFolder, inode: newFolder.inode }), InputError);
+  assert.throws(
+    () => requireSame([{ ...oldFile, inode: file.inode, content: file.content }]),
+    /is not what it was/,
+  );
 });
 
 test("a link is followed, a folder has no content, and what is neither is not identified", (t) => {

@@ -16,7 +16,13 @@ export function identifyFile(path: string): FileIdentity | undefined {
   try {
     const realPath = realpathSync.native(path);
     const stat = statSync(realPath, { bigint: true });
-    const identity = { path, realPath, device: `${stat.dev}`, inode: `${stat.ino}` };
+    const identity = {
+      path,
+      realPath,
+      device: `${stat.dev}`,
+      inode: `${stat.ino}`,
+      bornAtNs: `${stat.birthtimeNs}`,
+    };
     if (stat.isDirectory()) return identity;
     if (!stat.isFile()) return undefined;
     const facts = { size: `${stat.size}`, changedAtNs: `${stat.ctimeNs}` };
@@ -63,8 +69,7 @@ export function requireSame(files: readonly FileIdentity[]): void {
     const same =
       now !== undefined &&
       now.realPath === file.realPath &&
-      now.device === file.device &&
-      now.inode === file.inode &&
+      isSameFile(now, file) &&
       now.content?.size === file.content?.size &&
       now.content?.changedAtNs === file.content?.changedAtNs &&
       now.content?.sha256 === file.content?.sha256;
@@ -78,8 +83,12 @@ export function requireSame(files: readonly FileIdentity[]): void {
 /** Throws an InputError when the folder is another one than was judged, whatever its name. */
 export function requireSameFolder(path: string, judged: FileIdentity): void {
   const now = identifyFile(path);
-  if (now?.device !== judged.device || now.inode !== judged.inode)
+  if (now === undefined || !isSameFile(now, judged))
     throw new InputError(
       `The folder ${showPath(judged.path)} is not the one that this command was judged for. Nothing was started; make the call again.`,
     );
+}
+
+function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
+  return a.device === b.device && a.inode === b.inode && a.bornAtNs === b.bornAtNs;
 }
