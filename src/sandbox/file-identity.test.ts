@@ -67,13 +67,11 @@ test("sandbox (7): a file or folder that was removed and made anew is another on
   rmdirSync(folder);
   mkdirSync(folder);
   const [file, newFolder] = [identifyFile(path), identifyFile(folder)];
-  assert.ok(file?.content && newFolder);
+  const content = file?.content;
+  assert.ok(content && newFolder);
   // File systems like ext4 give the number again at once; on others this says the same as they would.
   assert.throws(() => requireSameFolder(folder, { ...oldFolder, inode: newFolder.inode }), InputError);
-  assert.throws(
-    () => requireSame([{ ...oldFile, inode: file.inode, content: file.content }]),
-    /is not what it was/,
-  );
+  assert.throws(() => requireSame([{ ...oldFile, inode: file.inode, content }]), /is not what it was/);
 });
 
 test("a link is followed, a folder has no content, and what is neither is not identified", (t) => {
