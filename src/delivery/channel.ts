@@ -118,10 +118,14 @@ export interface OutboundMessage {
   readonly replyToMessageId?: string;
   /** It was written after this message of the platform's: where {@link Channel.wasSent} begins to look. */
   readonly afterMessageId?: string;
+  /** The newest message when it left, as {@link Channel.newestMessageId} gave it: it comes right behind that one. */
+  readonly sentAfterMessageId?: string;
   /** Offer these choices as buttons where the platform has them. */
   readonly choices?: readonly { readonly label: string; readonly command: string }[];
   /** The outbox id of a message of ours in this conversation whose text this one replaces, rather than following it. */
   readonly edits?: string;
+  /** It says only that work goes on: what replaces it is sent by itself where this one never came. */
+  readonly isStatus?: true;
   /** A file to send with the text (which may be empty then); only to channels with `limits.fileBytes`. */
   readonly file?: OutboundFile;
 }
@@ -145,10 +149,15 @@ export type SendResult =
   | { readonly outcome: "unknown"; readonly detail: string };
 
 /**
- * What became of a message that a crash interrupted. With an id where the platform shows no text: a message of ours that
- * is no other that we know.
+ * What became of a message that a crash or a lost answer left in doubt. With an id where the
+ * platform tells it: `isExact` when it was known by a mark or by its text, otherwise a message of ours that is no other
+ * that we know.
  */
-export type WasSent = "sent" | { readonly platformId: string } | "absent" | "unknown";
+export type WasSent =
+  | "sent"
+  | { readonly platformId: string; readonly isExact?: true }
+  | "absent"
+  | "unknown";
 
 /** A platform. It carries bytes; it has no authority and decides nothing. */
 export interface Channel {
@@ -161,7 +170,12 @@ export interface Channel {
   stop(): Promise<void>;
   send(message: OutboundMessage): Promise<SendResult>;
   /**
-   * After a crash in mid-send: did the platform get this message? Asked only where the platform can tell without
+   * Where the platform numbers messages upwards, and shows nothing else of a chat: the newest number that there is now.
+   * Undefined while it is not known for certain.
+   */
+  newestMessageId?(conversation: Conversation): string | undefined;
+  /**
+   * After a crash in mid-send, or a lost answer: did the platform get this message? Asked only where the platform can tell without
    * a visible trace; absent where it cannot. `isKnown` is true for a platform id that belongs to another message of
    * ours in this conversation. Rejects when the platform cannot be asked now. Only "absent" lets it be sent again.
    */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import { silentLog, type Write } from "../kernel/mod.ts";
-import type { Channel, SendResult, WasSent } from "./channel.ts";
+import type { Channel, OutboundMessage, SendResult, WasSent } from "./channel.ts";
 import { createOutboxSender } from "./outbox.ts";
 import type { OutboxRow, OutboxState, OutboxStore } from "./queue.ts";
 
@@ -30,7 +30,8 @@ function row(n: number, more: Partial<OutboxRow> = {}): OutboxRow {
 function bench(input: {
   readonly left?: readonly OutboxRow[];
   readonly send?: (text: string, n: number) => SendResult | Promise<SendResult>;
-  readonly wasSent?: (n: number) => WasSent;
+  readonly wasSent?: (n: number, message: OutboundMessage) => WasSent;
+  readonly newest?: () => string | undefined;
   readonly hasDoubtBeside?: boolean;
   readonly edit?: (platformId: string, text: string, n: number) => SendResult;
   readonly configured?: boolean;
@@ -39,6 +40,7 @@ function bench(input: {
   const rows = new Map((input.left ?? []).map((item) => [item.id, item]));
   const steps: string[] = [];
   const said: string[] = [];
+  const places: (string | undefined)[] = [];
   let diskFull = false;
   let sends = 0;
   let asks = 0;
@@ -47,7 +49,8 @@ function bench(input: {
     move: (id, change) =>
       (() => {
         const before = rows.get(id) ?? row(0, { id });
-        const { at, ...rest } = change;
+        const { at, sentAfterMessageId, ...rest } = change;
+        if (rest.state === "sending") places.push(sentAfterMessageId);
         rows.set(id, { ...before, ...rest, updatedAt: at });
       }) as unknown as Write,
     open: () => [...rows.values()].filter((item) => item.state === "pending" || item.state === "sending"),
@@ -57,7 +60,7 @@ function bench(input: {
     hasDoubtBeside: () => input.hasDoubtBeside === true,
     inDoubt: () => [],
   };
-  const { send, wasSent, edit } = input;
+  const { send, wasSent, edit, newest } = input;
   let edits = 0;
   const channel: Channel = {
     id: "chat",
@@ -70,7 +73,8 @@ function bench(input: {
       said.push(message.text);
       return (await send?.(message.text, ++sends)) ?? { outcome: "sent", platformId: `p${said.length}` };
     },
-    ...(wasSent ? { wasSent: async () => wasSent(++asks) } : {}),
+    ...(wasSent ? { wasSent: async (message: OutboundMessage) => wasSent(++asks, message) } : {}),
+    ...(newest ? { newestMessageId: newest } : {}),
     ...(edit ? { edit: async (_conversation, id, text) => edit(id, text, ++edits) } : {}),
   };
   const ended: string[] = [];
@@ -91,6 +95,7 @@ function bench(input: {
     sender,
     steps,
     said,
+    places,
     ended,
     state: (n: number): OutboxState | undefined => rows.get(`row-${n}`)?.state,
     detail: (n: number) => rows.get(`row-${n}`)?.detail,
@@ -217,6 +222,9 @@ test("a store that refuses to note what was sent: it is noted later, and never s
   assert.equal(at.said.length, 1);
 });
 
+const startMs = new ManualClock().now();
+const lost = { outcome: "unknown", detail: "no answer" } as const;
+
 const doubts = [
   { platform: "sent", state: "sent", said: 0 },
   { platform: "absent", state: "sent", said: 1 },
@@ -226,12 +234,88 @@ const doubts = [
 for (const { platform, state, said } of doubts) {
   test(`delivery (3): what a crash left in mid-send and the platform calls ${platform} ends ${state}`, async () => {
     const at = bench({ left: [row(1, { state: "sending", attempts: 1 })], wasSent: () => platform });
+    at.clock.advance(3000);
     at.sender.resume();
     await settled();
     assert.equal(at.state(1), state);
     assert.equal(at.said.length, said);
   });
+
+  test(`delivery (3): what was sent, whose answer was lost, and the platform calls ${platform} ends ${state}`, async () => {
+    const at = bench({
+      send: (_text, n) => (n === 1 ? lost : { outcome: "sent", platformId: "42" }),
+      wasSent: (n) => {
+        if (n === 1) throw new Error("not reached");
+        return platform;
+      },
+    });
+    at.sender.resume();
+    at.offer(row(1), row(2));
+    await settled();
+    assert.deepEqual([at.state(1), at.state(2), at.said], ["sending", "pending", ["text 1"]]);
+    for (let n = 0; n < 3; n += 1) {
+      at.clock.advance(1000);
+      await settled();
+    }
+    assert.deepEqual([at.state(1), at.state(2)], [state, "sent"]);
+    assert.deepEqual(at.said, said === 1 ? ["text 1", "text 1", "text 2"] : ["text 1", "text 2"]);
+    if (state === "unknown") assert.equal(at.detail(1), "no answer; it may have been seen");
+  });
 }
+
+test("delivery (3): what the platform lacks is believed only when no request can be on its way any more", async () => {
+  for (const left of [true, false]) {
+    let arrived = false;
+    const at = bench({
+      ...(left ? { left: [row(1, { state: "sending", attempts: 1, updatedAt: startMs })] } : {}),
+      send: () => lost,
+      wasSent: () => (arrived ? { platformId: "42" } : "absent"),
+    });
+    at.sender.resume();
+    if (!left) at.offer(row(1));
+    await settled();
+    at.clock.advance(2999);
+    await settled();
+    assert.equal(at.state(1), "sending");
+    arrived = true;
+    at.clock.advance(1);
+    await settled();
+    assert.deepEqual([at.state(1), at.platformId(1), at.said.length], ["sent", "42", left ? 0 : 1]);
+  }
+});
+
+test("delivery (3): what is lost again and again, and never there, is given up visibly", async () => {
+  const at = bench({ send: () => lost, wasSent: () => "absent" });
+  at.sender.resume();
+  at.offer(row(1));
+  for (let n = 0; n < 15; n += 1) {
+    await settled();
+    at.clock.advance(3000);
+  }
+  await settled();
+  assert.deepEqual([at.state(1), at.said.length], ["rejected", 12]);
+});
+
+test("delivery (3): where the numbers stand is on disk before a message leaves, each time anew, and asked with", async () => {
+  const newest = ["7", undefined, "9"];
+  const asked: unknown[] = [];
+  const at = bench({
+    newest: () => newest.shift(),
+    send: (_text, n) => (n < 3 ? { outcome: "retry", retryAfterMs: 0, detail: "slow down" } : lost),
+    wasSent: (_n, { sentAfterMessageId }) => {
+      asked.push(sentAfterMessageId);
+      return "sent";
+    },
+  });
+  at.sender.resume();
+  at.offer(row(1));
+  for (let n = 0; n < 3; n += 1) {
+    await settled();
+    at.clock.advance(10_000);
+  }
+  await settled();
+  assert.deepEqual([at.places, asked, at.state(1)], [["7", undefined, "9"], ["9"], "sent"]);
+});
 
 const completing = (more: Partial<OutboxRow> = {}) =>
   row(2, { message: { ...row(2).message, edits: "row-1" }, ...more });

@@ -1,5 +1,5 @@
 import { type Clock, type Commit, type Log, sleep, type Write } from "../kernel/mod.ts";
-import type { Channel, SendResult, WasSent } from "./channel.ts";
+import type { Channel, OutboundMessage, SendResult, WasSent } from "./channel.ts";
 import type { OutboxRow, OutboxState, OutboxStore } from "./queue.ts";
 
 /** Carries outbox rows to their platforms, one conversation at a time, in order. */
@@ -30,6 +30,11 @@ export interface SenderPorts {
 const maxAttempts = 12;
 /** So often a platform that cannot be reached is asked whether it got a message, before the doubt is shown. */
 const maxAsks = 8;
+/**
+ * A request whose answer was lost may be on its way for so long: what the platform lacks before that it may get after,
+ * and would then show twice.
+ */
+const onItsWayMs = 3000;
 const storeRetryMs = 5000;
 const maxWaitMs = 300_000;
 
@@ -94,7 +99,9 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     if (stopSignal.signal.aborted) return row;
     const channel = ports.channel(row.channel, row.account);
     // An edit that is repeated changes nothing: there is nothing to ask about.
-    if (row.state === "sending" && row.message.edits === undefined) return askAbout(row, channel);
+    if (row.state === "sending" && row.message.edits === undefined) {
+      return askAbout(row, channel, row.updatedAt, "the gateway stopped while this was being sent");
+    }
     if (!channel) {
       return settle(row, {
         outcome: "retry",
@@ -104,22 +111,30 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     }
     const attempts = row.attempts + 1;
     const now = ports.clock.now();
+    const place = placeOf(row.message, channel);
     await ports.commit([
-      ports.store.move(row.id, { state: "sending", attempts, notBefore: 0, at: now }),
+      ports.store.move(row.id, { state: "sending", attempts, notBefore: 0, at: now, ...place }),
       ports.record(row, "start", undefined),
     ]);
-    const sending: OutboxRow = { ...row, state: "sending", attempts };
+    const { sentAfterMessageId: _, ...unplaced } = row.message;
+    const message = { ...unplaced, ...place };
+    const sending: OutboxRow = { ...row, state: "sending", attempts, message };
     let result: SendResult;
     try {
       result = await (row.message.edits === undefined
-        ? channel.send(row.message)
+        ? channel.send(message)
         : editOf(row, row.message.edits, channel));
     } catch (error) {
       result = { outcome: "unknown", detail: `the channel failed in mid-send: ${(error as Error).message}` };
     }
+    // Still `sending` on disk meanwhile: after a crash the next start asks.
+    const { outcome } = result;
+    const isAsked = outcome === "unknown" && row.message.edits === undefined && channel.wasSent !== undefined;
+    const lostAt = ports.clock.now();
     // What was done is done: when the store refuses to note it (disk full), it is noted later, never sent again.
     for (;;) {
       try {
+        if (outcome === "unknown" && isAsked) return await askAbout(sending, channel, lostAt, result.detail);
         return await settle(sending, result);
       } catch (error) {
         ports.log("error", "outbox: the outcome of a send could not be stored yet", {
@@ -144,29 +159,47 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     return { outcome: "retry", retryAfterMs: 0, detail: result.detail };
   }
 
-  /** A row that was on its way when the gateway stopped. Sent again only where the platform surely lacks it. */
-  async function askAbout(row: OutboxRow, channel: Channel | undefined): Promise<OutboxRow | undefined> {
+  /**
+   * A row whose fate is not known since `since` (unix ms), after a crash or a lost answer. Sent again only where the
+   * platform surely lacks it.
+   */
+  async function askAbout(
+    row: OutboxRow,
+    channel: Channel | undefined,
+    since: number,
+    doubt: string,
+  ): Promise<OutboxRow | undefined> {
     let seen: WasSent = "unknown";
-    for (let asked = 1; channel?.wasSent && asked <= maxAsks; asked++) {
+    for (let asked = 1; channel?.wasSent && asked <= maxAsks; ) {
+      let waitMs: number;
       try {
         seen = await channel.wasSent(row.message, (id) => ports.store.hasPlatformId(row, id));
-        break;
+        // Bounded, because the wall clock may have been set back since.
+        waitMs = seen === "absent" ? Math.min(since + onItsWayMs - ports.clock.now(), onItsWayMs) : 0;
+        if (waitMs <= 0) break;
       } catch {
-        await sleep(ports.clock, backoffMs(asked), stopSignal.signal);
-        // Still `sending` on disk: the next start asks again.
-        if (stopSignal.signal.aborted) return row;
+        seen = "unknown";
+        waitMs = backoffMs(asked);
+        asked += 1;
       }
+      await sleep(ports.clock, waitMs, stopSignal.signal);
+      // Still `sending` on disk: the next start asks again.
+      if (stopSignal.signal.aborted) return row;
     }
-    if (seen === "absent") return { ...row, state: "pending" };
+    if (seen === "absent") {
+      if (row.attempts < maxAttempts) return { ...row, state: "pending" };
+      return settle(row, { outcome: "rejected", detail: doubt });
+    }
     // What was found may as well be the other one, whose fate nobody knows.
     if (typeof seen === "object" && ports.store.hasDoubtBeside(row)) seen = "unknown";
     if (seen === "unknown") {
-      const detail = "the gateway stopped while this was being sent; it may have been seen";
+      const detail = `${doubt}; it may have been seen`;
+      ports.log("warn", "a reply was not delivered (unknown)", { id: row.id, channel: row.channel, detail });
       await move(row, seen, ports.clock.now(), detail);
       return undefined;
     }
     const platformId = seen === "sent" ? undefined : seen.platformId;
-    await move(row, "sent", ports.clock.now(), "found on the platform after a restart", platformId);
+    await move(row, "sent", ports.clock.now(), `found on the platform: ${doubt}`, platformId);
     return undefined;
   }
 
@@ -232,6 +265,12 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       await Promise.all([...active]);
     },
   };
+}
+
+/** Where the channel would look for it later. */
+function placeOf(message: OutboundMessage, channel: Channel): { readonly sentAfterMessageId?: string } {
+  const newest = channel.newestMessageId?.(message.conversation);
+  return newest === undefined ? {} : { sentAfterMessageId: newest };
 }
 
 /** 1 s, 2 s, 4 s ... at most 5 minutes. */

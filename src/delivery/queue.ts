@@ -108,6 +108,8 @@ export interface OutboxStore {
       readonly platformId?: string;
       readonly detail?: string;
       readonly at: number;
+      /** With `sending`: becomes the message's; absent: it has none any more. */
+      readonly sentAfterMessageId?: string;
     },
   ): Write;
   /** pending and sending, oldest first. */

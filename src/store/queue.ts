@@ -139,7 +139,7 @@ export function outboxStore(database: Database): OutboxStore {
         ),
       ),
     move: (id, next) =>
-      change((db) =>
+      change((db) => {
         db.run(
           "UPDATE outbox SET state = ?, attempts = ?, not_before = ?, platform_id = ?, detail = ?, updated_at = ? WHERE id = ?",
           next.state,
@@ -149,8 +149,17 @@ export function outboxStore(database: Database): OutboxStore {
           next.detail ?? null,
           next.at,
           id,
-        ),
-      ),
+        );
+        if (next.sentAfterMessageId !== undefined) {
+          db.run(
+            "UPDATE outbox SET message = json_set(message, '$.sentAfterMessageId', ?) WHERE id = ?",
+            next.sentAfterMessageId,
+            id,
+          );
+        } else if (next.state === "sending" && next.attempts > 1) {
+          db.run("UPDATE outbox SET message = json_remove(message, '$.sentAfterMessageId') WHERE id = ?", id);
+        }
+      }),
     open: () =>
       database
         .all("SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY place")

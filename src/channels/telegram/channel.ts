@@ -14,6 +14,7 @@ import { backoffMs } from "../backoff.ts";
 import type { ChannelDeps } from "../platform.ts";
 import { ApiFault, type BotApi, openBotApi } from "./bot-api.ts";
 import { troubleOf } from "./connection.ts";
+import { Counters } from "./counters.ts";
 import { fetchFile, maxFileBytes } from "./files.ts";
 import { type BotIdentity, inboundOf } from "./inbound.ts";
 import { editMessage, sendMessage } from "./outbound.ts";
@@ -50,8 +51,7 @@ class TelegramChannel implements Channel {
   #failures = 0;
   #state: ChannelStatus["state"] = "stopped";
   #reportedAtMs = 0;
-  /** The highest message number seen in private chats, which share one counter, and in each group. */
-  readonly #newest = new Map<string, number>();
+  readonly #counters = new Counters();
 
   constructor(account: string, settings: TelegramAccount, deps: ChannelDeps) {
     this.account = account;
@@ -61,7 +61,10 @@ class TelegramChannel implements Channel {
     this.#api = openBotApi(settings, deps.clock);
     this.#typing = new TypingNotes(this.#api, deps.clock);
     if (settings.mode !== "polling") {
-      this.#receiver = new TelegramReceiver(settings.mode, (update) => this.#handle(update));
+      this.#receiver = new TelegramReceiver(settings.mode, (update) => {
+        this.#counters.see([update]);
+        return this.#handle(update);
+      });
       this.webhook = this.#receiver;
     }
   }
@@ -82,13 +85,18 @@ class TelegramChannel implements Channel {
     if (this.#host && this.#state !== "stopped") this.#report("stopped");
   }
 
-  send(message: OutboundMessage): Promise<SendResult> {
-    return sendMessage(this.#api, this.#settings, message);
+  async send(message: OutboundMessage): Promise<SendResult> {
+    const result = await sendMessage(this.#api, this.#settings, message);
+    if (result.outcome === "sent") this.#counters.wrote(message.conversation, result.platformId);
+    return result;
+  }
+
+  newestMessageId(conversation: Conversation): string | undefined {
+    return this.#receiver?.isFull === true ? undefined : this.#counters.certain(conversation);
   }
 
   wasSent(message: OutboundMessage, isKnown: (platformId: string) => boolean) {
-    const newest = this.#newest.get(counterOf(message.conversation)) ?? 0;
-    return wasSent(this.#api, message, isKnown, newest);
+    return wasSent(this.#api, message, isKnown, this.#counters.highest(message.conversation));
   }
 
   typing(conversation: Conversation): void {
@@ -151,7 +159,10 @@ class TelegramChannel implements Channel {
     const { mode } = this.#settings;
     if (mode !== "polling") {
       this.#receiver?.open();
-      return keepWebhook(mode, { api: this.#api, clock: this.#deps.clock, signal, answered });
+      const waiting = (count: number) => {
+        this.#counters.isCaughtUp = count === 0;
+      };
+      return keepWebhook(mode, { api: this.#api, clock: this.#deps.clock, signal, answered, waiting });
     }
     await removeWebhook(this.#api, signal);
     await poll(this.#position, {
@@ -159,6 +170,10 @@ class TelegramChannel implements Channel {
       api: this.#api,
       signal,
       handle: (update) => this.#handle(update),
+      fetched: (updates, isAll) => {
+        this.#counters.see(updates);
+        this.#counters.isCaughtUp = isAll;
+      },
       answered,
       notStored: () =>
         this.#report(
@@ -178,11 +193,6 @@ class TelegramChannel implements Channel {
       // An update that we cannot read will not get better: it is let go, so that it does not block its chat for ever.
       this.#log("an update could not be read and was skipped", error, { updateId: update.update_id });
       return;
-    }
-    if (message?.newestMessageId !== undefined) {
-      const counter = counterOf(message.conversation);
-      const seen = Math.max(this.#newest.get(counter) ?? 0, Number(message.newestMessageId));
-      this.#newest.set(counter, seen);
     }
     if (message) await this.#host.accept(message);
     const query = update.callback_query;
@@ -220,9 +230,4 @@ class TelegramChannel implements Channel {
     const kind = error instanceof Error ? error.name : typeof error;
     this.#deps.log("error", `telegram ${this.account}: ${what}`, { ...fields, error: kind });
   }
-}
-
-/** Which counter numbers the messages of a chat: private ones share the bot's own. */
-function counterOf(conversation: Conversation): string {
-  return conversation.kind === "direct" ? "" : conversation.id;
 }

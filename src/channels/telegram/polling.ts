@@ -25,6 +25,8 @@ export interface PollOptions {
   readonly signal: AbortSignal;
   /** Resolves when the update's outcome is on disk; rejects when it is not, and Telegram must keep it. */
   handle(update: Update): Promise<void>;
+  /** Called with each batch, before any of it is handed in. `isAll`: Telegram has no more for now. */
+  fetched(updates: readonly Update[], isAll: boolean): void;
   /** Called after each answered poll, unless what it brought cannot be stored. */
   answered(): void;
   /** Called before waiting because an update could not be stored. */
@@ -69,8 +71,9 @@ export async function poll(position: PollPosition, options: PollOptions): Promis
 async function fetchUpdates(
   position: PollPosition,
   timeout: number,
-  { api, signal }: PollOptions,
+  options: PollOptions,
 ): Promise<readonly Update[] | undefined> {
+  const { api, signal } = options;
   const { offset } = position;
   const query = {
     ...(offset === undefined ? {} : { offset }),
@@ -83,7 +86,9 @@ async function fetchUpdates(
       bot.getUpdates(query, abort),
     );
     position.confirmed = offset;
-    return updates.filter((update) => Number.isSafeInteger(update?.update_id));
+    const numbered = updates.filter((update) => Number.isSafeInteger(update?.update_id));
+    options.fetched(numbered, updates.length < batchSize);
+    return numbered;
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;

@@ -14,6 +14,7 @@ async function bench(t: { after(action: () => unknown): void }) {
     conversation: { kind: "direct", id: "42" },
     text: "hello",
     afterMessageId: "10",
+    sentAfterMessageId: "10",
     ...more,
   });
   const ask = (of: OutboundMessage, known: readonly string[] = []) =>
@@ -50,7 +51,7 @@ test("buttons stay where they are when a message with buttons is asked for", asy
 test("without a message to begin at nothing is asked, and nothing is known", async (t) => {
   const { fake, message, ask } = await bench(t);
   for (const afterMessageId of ["", "x", "0", "-5", "1.5"])
-    assert.equal(await ask(message({ afterMessageId })), "unknown");
+    assert.equal(await ask(message({ afterMessageId, sentAfterMessageId: afterMessageId })), "unknown");
   assert.equal(fake.callsOf("editMessageReplyMarkup").length, 0);
 });
 
@@ -71,4 +72,22 @@ test("only clear answers count: a chat that is gone is absent, a limit is asked 
   }
   fake.fault("editMessageReplyMarkup", { kind: "closeBefore" });
   await assert.rejects(ask(message()) ?? Promise.resolve());
+});
+
+test("delivery (3): a reply is looked for behind the newest number when it left, and without that nothing is called absent", async (t) => {
+  const { fake, channel, message, ask } = await bench(t);
+  fake.deliver({ text: "hi", more: { message_id: 10 } });
+  // A hundred and fifty others write to the bot before the answer is ready.
+  for (let person = 1; person <= 150; person += 1) fake.deliver({ text: "hello", from: 1000 + person });
+  const before = String(fake.queue.newest.message?.message_id ?? 0);
+  const sent = await channel.send(message());
+  assert.ok(sent.outcome === "sent");
+  assert.deepEqual(await ask(message({ sentAfterMessageId: before })), { platformId: sent.platformId });
+  const { sentAfterMessageId: _, ...unplaced } = message();
+  assert.equal(await ask(unplaced), "unknown", "further away than is looked");
+  assert.equal(
+    await ask({ ...unplaced, conversation: { kind: "direct", id: "43" } }),
+    "unknown",
+    "not there",
+  );
 });

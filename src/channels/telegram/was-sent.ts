@@ -4,8 +4,8 @@ import { keyboardOf } from "./outbound.ts";
 
 const probeDeadlineMs = 15_000;
 /**
- * So many message numbers after the one that we answer are looked at. Private chats of one bot share a counter, so
- * messages of other people lie in between; an answer that is further away than this is not looked for.
+ * So many message numbers after the newest one when it left are looked at. Private chats of one bot share a counter, so
+ * messages of other people lie in between.
  */
 export const probedIds = 100;
 
@@ -15,7 +15,8 @@ export const probedIds = 100;
  * keyboard, and an error for one that is not there, or not ours. Nobody sees such an edit.
  *
  * `isKnown` says that a message is one that we know under another name; `newest` is the highest number that we have
- * seen. Rejects when Telegram cannot be asked now. "unknown" wherever the answers leave a doubt.
+ * seen. Rejects when Telegram cannot be asked now. "unknown" wherever the answers leave a doubt: also where nothing is
+ * found behind the message that it answers, and nobody knows how far the numbers had come when it left.
  */
 export async function wasSent(
   api: BotApi,
@@ -23,7 +24,8 @@ export async function wasSent(
   isKnown: (platformId: string) => boolean,
   newest: number,
 ): Promise<WasSent> {
-  const after = Number(message.afterMessageId);
+  const { sentAfterMessageId } = message;
+  const after = Number(sentAfterMessageId ?? message.afterMessageId);
   if (!Number.isSafeInteger(after) || after <= 0 || newest > after + probedIds) return "unknown";
   for (let id = after + 1; id <= after + probedIds; id++) {
     if (isKnown(String(id))) continue;
@@ -32,7 +34,7 @@ export async function wasSent(
     if (found === "noChat") return "absent";
     if (found === "unclear") return "unknown";
   }
-  return "absent";
+  return sentAfterMessageId === undefined ? "unknown" : "absent";
 }
 
 async function probe(

@@ -9,8 +9,9 @@ import type { TelegramWebhook } from "./settings.ts";
 const secretHeader = "x-telegram-bot-api-secret-token";
 const maxBodyBytes = 1024 * 1024;
 const callDeadlineMs = 15_000;
-/** How often Telegram is asked whether the webhook is still ours. */
+/** How often Telegram is asked whether the webhook is still ours; sooner while messages wait there. */
 const checkEveryMs = 300_000;
+const waitingEveryMs = 5_000;
 
 /** Takes what Telegram posts. */
 export class TelegramReceiver implements Webhook {
@@ -20,6 +21,7 @@ export class TelegramReceiver implements Webhook {
   readonly #handle: (update: Update) => Promise<void>;
   readonly #lanes = new Lanes(maxConcurrentChats);
   #isOpen = false;
+  #inFlight = 0;
 
   constructor(settings: TelegramWebhook, handle: (update: Update) => Promise<void>) {
     this.path = settings.path;
@@ -29,6 +31,11 @@ export class TelegramReceiver implements Webhook {
 
   open(): void {
     this.#isOpen = true;
+  }
+
+  /** Telegram posts no more at once: others may wait there. */
+  get isFull(): boolean {
+    return this.#inFlight >= maxConcurrentChats;
   }
 
   /** Answers 503 from now on; resolves when nothing is in flight. */
@@ -50,11 +57,14 @@ export class TelegramReceiver implements Webhook {
     if (!this.#isOpen) return 503;
     const update = parseUpdate(rawBody);
     if (!update) return 400;
+    this.#inFlight += 1;
     try {
       await this.#lanes.run(chatOf(update), () => this.#handle(update));
       return 200;
     } catch {
       return 503;
+    } finally {
+      this.#inFlight -= 1;
     }
   }
 }
@@ -75,11 +85,13 @@ export interface KeepOptions {
   readonly signal: AbortSignal;
   /** Called after each round trip that showed the webhook in place. */
   answered(): void;
+  /** Told how many updates wait at Telegram. */
+  waiting(count: number): void;
 }
 
 /** Registers the webhook and looks after it until the signal aborts. Rejects with an ApiFault. */
 export async function keepWebhook(webhook: TelegramWebhook, options: KeepOptions): Promise<void> {
-  const { api, clock, signal, answered } = options;
+  const { api, clock, signal, answered, waiting } = options;
   const call = { deadlineMs: callDeadlineMs, signal };
   const register = () =>
     api.call("setWebhook", call, (bot, abort) =>
@@ -96,13 +108,14 @@ export async function keepWebhook(webhook: TelegramWebhook, options: KeepOptions
       ),
     );
   await register();
-  answered();
-  while (!signal.aborted) {
-    await sleep(clock, checkEveryMs, signal);
-    if (signal.aborted) return;
-    const info = await api.call("getWebhookInfo", call, (bot, abort) => bot.getWebhookInfo(abort));
-    if (info.url !== webhook.url) await register();
+  for (;;) {
     answered();
+    const info = await api.call("getWebhookInfo", call, (bot, abort) => bot.getWebhookInfo(abort));
+    const count = info.pending_update_count;
+    waiting(count);
+    if (info.url !== webhook.url) await register();
+    if (!signal.aborted) await sleep(clock, count > 0 ? waitingEveryMs : checkEveryMs, signal);
+    if (signal.aborted) return;
   }
 }
 

@@ -42,6 +42,11 @@ export class UpdateQueue {
     this.#wake = action;
   }
 
+  /** The last that was added. */
+  get newest(): Update {
+    return this.#kept.at(-1) as Update;
+  }
+
   get pending(): readonly number[] {
     return this.#kept.map((update) => update.update_id);
   }

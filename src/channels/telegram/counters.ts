@@ -1,0 +1,40 @@
+import type { Update } from "grammy/types";
+import type { Conversation } from "../../delivery/channel.ts";
+
+/** How far the numbers of messages have come: private chats share the bot's own counter, each group has one. */
+export class Counters {
+  readonly #highest = new Map<string, number>();
+  /** Telegram has told of every message that there is; false while more than one batch waits there. */
+  isCaughtUp = false;
+
+  see(updates: readonly Update[]): void {
+    for (const { message } of updates)
+      if (message?.chat)
+        this.#note(message.chat.type === "private" ? "" : String(message.chat.id), message.message_id);
+  }
+
+  /** A message of our own. */
+  wrote(conversation: Conversation, platformId: string): void {
+    this.#note(counterOf(conversation), Number(platformId));
+  }
+
+  /** The highest number that we have seen; 0 where we have seen none. */
+  highest(conversation: Conversation): number {
+    return this.#highest.get(counterOf(conversation)) ?? 0;
+  }
+
+  /** The highest number that there is; undefined while we cannot know. */
+  certain(conversation: Conversation): string | undefined {
+    const highest = this.highest(conversation);
+    return this.isCaughtUp && highest > 0 ? String(highest) : undefined;
+  }
+
+  #note(counter: string, number: number): void {
+    if (Number.isSafeInteger(number))
+      this.#highest.set(counter, Math.max(this.#highest.get(counter) ?? 0, number));
+  }
+}
+
+function counterOf(conversation: Conversation): string {
+  return conversation.kind === "direct" ? "" : conversation.id;
+}
