@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { connect, createServer } from "node:tls";
 import { systemRandom } from "../kernel/mod.ts";
-import { selfSigned } from "./certificate.ts";
+import { issueCertificate, makeAuthority, selfSigned } from "./certificate.ts";
 
 const names = ["localhost", "gateway.example", "127.0.0.1", "::1", "2001:db8::a"];
 
@@ -77,4 +80,35 @@ test("network (10): OpenSSL reads it, and finds nothing to complain about", (t) 
   assert.match(text, /X509v3 Key Usage: critical\s+Digital Signature/);
   assert.match(text, /X509v3 Subject Key Identifier/);
   assert.match(text, /DNS:localhost, DNS:gateway.example, IP Address:127.0.0.1/);
+});
+
+test("network (10): an authority signs certificates for one host each, which only who trusts it accepts", async (t) => {
+  const validity = { notBeforeMs: Date.now() - 1000, notAfterMs: Date.now() + 60_000, random: systemRandom };
+  const authority = makeAuthority(validity);
+  const root = new X509Certificate(authority.cert);
+  assert.equal(root.ca, true);
+  assert.equal(root.verify(root.publicKey), true);
+  const pair = issueCertificate(authority, { ...validity, host: "api.example" });
+  const leaf = new X509Certificate(pair.cert);
+  assert.deepEqual([leaf.ca, leaf.verify(root.publicKey), leaf.checkIssued(root)], [false, true, true]);
+  assert.equal(leaf.checkHost("api.example"), "api.example");
+  assert.equal(leaf.checkHost("gateway.example"), undefined);
+  const server = createServer(pair, (socket) => socket.end("hello")).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const ask = async (ca: string, servername = "api.example") => {
+    const socket = connect({ host: "127.0.0.1", port, ca, servername });
+    try {
+      return String((await once(socket, "data"))[0]);
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code;
+    } finally {
+      socket.destroy();
+    }
+  };
+  assert.equal(await ask(authority.cert), "hello");
+  assert.equal(await ask(authority.cert, "other.example"), "ERR_TLS_CERT_ALTNAME_INVALID");
+  // The same name, another key.
+  assert.notEqual(await ask(makeAuthority(validity).cert), "hello");
 });

@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey, generateKeyPairSync, sign } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from "node:crypto";
 import type { Random } from "../kernel/mod.ts";
 import { type Address, parseAddress } from "./address.ts";
 
@@ -9,53 +16,119 @@ export interface CertificatePair {
   readonly key: string;
 }
 
+/** What every certificate says of itself. */
+interface Validity {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly random: Random;
+}
+
 /**
  * A self-signed server certificate (X.509 v3, RFC 5280) with a new P-256 key, which every client can check, unlike
  * Ed25519. `names` become subject alternative names: addresses as addresses, all else as DNS names. The key comes from
  * the system's generator: a key that a seed can repeat is none; `random` gives the serial number only.
  */
-export function selfSigned(options: {
-  readonly names: readonly string[];
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-  readonly random: Random;
-}): CertificatePair {
-  const pair = generateKeyPairSync("ec", {
+export function selfSigned(options: Validity & { readonly names: readonly string[] }): CertificatePair {
+  const pair = newPair();
+  const key = createPrivateKey(pair.privateKey);
+  const cert = certificate(options, pair.publicKey, gatewayName, { name: gatewayName, key }, [
+    ...serverExtensions(pair.publicKey),
+    alternativeNames(options.names),
+  ]);
+  return { cert, key: pair.privateKey };
+}
+
+/** A certificate authority of this gateway's own, whose only use is to sign server certificates. */
+export function makeAuthority(options: Validity): CertificatePair {
+  const pair = newPair();
+  const key = createPrivateKey(pair.privateKey);
+  const cert = certificate(options, pair.publicKey, authorityName, { name: authorityName, key }, [
+    // An authority for servers alone: it can make no other one.
+    extension("2.5.29.19", true, sequence(element(0x01, Buffer.from([0xff])), integer(Buffer.from([0])))),
+    // keyCertSign
+    extension("2.5.29.15", true, element(0x03, Buffer.from([2, 0x04]))),
+    subjectKeyId(pair.publicKey),
+  ]);
+  return { cert, key: pair.privateKey };
+}
+
+/** A server certificate for one host, with a new key, signed by what {@link makeAuthority} made. */
+export function issueCertificate(
+  authority: CertificatePair,
+  options: Validity & { readonly host: string },
+): CertificatePair {
+  const pair = newPair();
+  const key = createPrivateKey(authority.key);
+  const issuerKey = createPublicKey(key).export({ type: "spki", format: "der" });
+  const cert = certificate(options, pair.publicKey, gatewayName, { name: authorityName, key }, [
+    ...serverExtensions(pair.publicKey),
+    // The issuer's key, so that of two authorities with one name the right one is tried.
+    extension("2.5.29.35", false, sequence(element(0x80, keyId(issuerKey)))),
+    alternativeNames([options.host]),
+  ]);
+  return { cert, key: pair.privateKey };
+}
+
+function newPair() {
+  return generateKeyPairSync("ec", {
     namedCurve: "prime256v1",
     publicKeyEncoding: { type: "spki", format: "der" },
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
   });
+}
+
+/** PEM. */
+function certificate(
+  { notBeforeMs, notAfterMs, random }: Validity,
+  publicKey: Buffer,
+  subject: string,
+  issuer: { readonly name: string; readonly key: KeyObject },
+  extensions: readonly Buffer[],
+): string {
   const algorithm = sequence(oid(ecdsaWithSha256));
-  const name = sequence(set(sequence(oid(commonName), element(0x0c, Buffer.from("openclaw gateway")))));
   const toSign = sequence(
     element(0xa0, integer(Buffer.from([2]))),
-    integer(positive(options.random.bytes(16))),
+    integer(positive(random.bytes(16))),
     algorithm,
-    name,
-    sequence(time(options.notBeforeMs), time(options.notAfterMs)),
-    name,
-    pair.publicKey,
-    element(0xa3, sequence(...extensions(options.names, pair.publicKey))),
+    distinguishedName(issuer.name),
+    sequence(time(notBeforeMs), time(notAfterMs)),
+    distinguishedName(subject),
+    publicKey,
+    element(0xa3, sequence(...extensions)),
   );
-  const signature = sign("sha256", toSign, createPrivateKey(pair.privateKey));
-  const certificate = sequence(toSign, algorithm, bitString(signature));
-  return { cert: pem(certificate), key: pair.privateKey };
+  return pem(sequence(toSign, algorithm, bitString(sign("sha256", toSign, issuer.key))));
 }
 
 const ecdsaWithSha256 = "1.2.840.10045.4.3.2";
 const commonName = "2.5.4.3";
+const gatewayName = "openclaw gateway";
+const authorityName = "openclaw gateway egress";
 
-function extensions(names: readonly string[], publicKey: Buffer): Buffer[] {
-  const keyId = createHash("sha1").update(publicKey).digest();
+function distinguishedName(name: string): Buffer {
+  return sequence(set(sequence(oid(commonName), element(0x0c, Buffer.from(name)))));
+}
+
+function serverExtensions(publicKey: Buffer): Buffer[] {
   return [
     // Not an authority: a client that was told to trust this certificate trusts this gateway and nothing else.
     extension("2.5.29.19", true, sequence()),
     // digitalSignature, the one use that TLS 1.3 makes of the key.
     extension("2.5.29.15", true, element(0x03, Buffer.from([7, 0x80]))),
     extension("2.5.29.37", false, sequence(oid("1.3.6.1.5.5.7.3.1"))),
-    extension("2.5.29.14", false, element(0x04, keyId)),
-    extension("2.5.29.17", false, sequence(...names.map(alternativeName))),
+    subjectKeyId(publicKey),
   ];
+}
+
+function subjectKeyId(publicKey: Buffer): Buffer {
+  return extension("2.5.29.14", false, element(0x04, keyId(publicKey)));
+}
+
+function keyId(publicKey: Buffer): Buffer {
+  return createHash("sha1").update(publicKey).digest();
+}
+
+function alternativeNames(names: readonly string[]): Buffer {
+  return extension("2.5.29.17", false, sequence(...names.map(alternativeName)));
 }
 
 function alternativeName(name: string): Buffer {

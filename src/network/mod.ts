@@ -18,6 +18,7 @@
 export { type HttpAnswer, problem } from "./answer.ts";
 export type { Arrival } from "./arrival.ts";
 export type { Machine } from "./binding.ts";
+export { type CertificatePair, issueCertificate, makeAuthority } from "./certificate.ts";
 export { defaultLimits, type NetworkLimits } from "./limits.ts";
 export { readMachine } from "./machine.ts";
 export { type HttpHead, type HttpRequest, type Route, sessionCookie } from "./route.ts";
