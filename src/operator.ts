@@ -114,12 +114,11 @@ export interface Operator {
   serve(socket: Socket, arrival: Arrival, cookie: string): void;
   /** Sockets that have not connected yet are told too. */
   closeAll(code: number, reason: string): void;
-  /** Ends every connection that was proved by this method. */
-  revoke(method: string, code: number, reason: string): void;
-  /** Ends every connection of this principal. What it asks from this moment on is not done. */
-  endPrincipal(principalId: string, reason: string): void;
-  /** Ends every connection of this device. What it asks from this moment on is not done. */
-  endDevice(deviceId: string, reason: string): void;
+  /**
+   * Ends every connection of these principals (code 4001), and gives their ids. What they ask from this moment on is
+   * not done.
+   */
+  revoke(isOver: (principal: Principal) => boolean, reason: string): readonly string[];
 }
 
 export function createOperator(parts: OperatorParts): Operator {
@@ -216,6 +215,7 @@ export function createOperator(parts: OperatorParts): Operator {
     const deviceId = device?.value.deviceId;
 
     // --- may it sign in? -------------------------------------------------------------------------------------
+    const settings = parts.authSettings();
     const asked = parts.callers.identify(arrival);
     const identity = asked && (await asked);
     const presented = {
@@ -228,7 +228,7 @@ export function createOperator(parts: OperatorParts): Operator {
     // A page is not the owner, though it comes from the owner's machine: its guesses are counted.
     const isExempt = arrival.isLoopback && arrival.origin === undefined;
     const lockedForMs = (kind: CredentialClass) => parts.lockout.lockedForMs(lockKey(kind), isExempt);
-    const verdict = authenticateConnect(presented, parts.authSettings(), {
+    const verdict = authenticateConnect(presented, settings, {
       deviceToken: parts.devices.checkToken,
       setupCode: parts.setupCodes.find,
       apiToken: parts.apiTokens.find,
@@ -270,6 +270,10 @@ export function createOperator(parts: OperatorParts): Operator {
     )
       principal = principalWithoutDevice(presented, arrival, credential);
     else return refuse("auth.device_identity_required");
+
+    // While it was looked at the config was loaded anew, and whom that ends was ended: this one was not there yet.
+    if (parts.authSettings() !== settings)
+      return fail(unavailable("the configuration has changed; connect again", undefined, 100), 1013);
 
     const subscriber: Subscriber = {
       id: uuid(parts.random),
@@ -526,20 +530,17 @@ export function createOperator(parts: OperatorParts): Operator {
       for (const socket of waiting) socket.close(code, reason);
       for (const subscriber of hub.all()) subscriber.socket.close(code, reason);
     },
-    revoke: (method, code, reason) => end((principal) => principal.method === method, code, reason),
-    endPrincipal: (principalId, reason) => end((principal) => principal.id === principalId, 4001, reason),
-    endDevice: (deviceId, reason) => end((principal) => principal.deviceId === deviceId, 4001, reason),
+    revoke(isOver, reason) {
+      const over = [...hub.all()].filter(({ principal }) => isOver(principal));
+      for (const subscriber of over) {
+        ended.add(subscriber);
+        // No event either; the answer to the very request that did this still goes out.
+        leave(subscriber);
+        clock.after(0, () => subscriber.socket.close(4001, reason));
+      }
+      return over.map(({ principal }) => principal.id);
+    },
   };
-
-  function end(fits: (principal: Principal) => boolean, code: number, reason: string): void {
-    for (const subscriber of [...hub.all()]) {
-      if (!fits(subscriber.principal)) continue;
-      ended.add(subscriber);
-      // No event either; the answer to the very request that did this still goes out.
-      leave(subscriber);
-      clock.after(0, () => subscriber.socket.close(code, reason));
-    }
-  }
 
   function leave(subscriber: Subscriber): void {
     hub.remove(subscriber);

@@ -43,7 +43,9 @@ import { composePairings, pairingPort } from "./compose/pairings.ts";
 import { composePrivacy } from "./compose/privacy.ts";
 import { probeRoutes } from "./compose/probes.ts";
 import { createPrompts } from "./compose/prompts.ts";
+import { endReplaced } from "./compose/replaced-credentials.ts";
 import { createRetention } from "./compose/retention.ts";
+import { createRevocation } from "./compose/revocation.ts";
 import type { RunOverrides } from "./compose/run-overrides.ts";
 import { createSessionEvents } from "./compose/session-events.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
@@ -379,7 +381,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
     pairingChanged: () => hub.send("channels.pairing.changed", { kind: "pairing" }, {}),
     channelTextLimit,
     holdUpload: media.holdUpload,
-    acknowledge: media.acknowledge,
+    acknowledge(message, row) {
+      revocation.letIn(message, row);
+      media.acknowledge(message, row);
+    },
     fenceKey,
     maxMessageChars: 1_000_000,
     letGo: () => {
@@ -411,7 +416,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const bound: { port: number; listener?: Listener } = { port: network.port };
   const scheme = network.tls ? "https" : "http";
   const baseUrl = () => `${scheme}://127.0.0.1:${bound.port}/`;
-  const invokeTool = createToolInvoker({
+  const toolCalls = createToolInvoker({
     random,
     commit,
     ledger: store.ledger,
@@ -476,7 +481,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     chatCommand: (text: string) => parseChatCommand(text, sessionsConfig.resetTriggers)?.name,
     machine: machineFacts({ pid: options.pid, nodeVersion: options.nodeVersion, port: () => bound.port }),
     agentFiles: createAgentFiles(contextFiles, random),
-    invokeTool: operatorToolCalls(invokeTool, config),
+    invokeTool: operatorToolCalls(toolCalls.invoke, config),
     channelControl: {
       start: (channel: string, account: string) => channels.startAccount(config(), channel, account),
       stop: channels.stopAccount,
@@ -505,13 +510,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
     hub,
     settings: () => pairing,
     authMode: () => auth.mode,
-    endConnections: (deviceId) => operator.endDevice(deviceId, "device removed"),
+    endConnections: (deviceId) =>
+      void operator.revoke((principal) => principal.deviceId === deviceId, "device removed"),
     devicesChanged: () => devicesChanged(),
-    cancelRunsOf(principalId) {
-      nodes.nodes.cancelOf(principalId);
-      for (const row of store.inbox.open())
-        if (row.source.author === principalId) gateway.abort(row.sessionKey, row.runId);
-    },
+    cancelRunsOf: (principalId) => revocation.cancelOf((author) => author === principalId),
     gatewayUrl: (publicUrl) =>
       setupUrl(publicUrl, config().gateway?.publicOrigin, ownUrl(network, bound.port)),
   });
@@ -530,6 +532,17 @@ export async function serve(options: ServeOptions): Promise<Served> {
     random,
     log,
   });
+  const revocation = createRevocation({
+    clock,
+    log,
+    inbox: store.inbox,
+    activeRuns: () => runs.size,
+    abort: gateway.abort,
+    others: [nodes.nodes, toolCalls],
+    accessSettings: access.settingsOf,
+    pairings,
+    sessionSettings: () => sessionsConfig,
+  });
   const apiTokens = await composeApiTokens({
     credentials: paths.credentials,
     clock,
@@ -537,10 +550,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log,
     record: (row) => commit([store.ledger.append({ stage: "auth", kind: "admin", ...row })]),
     ended(principalId) {
-      operator.endPrincipal(principalId, "API token ended");
-      nodes.nodes.cancelOf(principalId);
-      for (const row of store.inbox.open())
-        if (row.source.author === principalId) gateway.abort(row.sessionKey, row.runId);
+      operator.revoke(({ id }) => id === principalId, "API token ended");
+      revocation.cancelOf((author) => author === principalId);
     },
     turnPolicy: async (row) => (await tools.policyForTurn(row, "")).settings,
   });
@@ -603,10 +614,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
 
   // --- configuration, reloaded ------------------------------------------------------------------------------
   async function applyChange(change: ConfigChange): Promise<void> {
-    const before = auth.secret?.reveal();
+    const before = auth;
     auth = authSettings(config(), env, runSecret);
     pairing = pairingSettings(config());
-    const isDecided = !edge.apply();
+    const staysSignedIn = edge.apply();
     network = readNetwork();
     bound.listener?.apply(network);
     sessionsConfig = sessionSettings(config());
@@ -630,15 +641,14 @@ export async function serve(options: ServeOptions): Promise<Served> {
       log("warn", "some of these settings take effect at the next start", {
         paths: change.changes.filter((item) => item.kind === "restart").map((item) => item.path),
       });
-    if (!isDecided)
-      for (const method of ["trusted-proxy", "tailscale"])
-        operator.revoke(method, 4001, "gateway auth changed");
-    if (auth.secret?.reveal() !== before) {
-      // Whoever came in with the old secret must prove the new one; the page's sessions were opened with it too.
-      await browserSessions.closeAll();
-      for (const method of ["none", "token", "password", "browser-session"])
-        operator.revoke(method, 4001, "gateway auth changed");
-    }
+    await endReplaced(
+      {
+        auth: { before, after: auth },
+        hooksToken: { before: change.before.config.hooks?.token, after: config().hooks?.token },
+        staysSignedIn,
+      },
+      { operator, revocation, browserSessions, setupCodes },
+    );
     hub.send(
       "config.changed",
       { kind: "readers" },
@@ -665,7 +675,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       lockout,
       clock,
       log,
-      signedOut: () => operator.revoke("browser-session", 4001, "signed out"),
+      signedOut: () => void operator.revoke(({ method }) => method === "browser-session", "signed out"),
     }),
     ...apiRoutes({
       clock,
@@ -685,7 +695,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       sessions: store.sessions,
       models: models.rows,
       tap: runTap,
-      invokeTool,
+      invokeTool: toolCalls.invoke,
       fenceKey,
     }),
     webhookRoute(channels),
@@ -773,6 +783,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       ready = false;
       live.close();
       missed.close();
+      revocation.close();
       cancelTick();
       cancelCheckpoint();
       cancelSweep();

@@ -19,6 +19,7 @@ export interface BrowserSessions {
   /** The session's public id, or undefined when the cookie is none of ours or has expired. */
   check(cookie: string): string | undefined;
   close(cookie: string): Promise<void>;
+  /** Ends every session, and every ticket that was not used yet. */
   closeAll(): Promise<void>;
 }
 
@@ -64,6 +65,9 @@ export function createBrowserSessions(ports: {
       return session && session.expiresAtMs > ports.clock.now() ? key.slice(0, 12) : undefined;
     },
     close: (cookie) => ports.commit([ports.store.remove(hashOf(cookie))]),
-    closeAll: () => ports.commit([ports.store.removeAll()]),
+    closeAll() {
+      tickets.clear();
+      return ports.commit([ports.store.removeAll()]);
+    },
   };
 }

@@ -130,8 +130,10 @@ export function principalWithoutDevice(
   credential: Credential & { readonly kind: "browser-session" | "shared" | "identity" },
 ): Principal {
   // What a page merely asks for it does not get (A-002): what its user was given in the config it has.
-  if (credential.kind === "identity")
-    return makePrincipal(`user:${credential.identity.user}`, credential.identity.scopes, credential.method);
+  if (credential.kind === "identity") {
+    const { user, scopes } = credential.identity;
+    return makePrincipal(`user:${user}`, scopes, credential.method, { user });
+  }
   if (credential.kind === "browser-session")
     return makePrincipal(`browser:${credential.session}`, knownScopes(presented.scopes), credential.method);
   return makePrincipal(

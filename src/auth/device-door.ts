@@ -149,6 +149,7 @@ export function createDeviceDoor(
       return makePrincipal(`device:${ask.deviceId}`, scopes, method, {
         role: ask.role,
         deviceId: ask.deviceId,
+        user: ask.identity?.user,
       });
     },
     tokens(deviceId, role) {

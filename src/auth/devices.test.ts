@@ -150,6 +150,10 @@ test("auth (12): a setup code is spent by the first device, and worth nothing af
   forward(600_000);
   assert.equal(setupCodes.find(late.token.reveal()), undefined);
   assert.equal(setupCodes.take(late), false);
+  const last = setupCodes.issue("full");
+  setupCodes.revokeAll();
+  assert.equal(setupCodes.find(last.token.reveal()), undefined);
+  assert.equal(setupCodes.take(last), false);
 });
 
 test("auth (7): a new identity of one program retires its old one, unless that is in use", async () => {

@@ -11,7 +11,8 @@
  * 7. A device gets what was approved for it, and nothing by asking: without a question only a program on this
  *    machine with the shared secret, a fresh node from a trusted range, or the holder of a setup code comes in.
  * 8. A device token is worth something only with its device's signature, and exactly its grant. It is not stored.
- * 9. What was revoked or removed ends at once, stays so until a person approves again, and leaves nothing behind.
+ * 9. What was revoked, removed or replaced ends at once, with its connections and what it began, stays so until a
+ *    person approves again, and leaves nothing behind: no ticket, no code, no session.
  * 10. Nobody approves, rotates or revokes more than he holds; a device without admin manages only itself.
  * 11. paired.json that cannot be read pairs nobody.
  * 12. A setup code works once, for ten minutes, for a node.
@@ -62,7 +63,7 @@ export {
 export * from "./lockout.ts";
 export type { Principal, Role, Scope } from "./principal.ts";
 export { createProxyCallers, type Identity, type ProxyCallers, within } from "./proxy-caller.ts";
-export { type IdentitySettings, identitySettings } from "./proxy-settings.ts";
+export { type IdentitySettings, identitySettings, staysSignedIn } from "./proxy-settings.ts";
 export { holds, operatorScopes } from "./scopes.ts";
 export { type AuthSettings, authSettings, pairingSettings } from "./settings.ts";
 export { createSetupCodes, type SetupAccess, type SetupCodes, type SetupCompletion } from "./setup-codes.ts";

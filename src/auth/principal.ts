@@ -16,6 +16,8 @@ class Principal {
   readonly method: string;
   /** The device that proved its key on this connection. */
   readonly deviceId: string | undefined;
+  /** Whom a proxy or Tailscale said that it is; undefined where neither did. */
+  readonly user: string | undefined;
   /** What it is kept to beyond its scopes. */
   readonly limits: Limits;
 
@@ -25,6 +27,7 @@ class Principal {
     this.scopes = scopes;
     this.method = method;
     this.deviceId = more.deviceId;
+    this.user = more.user;
     this.limits = more.limits ?? unlimited;
   }
 
@@ -43,6 +46,7 @@ export type { Principal };
 interface PrincipalFacts {
   readonly role?: Role;
   readonly deviceId?: string;
+  readonly user?: string | undefined;
   readonly limits?: Limits;
 }
 

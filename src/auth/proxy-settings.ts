@@ -48,6 +48,29 @@ const defaultAutoApproveScopes: readonly Scope[] = [
   "operator.questions",
 ];
 
+/**
+ * Whether somebody whom the proxy or Tailscale signed in under `before` is, under `after`, who he was: anything else
+ * has to come in anew.
+ */
+export function staysSignedIn(
+  before: IdentitySettings,
+  after: IdentitySettings,
+  { method, user }: { readonly method: string; readonly user: string | undefined },
+): boolean {
+  if (user === undefined || String(before.scopesOf(user)) !== String(after.scopesOf(user))) return false;
+  if (method === "tailscale") return after.allowTailscale;
+  const [was, is] = [before.proxy, after.proxy];
+  if (!was || !is || rest(was) !== rest(is)) return false;
+  // Nobody is named any more, so nobody is the owner by name.
+  if (was.allowUsers && !is.allowUsers) return false;
+  return is.allowUsers?.has(user) ?? true;
+}
+
+/** All but whom it lets in, in one spelling. */
+function rest({ allowUsers: _, ...proxy }: ProxySettings): string {
+  return JSON.stringify(proxy);
+}
+
 type AuthConfig = NonNullable<NonNullable<OpenClawConfig["gateway"]>["auth"]>;
 type AssertionConfig = NonNullable<NonNullable<AuthConfig["trustedProxy"]>["assertion"]>;
 

@@ -5,7 +5,7 @@ import { StandingClock } from "../../test/contracts/standing-clock.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { Arrival } from "../network/mod.ts";
 import { createProxyCallers, type Identity, within } from "./proxy-caller.ts";
-import { identitySettings } from "./proxy-settings.ts";
+import { identitySettings, staysSignedIn } from "./proxy-settings.ts";
 import type { Whois } from "./tailnet.ts";
 
 type Gateway = NonNullable<OpenClawConfig["gateway"]>;
@@ -438,4 +438,35 @@ test("auth (15): a thousand addresses are remembered, and no more (A-189)", asyn
   assert.equal(asked, 1001);
   await who({ ...served, address: addresses[0] as string });
   assert.equal(asked, 1002);
+});
+
+test("auth (9, 13): after a change of the config only those stay signed in who are who they were", () => {
+  const me = "me@example.com";
+  const both = { ...header, allowUsers: [me, "you@example.com"] };
+  const config = (proxy: Partial<typeof both>, more: Partial<Auth> = {}) =>
+    settingsOf(
+      gatewayOf(
+        { userHeader: header.userHeader, ...proxy },
+        { identityScopes: { [me]: ["operator.read"] }, allowTailscale: true, ...more },
+      ),
+    );
+  const before = config(both);
+  const table: readonly (readonly [string, typeof before, boolean, boolean])[] = [
+    ["nothing", config(both), true, true],
+    ["another user comes", config({ allowUsers: [...both.allowUsers, "x"] }), true, true],
+    ["this user goes", config({ allowUsers: ["you@example.com"] }), false, true],
+    ["nobody is named any more", config({}), false, true],
+    ["another header", config({ ...both, userHeader: "X-User" }), false, true],
+    ["this user's scopes", config(both, { identityScopes: {} }), false, false],
+    ["another mode", config(both, { mode: "token" }), false, true],
+    ["tailscale is off", config(both, { allowTailscale: false }), true, false],
+  ];
+  for (const [name, after, proxy, tailscale] of table) {
+    const stays = (method: string, user: string | undefined) =>
+      staysSignedIn(before, after, { method, user });
+    assert.deepEqual([stays("trusted-proxy", me), stays("tailscale", me)], [proxy, tailscale], name);
+    assert.equal(stays("trusted-proxy", undefined), false, `${name}: nobody`);
+  }
+  const open = config({});
+  assert.equal(staysSignedIn(open, open, { method: "trusted-proxy", user: "anybody" }), true);
 });

@@ -58,8 +58,10 @@ test("a session is known by its cookie until it expires or is closed, and the co
   clock.advance(30 * 24 * 3600 * 1000);
   assert.equal(sessions.check(other), undefined);
   const third = (await sessions.open()).reveal();
+  const ticket = sessions.issueTicket().reveal();
   await sessions.closeAll();
   assert.equal(sessions.check(third), undefined);
+  assert.equal(sessions.redeem(ticket), false, "a ticket that was issued under what is over opens nothing");
 });
 
 function lockoutBench(more = {}) {

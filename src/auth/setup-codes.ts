@@ -46,6 +46,8 @@ export interface SetupCodes {
     deviceName: string | undefined,
     completed: boolean,
   ): SetupCompletion;
+  /** From now on no code that was issued so far is worth anything. */
+  revokeAll(): void;
   status(setupId: string): {
     readonly completion?: SetupCompletion;
     readonly deliveryUncertain?: SetupCompletion;
@@ -100,6 +102,7 @@ export function createSetupCodes(ports: { readonly clock: Clock; readonly random
       ended.set(code.setupId, { result, completed });
       return result;
     },
+    revokeAll: () => codes.clear(),
     status(setupId) {
       const found = ended.get(setupId);
       if (!found) return {};

@@ -2,7 +2,9 @@ import {
   createProxyCallers,
   type IdentitySettings,
   identitySettings,
+  type Principal,
   type ProxyCallers,
+  staysSignedIn,
 } from "../auth/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import { type Clock, InputError, type Log, type Random } from "../kernel/mod.ts";
@@ -16,8 +18,8 @@ export interface Edge {
   readonly callers: ProxyCallers;
   /** The headers by which a trusted proxy may say who its caller is. */
   readonly identityHeaders: () => readonly string[];
-  /** Takes a changed config over; true when those who were signed in this way have to come in anew. */
-  apply(): boolean;
+  /** Takes a changed config over. Tells who of those that were signed in this way stays so. */
+  apply(): (who: Pick<Principal, "method" | "user">) => boolean;
   /**
    * Makes the gateway reachable through Tailscale, and known to the local network, where the config says so. Throws an
    * InputError. `hosts` are the addresses that it listens on.
@@ -38,7 +40,7 @@ export function composeEdge(deps: {
   const { config, env, clock, random, log } = deps;
   let settings: IdentitySettings = identitySettings(config(), env);
   if (settings.problems.length > 0) throw new InputError(settings.problems.join("\n"));
-  let decisive = decisiveOf(config());
+  let trusted = trustedOf(config());
   const programs = createHelperPrograms({ path: env.PATH ?? "", after: clock.after });
   const tailscale = createTailscale({ programs, clock, log });
   let route: TailscaleRoute | undefined;
@@ -55,12 +57,13 @@ export function composeEdge(deps: {
     }),
     identityHeaders: () => settings.headerNames,
     apply() {
+      const before = settings;
       settings = identitySettings(config(), env);
       for (const text of [...settings.problems, ...settings.warnings]) log("warn", text);
       void advertising?.apply();
-      const before = decisive;
-      decisive = decisiveOf(config());
-      return decisive !== before;
+      const wasTrusted = trusted;
+      trusted = trustedOf(config());
+      return (who) => trusted === wasTrusted && staysSignedIn(before, settings, who);
     },
     async open(listener, hosts) {
       for (const text of settings.warnings) log("warn", text);
@@ -88,10 +91,9 @@ const resetMs = 5000;
 const fetchMs = 5000;
 const maxKeySetBytes = 262_144;
 
-/** What decides who is signed in, and as what. */
-function decisiveOf(config: OpenClawConfig): string {
-  const { mode, trustedProxy, identityScopes, allowTailscale } = config.gateway?.auth ?? {};
-  return JSON.stringify([mode, trustedProxy, identityScopes, allowTailscale, config.gateway?.trustedProxies]);
+/** Whose word counts. */
+function trustedOf(config: OpenClawConfig): string {
+  return JSON.stringify([config.gateway?.auth?.mode, config.gateway?.trustedProxies]);
 }
 
 /** The text at an https address itself: a redirect leads to where nobody configured. */

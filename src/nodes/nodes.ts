@@ -89,8 +89,8 @@ export interface Nodes {
   settingsChanged(): void;
   /** Devices were paired, removed or revoked. */
   devicesChanged(): void;
-  /** Ends what this principal asked for. */
-  cancelOf(owner: string): void;
+  /** Ends what these principals asked for. */
+  cancelOf(isOver: (owner: string) => boolean): void;
   close(): Promise<void>;
 }
 
@@ -338,7 +338,7 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
         }),
       );
     },
-    cancelOf: (owner) => invocations.cancel((_nodeId, _command, by) => by === owner),
+    cancelOf: (isOver) => invocations.cancel((_nodeId, _command, owner) => isOver(owner)),
     close: surfaces.close,
   };
 }

@@ -338,6 +338,23 @@ test("auth (15): tailscale serve has an entrance of its own, and a login counts 
   assert.doesNotMatch(await tailnet.environment(), /OPENCLAW|HOME|TOKEN/);
 });
 
+test("auth (9): who signs in while the config changes has to begin again, and is not forgotten by what that ends (A-005)", async (t) => {
+  const { tailnet, gateway, entrance } = await startServed(t);
+  const old = { auth: { token: gatewayToken } };
+  const came = async () =>
+    (await tailnet.calls()).filter((line) => line.includes("whois")).length === 1 ? true : undefined;
+  await tailnet.tell({ ...(await tailnet.state()), holdsWhois: true });
+  const held = connect(entrance, served("me@github"), old);
+  while (!(await came()));
+  const token = `${gatewayToken}-2`;
+  await gateway.writeConfig({ gateway: { ...serving, auth: { mode: "token", token } } });
+  while (!(await connect(gateway.port, {}, { auth: { token } })).ok);
+  await tailnet.tell({ ...(await tailnet.state()), holdsWhois: false, logins: {} });
+  const answer = await held;
+  assert.equal(answer.ok, false);
+  assert.match(answer.error.message, /configuration has changed; connect again/);
+});
+
 test("network (7): tailscale that cannot do what was asked stops the start, and says why (A-017)", async (t) => {
   const tailnet = await fakeTailnet(t);
   const env = { PATH: `${tailnet.path}:/usr/bin:/bin` };

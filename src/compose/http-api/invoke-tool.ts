@@ -8,10 +8,17 @@ import {
   type Reason,
   refuse,
   uuid,
+  type Verdict,
 } from "../../kernel/mod.ts";
 import { decide, effectFacts, type Permit, type PolicyContext } from "../../policy/mod.ts";
 import type { Outcome } from "../../sandbox/mod.ts";
-import type { InvokeTool } from "./parts.ts";
+import type { InvokeTool, ToolCall, ToolResult } from "./parts.ts";
+
+export interface ToolInvoker {
+  readonly invoke: InvokeTool;
+  /** Stops the calls that these actors began. */
+  cancelOf(isOver: (actor: string) => boolean): void;
+}
 
 /**
  * A tool call that no model made, through the same stages as one that a model made: ToolRequest -> Permit -> Outcome,
@@ -34,8 +41,10 @@ export function createToolInvoker(ports: {
     progress: (text: string) => void,
   ) => Promise<Outcome>;
   readonly redact: (text: string) => string;
-}): InvokeTool {
-  return async (call, signal) => {
+}): ToolInvoker {
+  const running = new Map<AbortController, string>();
+
+  async function invoke(call: ToolCall, signal: AbortSignal): Promise<Verdict<ToolResult>> {
     const { agentId, sessionKey, tool, args, actor } = call;
     const runId = `http_${uuid(ports.random)}`;
     const record = (
@@ -71,11 +80,22 @@ export function createToolInvoker(ports: {
         effects: effectFacts(permit.effects, ports.redact),
       }),
     ]);
-    const outcome = await ports.execute(permit, signal, () => {});
+    const revoked = new AbortController();
+    running.set(revoked, actor);
+    const outcome = await ports
+      .execute(permit, AbortSignal.any([signal, revoked.signal]), () => {})
+      .finally(() => running.delete(revoked));
     await ports.commit([
       record("sandbox", "effect.end", `tool.${tool}`, {}, outcome.isError ? "error" : "ok"),
     ]);
     const { text, isError, details } = outcome;
     return admit({ text, isError, ...(details === undefined ? {} : { details }) });
+  }
+
+  return {
+    invoke,
+    cancelOf(isOver) {
+      for (const [call, actor] of running) if (isOver(actor)) call.abort();
+    },
   };
 }

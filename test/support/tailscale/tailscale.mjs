@@ -28,6 +28,8 @@ const [command, ...rest] = args;
 if (command === "status") {
   process.stdout.write(JSON.stringify({ Version: "1.80.0", BackendState: read().backend ?? "Running" }));
 } else if (command === "whois") {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  while (read().holdsWhois) Atomics.wait(cell, 0, 0, 10);
   const login = read().logins?.[rest.at(-1)];
   if (login === undefined) fail("peer not found");
   process.stdout.write(JSON.stringify({ Node: { ID: 1 }, UserProfile: { ID: 2, LoginName: login } }));
