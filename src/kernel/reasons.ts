@@ -322,6 +322,14 @@ export const reasons = {
     "There is no sandbox that this command could run in, and it does not run outside of one.",
     "Mend what is named beside this; docs/sandbox.md says what a sandbox needs.",
   ],
+  "policy.elevated_denied": [
+    "No command of this session may leave its sandbox.",
+    "List the agent or the sender in tools.elevated.allowFrom; the agent's own tools.elevated must agree.",
+  ],
+  "policy.review_denied": [
+    "The reviewing model refused this (tools.exec.mode auto).",
+    "Do it in another way, or let a person decide: set tools.exec.mode to ask.",
+  ],
   "policy.approval_denied": ["An operator refused this.", "Do something else, or ask why."],
   "policy.approval_expired": [
     "Nobody answered the approval in time.",

@@ -1,4 +1,5 @@
 import type { Write } from "../kernel/mod.ts";
+import type { StandingRule } from "./standing-rule.ts";
 
 export const approvalDecisions = ["allow-once", "allow-always", "deny"] as const;
 export type ApprovalDecision = (typeof approvalDecisions)[number];
@@ -14,7 +15,8 @@ export interface Approval {
   readonly decision?: ApprovalDecision;
   readonly resolvedBy?: string;
   readonly resolvedAtMs?: number;
-  readonly comment?: string;
+  /** What an allow-always keeps: one of the rules that were shown with the question. */
+  readonly keeps?: StandingRule;
 }
 
 export interface ApprovalRequest {
@@ -35,6 +37,10 @@ export interface ApprovalRequest {
   /** What made it ask, in one sentence. */
   readonly warningText: string;
   readonly allowedDecisions: readonly ApprovalDecision[];
+  /** What allow-always would keep. There whenever that is offered, but for a node, which keeps its own rules. */
+  readonly standing?: StandingRule;
+  /** What allow-always would keep instead, when it is asked to: exactly this command and the like ones before it. */
+  readonly proposal?: StandingRule;
   /** Absolute path of the program, when it could be told. */
   readonly resolvedPath: string | null;
   /** Digest of all that the answer is for: the tree, the arguments, the files and folder as they are, who asks. */
@@ -44,5 +50,7 @@ export interface ApprovalRequest {
 export interface ApprovalStore {
   get(id: string): Approval | undefined;
   pending(): Approval[];
+  /** The newest that were allowed to this agent, newest first. */
+  allowed(agentId: string, limit: number): Approval[];
   put(approval: Approval): Write;
 }

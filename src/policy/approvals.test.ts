@@ -47,6 +47,11 @@ function bench(stored = new Map<string, Approval>()) {
     store: {
       get: (id) => stored.get(id),
       pending: () => [...stored.values()].filter((item) => item.state === "pending"),
+      allowed: (agentId, limit) =>
+        [...stored.values()]
+          .filter((item) => item.state === "allowed" && item.request.agentId === agentId)
+          .reverse()
+          .slice(0, limit),
       put: (approval) => (() => void stored.set(approval.id, approval)) as unknown as Write,
     },
     commit: async (writes) => {

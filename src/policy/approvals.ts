@@ -3,6 +3,7 @@ import { type Clock, type Commit, InputError, type Write } from "../kernel/mod.t
 import type { Approval, ApprovalDecision, ApprovalStore } from "./approval.ts";
 import { approvalDecisions } from "./approval.ts";
 import type { Question } from "./decide.ts";
+import { proposalFor } from "./proposal.ts";
 
 /** Questions that wait for an operator; the first answer wins. */
 export interface Approvals {
@@ -13,8 +14,11 @@ export interface Approvals {
   ask(id: string, question: Question, signal: AbortSignal): Promise<Approval>;
   pending(): readonly Approval[];
   get(id: string): Approval | undefined;
-  /** Throws an InputError: unknown, answered already with something else, or a decision that is not offered. */
-  resolve(id: string, decision: string, by: string): Promise<Approval>;
+  /**
+   * Throws an InputError: unknown, answered already with something else (it says what, and by whom), or a decision
+   * that is not offered. `keep` says which of the rules that were shown an allow-always keeps.
+   */
+  resolve(id: string, decision: string, by: string, keep?: "standing" | "proposal"): Promise<Approval>;
 }
 
 interface Waiter {
@@ -74,6 +78,11 @@ export function createApprovals(ports: {
     return approval;
   }
 
+  function requestOf(asked: Question["approval"]): Approval["request"] {
+    const proposal = proposalFor(asked, ports.store.allowed(asked.agentId, maxRecent));
+    return { ...asked, host: hostOf(asked), ...(proposal ? { proposal } : {}) };
+  }
+
   return {
     async ask(id, question, signal) {
       const known = ports.store.get(id);
@@ -82,9 +91,12 @@ export function createApprovals(ports: {
         throw new Error(`approval ${id} was asked for another call`);
       // A program, script or folder is another than the one that the question was about: the answer is not for it.
       if (known && known.request.binding !== question.approval.binding) {
-        const { decision: _, ...unanswered } = known;
-        return { ...unanswered, state: "expired" };
+        // Whoever still reads the old question would answer for something that is no longer there.
+        if (known.state === "pending") void finish(waiting.get(id) ?? watch(known), { state: "expired" });
+        return unanswered(known);
       }
+      // A yes that nothing came of in its time was for then, not for now.
+      if (known?.state === "allowed" && known.expiresAtMs <= ports.clock.now()) return unanswered(known);
       if (known && known.state !== "pending") return known;
       let waiter = waiting.get(id);
       if (!waiter) {
@@ -92,10 +104,7 @@ export function createApprovals(ports: {
         const approval: Approval = known ?? {
           id,
           kind: "exec",
-          request: {
-            ...question.approval,
-            host: hostOf(question.approval),
-          },
+          request: requestOf(question.approval),
           createdAtMs: now,
           expiresAtMs: now + ports.lifetimeMs,
           state: "pending",
@@ -119,14 +128,14 @@ export function createApprovals(ports: {
     },
     pending: () => ports.store.pending().filter((item) => item.expiresAtMs > ports.clock.now()),
     get: (id) => ports.store.get(id),
-    async resolve(id, decision, by) {
+    async resolve(id, decision, by, keep = "standing") {
       if (!(approvalDecisions as readonly string[]).includes(decision))
         throw new InputError("invalid decision");
       const stored = finishing.get(id) ?? waiting.get(id)?.approval ?? ports.store.get(id);
       if (!stored) throw new InputError("unknown or expired approval id");
       if (stored.state !== "pending") {
         if (stored.decision === decision) return stored;
-        throw new InputError("approval already resolved");
+        throw new InputError(`approval already resolved: ${endText(stored)}`);
       }
       if (stored.expiresAtMs <= ports.clock.now()) throw new InputError("unknown or expired approval id");
       if (!stored.request.allowedDecisions.includes(decision as ApprovalDecision)) {
@@ -134,14 +143,30 @@ export function createApprovals(ports: {
           `invalid decision: this approval offers ${stored.request.allowedDecisions.join(", ")}`,
         );
       }
+      const keeps = decision === "allow-always" ? stored.request[keep] : undefined;
+      if (keep === "proposal" && !keeps)
+        throw new InputError("invalid decision: no rule is proposed that allow-always could keep");
       const waiter = waiting.get(id) ?? watch(stored);
       return finish(waiter, {
         state: decision === "deny" ? "denied" : "allowed",
         decision: decision as ApprovalDecision,
         resolvedBy: by,
+        ...(keeps ? { keeps } : {}),
       });
     },
   };
+}
+
+/** Of those that were answered, so many are looked at for a rule to propose. */
+const maxRecent = 60;
+
+function unanswered({ decision: _, ...approval }: Approval): Approval {
+  return { ...approval, state: "expired" };
+}
+
+/** How it ended, for whoever came second. */
+function endText({ state, decision, resolvedBy }: Approval): string {
+  return decision === undefined ? `it is ${state}` : `${resolvedBy} answered ${decision}`;
 }
 
 function hostOf({ nodeId, sandboxEntry }: Question["approval"]): Approval["request"]["host"] {

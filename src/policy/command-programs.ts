@@ -213,6 +213,11 @@ export function isInterpreter(program: string): boolean {
   );
 }
 
+/** True for a program that runs the file which it is given: what that does stands in the file, not in the command. */
+export function runsFiles(program: string): boolean {
+  return scriptRunners.test(baseName(program));
+}
+
 export function baseName(program: string): string {
   return program.slice(program.lastIndexOf("/") + 1);
 }

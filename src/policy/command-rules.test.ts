@@ -64,7 +64,7 @@ function asks(...commands: readonly string[]): void {
   for (const command of commands) {
     const judged = judge(command);
     assert.equal(judged.listed, false, command);
-    assert.equal(judged.canRemember, false, command);
+    assert.equal(judged.remember, undefined, command);
   }
 }
 
@@ -129,7 +129,7 @@ test("policy (6): everyday commands that are on no list ask, and say so", () => 
     "ls src",
   ])
     assert.equal(judge(command).listed, false, command);
-  assert.equal(judge("gcc x.c").canRemember, true);
+  assert.deepEqual(judge("gcc x.c").remember, { words: ["gcc", "x.c"], workdir: "." });
   assert.match(judge("gcc x.c").why, /gcc is not on this agent's allowlist/);
 });
 

@@ -1,6 +1,6 @@
 import { isSafeCall } from "./command-options.ts";
 import { placesOf } from "./command-places.ts";
-import { baseName, isInterpreter, runsWhatItIsTold, unwrap } from "./command-programs.ts";
+import { baseName, isInterpreter, runsFiles, runsWhatItIsTold, unwrap } from "./command-programs.ts";
 import {
   type CommandLine,
   type FileIdentity,
@@ -32,8 +32,13 @@ export interface CommandJudgement {
   readonly listed: boolean;
   /** Why it asks, in one sentence for the person who is asked. */
   readonly why: string;
-  /** True when a standing rule could cover exactly this command. */
-  readonly canRemember: boolean;
+  /** What a standing rule would cover: exactly this command, in this folder. Absent: no rule may. */
+  readonly remember?: { readonly words: readonly string[]; readonly workdir: string };
+  /**
+   * Its text says all that it starts, so that a second model may be asked first. Never so for what a shell or an
+   * interpreter would run: nobody sees that from here.
+   */
+  readonly canReview: boolean;
   readonly program?: string;
   readonly run: HostRun;
   /** For each step of a tree, the folder that it runs in, relative to the workspace, when that can be told. */
@@ -78,11 +83,14 @@ export function classifyCommand(
       ? undefined
       : { why: "It opens a file by redirection, which the file tools of this agent may not do." });
   const program = commands.find((command) => command.program !== undefined)?.program;
-  const whole = literalArgv(read.line);
+  const words = literalArgv(read.line);
+  const [workdir] = places.folders;
+  const canRemember = words !== undefined && commands.every((command) => command.canRemember);
   return {
     listed: asking === undefined && refused === undefined,
     why: asking?.why ?? "Each of its commands is allowed.",
-    canRemember: whole !== undefined && commands.every((command) => command.canRemember),
+    ...(canRemember && workdir !== undefined ? { remember: { words, workdir } } : {}),
+    canReview: commands.every((command) => command.listed || command.canReview === true),
     ...(program === undefined ? {} : { program }),
     run: { kind: "tree", line: read.line, files: [] },
     folders: places.folders,
@@ -141,7 +149,7 @@ function under(folder: string, path: string): string {
 function needsShell(why: string): CommandJudgement {
   return {
     listed: false,
-    canRemember: false,
+    canReview: false,
     why: `It has ${why}, so a shell has to interpret it.`,
     run: { kind: "shell" },
     folders: [],
@@ -153,6 +161,7 @@ interface SimpleJudgement {
   readonly listed: boolean;
   readonly why: string;
   readonly canRemember: boolean;
+  readonly canReview?: boolean;
   readonly program?: string;
   readonly refused?: string;
 }
@@ -219,7 +228,12 @@ function judgeSimple(
   // Never an interpreter: what it is given is a program of its own, which nobody has allowed.
   if (canRemember && !effect.background && rules.allowsProgram(agentId, program))
     return { ...listedBecause("You allowed this program, whatever its arguments are."), ...found };
-  return asks(`${baseName(innerName)} is not on this agent's allowlist.`, { ...found, canRemember });
+  const canReview = !runsFiles(innerName) && !runsFiles(program);
+  return asks(`${baseName(innerName)} is not on this agent's allowlist.`, {
+    ...found,
+    canRemember,
+    canReview,
+  });
 }
 
 function listedBecause(why: string): SimpleJudgement {

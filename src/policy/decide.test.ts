@@ -6,9 +6,11 @@ import { readCommandLine } from "../shell/mod.ts";
 import type { CommandRules } from "./command-rules.ts";
 import { decide, type Effect, type PolicyContext, policySettings, settle, toolAllowed } from "./mod.ts";
 import type { ExecSettings, PolicySettings } from "./settings.ts";
+import { type ToolLists, toolLayer } from "./tool-policy.ts";
 
 const exec: ExecSettings = { mode: "ask", safeBins: ["date", "echo", "ls", "cat"], approvalLifetimeMs: 1 };
-const settings: PolicySettings = { allow: undefined, deny: [], exec, workspaceRoot: "/w" };
+const settings: PolicySettings = { layers: [], exec, workspaceRoot: "/w" };
+const lists = (more: ToolLists) => ({ layers: [toolLayer("tools", more)] });
 
 const network: PolicyContext["ssrf"] = {
   dangerouslyAllowPrivateNetwork: false,
@@ -148,9 +150,13 @@ const outcomes: readonly (readonly [name: string, outcome: string, expected: str
     outcome([command("touch x"), { kind: "fetch", url: "http://10.0.0.1/" }]),
     "policy.url_refused",
   ],
-  ["denied", outcome([], { deny: ["tool"] }), "policy.tool_denied"],
-  ["policy (1): deny wins over allow", outcome([], { allow: ["tool"], deny: ["t*"] }), "policy.tool_denied"],
-  ["not allowed", outcome([], { allow: ["other"] }), "policy.tool_denied"],
+  ["denied", outcome([], lists({ deny: ["tool"] })), "policy.tool_denied"],
+  [
+    "policy (1): deny wins over allow",
+    outcome([], lists({ allow: ["tool"], deny: ["t*"] })),
+    "policy.tool_denied",
+  ],
+  ["not allowed", outcome([], lists({ allow: ["other"] })), "policy.tool_denied"],
 ];
 
 test("what may happen, what asks, and what is refused", () => {
@@ -258,7 +264,7 @@ test("exec settings: the older pair of keys, and an unset key never means anythi
     [undefined, "ask"],
     [{}, "ask"],
     [{ mode: "deny" }, "deny"],
-    [{ mode: "auto" }, "ask"],
+    [{ mode: "auto" }, "auto"],
     [{ mode: "full" }, "full"],
     [{ security: "deny", ask: "off" }, "deny"],
     [{ security: "full" }, "ask"],
@@ -295,7 +301,7 @@ test("policy (6): what a line opens by itself is an effect like a file tool's, a
     { kind: "file.read", path: "sub/in" },
     { kind: "file.write", path: "out" },
   ]);
-  const denied = (tool: string) => outcome([command("ls < in > out")], { deny: [tool] });
+  const denied = (tool: string) => outcome([command("ls < in > out")], lists({ deny: [tool] }));
   assert.equal(denied("write"), "ask allow-once,deny");
   assert.equal(denied("read"), "ask allow-once,deny");
   assert.equal(denied("edit"), "permit");

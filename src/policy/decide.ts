@@ -14,12 +14,15 @@ import {
 import type { Tool } from "../sandbox/tool.ts";
 import { hostVerdict, type SsrfSettings } from "./address.ts";
 import type { ApprovalRequest } from "./approval.ts";
-import { bindRun, type CommandRules, classifyCommand } from "./command-rules.ts";
+import { bindRun, type CommandJudgement, type CommandRules, classifyCommand } from "./command-rules.ts";
 import type { HostRun } from "./command-tree.ts";
 import type { Effect } from "./effect.ts";
+import { type ElevatedCaller, elevatedAsks, judgeElevated } from "./elevated.ts";
 import { judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
 import { entryTo, type SandboxFacts } from "./sandbox-entry.ts";
-import { nameMatches, type PolicySettings } from "./settings.ts";
+import { type PolicySettings, toolAllowed } from "./settings.ts";
+import { ruleForCommands, ruleForEntry } from "./standing-rule.ts";
+import { judgeTool, type ToolStep } from "./tool-policy.ts";
 
 /** Proof that exactly these effects may happen, once, for this request. Only {@link decide} makes one. */
 class Permit {
@@ -55,6 +58,8 @@ export interface Question {
   readonly approval: Omit<ApprovalRequest, "host">;
   readonly request: ToolRequest;
   readonly effects: readonly Effect[];
+  /** Mode auto, and all that would happen can be told from its text: a second model may be asked first. */
+  readonly canReview?: boolean;
 }
 
 export interface PolicyContext {
@@ -64,6 +69,8 @@ export interface PolicyContext {
   readonly ssrf: SsrfSettings;
   /** For a command on a node: what the node said of it when it prepared it. */
   readonly node?: NodeCommandFacts;
+  /** Who would have a command leave its sandbox. Absent: nobody may. */
+  readonly caller?: ElevatedCaller;
   /** There for every call of a sandboxed session, whether or not its sandbox can be used. */
   readonly sandbox?: SandboxFacts;
 }
@@ -76,7 +83,8 @@ export function decide(request: ToolRequest, context: PolicyContext): Decision {
   const { tool, settings } = context;
   const name = request.tool;
   if (!tool) return refuse("policy.tool_unknown", name);
-  if (!toolAllowed(name, settings)) return refuse("policy.tool_denied", name);
+  const refused = judgeTool(name, settings.layers);
+  if (refused) return refuse("policy.tool_denied", `${name}: ${ruleText(refused)}`);
   const problems = schema.check(tool.spec.parameters, request.arguments);
   if (problems.length > 0)
     return refuse("policy.arguments_invalid", problems.map(schema.problemText).join("; "));
@@ -88,6 +96,7 @@ export function decide(request: ToolRequest, context: PolicyContext): Decision {
     throw error;
   }
   let asked: Question["approval"] | undefined;
+  let canReview = false;
   const judgedEffects: Effect[] = [];
   for (const effect of effects) {
     const judged = judge(effect, request, context);
@@ -97,9 +106,10 @@ export function decide(request: ToolRequest, context: PolicyContext): Decision {
     // One question names one command: a call that would need two is not asked for, it is refused.
     if (asked) return refuse("policy.tool_denied", "the call asks for more than one approval");
     asked = judged.ask;
+    canReview = judged.canReview === true;
   }
   return asked
-    ? { ok: "ask", question: { approval: asked, request, effects: judgedEffects } }
+    ? { ok: "ask", question: { approval: asked, request, effects: judgedEffects, canReview } }
     : admit(Permit.of(request, judgedEffects));
 }
 
@@ -113,13 +123,20 @@ export function settle(question: Question, decision: string | undefined): Verdic
     : refuse("policy.approval_expired", question.approval.command);
 }
 
-export function toolAllowed(name: string, settings: PolicySettings): boolean {
-  if (nameMatches(name, settings.deny)) return false;
-  return settings.allow === undefined || nameMatches(name, settings.allow);
+/** Which rule decided. Not where it stands: a path of the config may name people, and a model reads this. */
+function ruleText({ layer, because }: ToolStep): string {
+  return `${because} (rule: ${layer})`;
 }
 
 /** What a judged effect comes to: itself and what it brings with it, and the question that stands before it. */
-type Judged = Refusal | { readonly effects: readonly Effect[]; readonly ask?: Question["approval"] };
+type Judged =
+  | Refusal
+  | {
+      readonly effects: readonly Effect[];
+      readonly ask?: Question["approval"];
+      /** The question may go to a second model before a person. */
+      readonly canReview?: boolean;
+    };
 
 function judge(effect: Effect, request: ToolRequest, context: PolicyContext): Judged {
   const allowed = { effects: [effect] };
@@ -154,15 +171,15 @@ function judgeInput(
   request: ToolRequest,
   context: PolicyContext,
 ): Judged {
-  const { mode } = context.settings.exec;
+  const { mode, asksAlways } = context.settings.exec;
   // Whoever may run anything in a sandbox may type anything there.
   if (context.sandbox) {
-    const entry = entryTo(context.sandbox, mode, undefined);
+    const entry = entryTo(context.sandbox, context.settings.exec, undefined);
     if ("ok" in entry) return entry;
     if (!entry.ask) return { effects: [effect] };
   }
   const command = `${effect.action} into running command ${effect.processId}: ${input}`;
-  if (mode === "full") return { effects: [effect] };
+  if (mode === "full" && !asksAlways) return { effects: [effect] };
   if (mode === "deny") return refuse("policy.exec_denied", command);
   const why = "It types into a program that is running; what that program does with it cannot be told.";
   if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", why);
@@ -183,17 +200,46 @@ function judgeInput(
 function judgeCommand(
   effect: Extract<Effect, { kind: "command" }>,
   request: ToolRequest,
-  { settings, commands, sandbox }: PolicyContext,
+  context: PolicyContext,
 ): Judged {
-  const { mode } = settings.exec;
-  const { workspaceRoot } = settings;
-  if (mode === "deny") return refuse("policy.exec_denied", effect.command);
+  const { settings, commands, sandbox } = context;
+  if (settings.exec.mode === "deny") return refuse("policy.exec_denied", effect.command);
   const problem = commands.environmentProblem(effect.env);
   if (problem !== undefined) return refuse("policy.arguments_invalid", problem);
-  if (sandbox) return judgeInSandbox(effect, request, mode, sandbox);
+  if (sandbox && effect.elevated) return judgeElevatedCommand(effect, request, context);
+  if (sandbox) return judgeInSandbox(effect, request, settings.exec, sandbox);
   // Never on the host what was meant for a sandbox.
   if (effect.host === "sandbox" || settings.exec.host === "sandbox")
     return refuse("policy.sandbox_unavailable", "this session has none (agents.defaults.sandbox.mode)");
+  return judgeOnHost(effect, request, context);
+}
+
+/** Out of its sandbox only through both gates; and then as any command of the host, asked about each time. */
+function judgeElevatedCommand(
+  effect: Extract<Effect, { kind: "command" }>,
+  request: ToolRequest,
+  context: PolicyContext,
+): Judged {
+  const { settings, caller } = context;
+  if (!settings.elevated || !caller) return refuse("policy.elevated_denied", "nobody may ask for it here");
+  const closed = judgeElevated(settings.elevated, caller);
+  if (closed) return refuse("policy.elevated_denied", ruleText(closed));
+  // What nobody waits for would be out of sight of the session that started it.
+  if (effect.background)
+    return refuse("policy.arguments_invalid", "an elevated command does not run in the background");
+  if (effect.host === "sandbox")
+    return refuse("policy.arguments_invalid", "elevated leaves the sandbox that host asks for");
+  const exec = elevatedAsks(settings.elevated) ? { ...settings.exec, asksAlways: true } : settings.exec;
+  return judgeOnHost(effect, request, { ...context, settings: { ...settings, exec } });
+}
+
+function judgeOnHost(
+  effect: Extract<Effect, { kind: "command" }>,
+  request: ToolRequest,
+  { settings, commands }: PolicyContext,
+): Judged {
+  const { mode, asksAlways = false } = settings.exec;
+  const { workspaceRoot } = settings;
   const judged = classifyCommand(effect, {
     agentId: request.agentId,
     settings: settings.exec,
@@ -203,31 +249,47 @@ function judgeCommand(
   });
   if (judged.refused !== undefined) return refuse("policy.arguments_invalid", judged.refused);
   const permitted = (run: HostRun) => [{ ...effect, run }, ...judged.files];
-  if (mode === "full" || judged.listed) return { effects: permitted(judged.run) };
-  if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", judged.why);
+  if (!asksAlways && (mode === "full" || judged.listed)) return { effects: permitted(judged.run) };
+  if (mode === "allowlist" && !judged.listed) return refuse("policy.exec_not_allowlisted", judged.why);
   const run = bindRun(judged, effect.workdir, { rules: commands, workspaceRoot });
+  // A rule that would not be followed is not offered.
+  const remember = asksAlways ? undefined : judged.remember;
+  const standing = remember && ruleForCommands(request.agentId, [remember.words], remember.workdir);
+  const asked = questionOf(request, {
+    command: effect.command,
+    cwd: posix.resolve(workspaceRoot, effect.workdir),
+    env: effect.env,
+    warningText: whyText(effect, judged, asksAlways),
+    allowedDecisions: standing ? ["allow-once", "allow-always", "deny"] : ["allow-once", "deny"],
+    resolvedPath: judged.program ?? null,
+    bound: { run: JSON.stringify(run), background: effect.background, elevated: effect.elevated === true },
+  });
+  const canReview =
+    mode === "auto" && !asksAlways && judged.canReview && Object.keys(effect.env).length === 0;
   return {
     effects: permitted(run),
-    ask: questionOf(request, {
-      command: effect.command,
-      cwd: posix.resolve(workspaceRoot, effect.workdir),
-      env: effect.env,
-      warningText: judged.why,
-      allowedDecisions: judged.canRemember ? ["allow-once", "allow-always", "deny"] : ["allow-once", "deny"],
-      resolvedPath: judged.program ?? null,
-      bound: { run: JSON.stringify(run), background: effect.background },
-    }),
+    ask: { ...asked, ...(standing ? { standing } : {}) },
+    canReview,
   };
+}
+
+function whyText(
+  { elevated }: Extract<Effect, { kind: "command" }>,
+  { listed, why }: Pick<CommandJudgement, "listed" | "why">,
+  asksAlways: boolean,
+): string {
+  if (elevated) return `It leaves the sandbox and runs on the host. ${listed ? "" : why}`.trim();
+  return asksAlways && listed ? 'Each command asks here (ask: "always").' : why;
 }
 
 /** In a sandbox the sandbox is the boundary, so what is judged is the entry, not the command. */
 function judgeInSandbox(
   effect: Extract<Effect, { kind: "command" }>,
   request: ToolRequest,
-  mode: PolicySettings["exec"]["mode"],
+  exec: PolicySettings["exec"],
   sandbox: SandboxFacts,
 ): Judged {
-  const entry = entryTo(sandbox, mode, effect.host);
+  const entry = entryTo(sandbox, exec, effect.host);
   if ("ok" in entry) return entry;
   const effects = [{ ...effect, run: { kind: "sandbox", sandboxId: entry.sandboxId } as const }];
   if (!entry.ask) return { effects };
@@ -236,11 +298,12 @@ function judgeInSandbox(
     cwd: posix.join("/workspace", effect.workdir),
     env: effect.env,
     warningText: entry.ask,
-    allowedDecisions: ["allow-once", "allow-always", "deny"],
+    allowedDecisions: entry.canRemember ? ["allow-once", "allow-always", "deny"] : ["allow-once", "deny"],
     resolvedPath: null,
     bound: { sandboxId: entry.sandboxId, entry: entry.name, background: effect.background },
   });
-  return { effects, ask: { ...asked, sandboxEntry: entry.name } };
+  const standing = entry.canRemember ? { standing: ruleForEntry(request.agentId, entry.name) } : {};
+  return { effects, ask: { ...asked, sandboxEntry: entry.name, ...standing } };
 }
 
 /** A question, with a digest of everything that a yes to it would cover. */

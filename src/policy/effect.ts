@@ -20,6 +20,8 @@ export type Effect =
       readonly background: boolean;
       /** Where the call asked to run; absent: wherever the session runs. */
       readonly host?: "sandbox" | "gateway";
+      /** Asked to leave the sandbox that its session runs in. */
+      readonly elevated?: true;
       /** How it runs: policy's addition to what the tool said. A command without it cannot be started. */
       readonly run?: CommandRun;
     }

@@ -30,9 +30,14 @@ export {
   type PolicyContext,
   type Question,
   settle,
-  toolAllowed,
 } from "./decide.ts";
 export { type Effect, effectFacts, plainPath } from "./effect.ts";
 export { commandPlace, judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
 export type { SandboxFacts } from "./sandbox-entry.ts";
-export { type ExecSettings, narrowed, type PolicySettings, policySettings } from "./settings.ts";
+export {
+  type ExecSettings,
+  narrowed,
+  type PolicySettings,
+  policySettings,
+  toolAllowed,
+} from "./settings.ts";

@@ -135,8 +135,7 @@ function judged(
 ) {
   return decide(request, {
     settings: {
-      allow: undefined,
-      deny: [],
+      layers: [],
       exec: { mode: more.mode ?? "ask", safeBins: [], approvalLifetimeMs: 1 },
       workspaceRoot: "/w",
     },

@@ -31,7 +31,7 @@ export interface NodeQuestion {
  */
 export function judgeNodeCommand(
   command: string,
-  exec: Pick<ExecSettings, "mode">,
+  exec: Pick<ExecSettings, "mode" | "asksAlways">,
   facts: NodeCommandFacts,
 ): "allow" | NodeQuestion | Refusal {
   const { policy, listed, nodeName } = facts;
@@ -43,7 +43,8 @@ export function judgeNodeCommand(
     return refuse("policy.exec_not_allowlisted", `it is not on the allowlist of the node ${nodeName}`);
   if (exec.mode === "allowlist" && !listed)
     return refuse("policy.exec_not_allowlisted", `no standing rule of the node ${nodeName} covers it`);
-  const gatewayAsks = exec.mode === "ask" && !listed;
+  const asks = exec.mode === "ask" || exec.mode === "auto";
+  const gatewayAsks = exec.asksAlways === true || (asks && !listed);
   if (!nodeAsks && !gatewayAsks) return "allow";
   return {
     why: `It runs on the node ${nodeName}, not on the gateway; no standing rule there covers it.`,

@@ -31,8 +31,7 @@ function judge(
 ): Decision {
   const context: PolicyContext = {
     settings: {
-      allow: undefined,
-      deny: [],
+      layers: [],
       exec: { mode: "ask", safeBins: [], approvalLifetimeMs: 1, ...exec },
       workspaceRoot: "/w",
     },

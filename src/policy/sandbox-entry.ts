@@ -21,22 +21,26 @@ interface Entry {
   readonly name: string;
   /** What to tell whoever is asked; undefined: the command may enter without a question. */
   readonly ask: string | undefined;
+  readonly canRemember: boolean;
 }
 
 /** May a command of this session enter its sandbox? Never out of it, whatever the call or the config asks for. */
 export function entryTo(
   sandbox: SandboxFacts,
-  mode: ExecSettings["mode"],
+  { mode, asksAlways }: Pick<ExecSettings, "mode" | "asksAlways">,
   host: "sandbox" | "gateway" | undefined,
 ): Refusal | Entry {
   if (mode === "deny") return refuse("policy.exec_denied", "");
   if (host === "gateway") return refuse("policy.sandbox_required", "host: gateway");
   if (!sandbox.usable) return refuse("policy.sandbox_unavailable", sandbox.why);
-  const entry = { sandboxId: sandbox.id, name: sandbox.entry };
-  if (mode === "full" || sandbox.granted) return { ...entry, ask: undefined };
-  if (mode === "allowlist") return refuse("policy.exec_not_allowlisted", `entry to ${sandbox.description}`);
+  const entry = { sandboxId: sandbox.id, name: sandbox.entry, canRemember: !asksAlways };
+  if (!asksAlways && (mode === "full" || sandbox.granted)) return { ...entry, ask: undefined };
+  if (mode === "allowlist" && !sandbox.granted)
+    return refuse("policy.exec_not_allowlisted", `entry to ${sandbox.description}`);
   return {
     ...entry,
-    ask: `It runs in ${sandbox.description}. "Always" lets this agent run any command there without asking.`,
+    ask: asksAlways
+      ? `It runs in ${sandbox.description}. Each command asks here (ask: "always").`
+      : `It runs in ${sandbox.description}. "Always" lets this agent run any command there without asking.`,
   };
 }

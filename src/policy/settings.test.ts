@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenClawConfig } from "../config/mod.ts";
-import { toolAllowed } from "./decide.ts";
-import { nameMatches, policySettings } from "./settings.ts";
+import { policySettings, toolAllowed } from "./settings.ts";
+import { toolList } from "./tool-policy.ts";
 
 function allowed(config: OpenClawConfig, agentId = "main"): string[] {
   const settings = policySettings(config, agentId, "/ws");
@@ -38,6 +38,8 @@ test("policy (1): an agent's own rules narrow the general ones, in both shapes o
   ]);
 });
 
+const nameMatches = (name: string, list: readonly string[]) => toolList(list, []).holds(name);
+
 test("policy (1): names match whole and without case, * stands for anything, and nothing else is special", () => {
   assert.ok(nameMatches("Web_Fetch", ["web_*"]));
   assert.ok(!nameMatches("web_fetch", ["web"]));
@@ -48,7 +50,7 @@ test("policy (1): names match whole and without case, * stands for anything, and
 
 test("policy (1): an exec mode that nobody set asks; the older pair of keys gives the same modes", () => {
   assert.equal(mode({}), "ask");
-  assert.equal(mode({ tools: { exec: { mode: "auto" } } }), "ask");
+  assert.equal(mode({ tools: { exec: { mode: "auto" } } }), "auto");
   assert.equal(mode({ tools: { exec: { mode: "full" } } }), "full");
   assert.equal(mode({ tools: { exec: { security: "deny", ask: "off" } } }), "deny");
   assert.equal(mode({ tools: { exec: { security: "full", ask: "off" } } }), "full");

@@ -175,6 +175,10 @@ const steps: readonly string[] = [
   `
   ALTER TABLE inbox ADD COLUMN attachments TEXT;
   `,
+  `
+  CREATE INDEX approvals_allowed ON approvals (json_extract(body, '$.request.agentId'), created_at)
+    WHERE state = 'allowed';
+  `,
 ];
 
 export const schemaVersion = steps.length;

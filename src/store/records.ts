@@ -13,6 +13,16 @@ export function approvalStore(database: Database): ApprovalStore {
       database
         .all("SELECT body FROM approvals WHERE state = 'pending' ORDER BY created_at")
         .map((row) => JSON.parse(String(row.body)) as Approval),
+    allowed: (agentId, limit) =>
+      database
+        .all(
+          `SELECT body FROM approvals
+           WHERE state = 'allowed' AND json_extract(body, '$.request.agentId') = ?
+           ORDER BY created_at DESC LIMIT ?`,
+          agentId,
+          limit,
+        )
+        .map((row) => JSON.parse(String(row.body)) as Approval),
     put: (approval) =>
       change((db) =>
         db.run(
