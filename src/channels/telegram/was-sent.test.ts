@@ -86,7 +86,7 @@ test("delivery (3): a reply is looked for behind the newest number when it left,
   const { sentAfterMessageId: _, ...unplaced } = message();
   assert.equal(await ask(unplaced), "unknown", "further away than is looked");
   assert.equal(
-    await ask({ ...unplaced, conversation: { kind: "direct", id: "43" } }),
+    await ask({ ...unplaced, conversation: { kind: "group", id: "-43" } }),
     "unknown",
     "not there",
   );
