@@ -77,8 +77,8 @@ test("only clear answers count: a chat that is gone is absent, a limit is asked 
 test("delivery (3): a reply is looked for behind the newest number when it left, and without that nothing is called absent", async (t) => {
   const { fake, channel, message, ask } = await bench(t);
   fake.deliver({ text: "hi", more: { message_id: 10 } });
-  // A hundred and fifty others write to the bot before the answer is ready.
-  for (let person = 1; person <= 150; person += 1) fake.deliver({ text: "hello", from: 1000 + person });
+  // Three hundred and fifty others write to the bot before the answer is ready.
+  for (let person = 1; person <= 350; person += 1) fake.deliver({ text: "hello", from: 1000 + person });
   const before = String(fake.queue.newest.message?.message_id ?? 0);
   const sent = await channel.send(message());
   assert.ok(sent.outcome === "sent");
@@ -90,4 +90,15 @@ test("delivery (3): a reply is looked for behind the newest number when it left,
     "unknown",
     "not there",
   );
+});
+
+test("delivery (3): a reply that took long to arrive is looked for up to the newest number, within a limit", async (t) => {
+  const { fake, channel, message, ask } = await bench(t);
+  fake.deliver({ text: "hi", more: { message_id: 10 } });
+  for (let person = 1; person <= 150; person += 1) fake.deliver({ text: "hello", from: 1000 + person });
+  const sent = await channel.send(message());
+  assert.ok(sent.outcome === "sent");
+  assert.deepEqual(await ask(message()), "unknown", "too far");
+  const start = String(Number(sent.platformId) - 140);
+  assert.deepEqual(await ask(message({ sentAfterMessageId: start })), { platformId: sent.platformId });
 });

@@ -7,7 +7,10 @@ const probeDeadlineMs = 15_000;
  * So many message numbers after the newest one when it left are looked at. Private chats of one bot share a counter, so
  * messages of other people lie in between.
  */
-export const probedIds = 100;
+const probedIds = 100;
+/** And where more was written since, so many behind the newest; but never more than this in all. */
+const beyondNewest = 20;
+const maxProbedIds = 300;
 
 /**
  * Did this message reach its chat before a crash? Telegram has no idempotency key and no way to read a chat, but it
@@ -26,8 +29,9 @@ export async function wasSent(
 ): Promise<WasSent> {
   const { sentAfterMessageId } = message;
   const after = Number(sentAfterMessageId ?? message.afterMessageId);
-  if (!Number.isSafeInteger(after) || after <= 0 || newest > after + probedIds) return "unknown";
-  for (let id = after + 1; id <= after + probedIds; id++) {
+  const last = Math.max(after + probedIds, newest + beyondNewest);
+  if (!Number.isSafeInteger(after) || after <= 0 || last > after + maxProbedIds) return "unknown";
+  for (let id = after + 1; id <= last; id++) {
     if (isKnown(String(id))) continue;
     const found = await probe(api, message, id);
     if (found === "ours") return { platformId: String(id) };
