@@ -234,6 +234,44 @@ describe("slack: what was missed", () => {
     await host.until(() => host.texts.includes("missed"));
   });
 
+  scene(
+    "channels (3): what is written while the past is read waits for it, in its own conversation",
+    async (it) => {
+      const { fake, host, channel, clock } = it;
+      await channel.start(host);
+      await fake.taken(fake.write({ text: "known", from: ada }));
+      await channel.stop();
+      fake.kinds.set(fake.directOf(ada), { is_im: true });
+      fake.writeUnheard({ text: "missed", from: ada });
+      fake.api.fault("conversations.history", { kind: "closeBefore" });
+      const next = await it.again();
+      await fake.api.until(() => fake.api.callsOf("conversations.history").length === 1);
+      const late = fake.write({ text: "newer", from: ada });
+      await fake.taken(fake.write({ text: "elsewhere", from: ben }));
+      assert.deepEqual(next.texts, ["elsewhere"]);
+      assert.equal(fake.isTaken(late), false);
+      clock.advance(10_000);
+      await fake.taken(late);
+      assert.deepEqual(next.texts, ["elsewhere", "missed", "newer"]);
+    },
+  );
+
+  scene(
+    "channels (7): a conversation is known to the next life before its first message is acknowledged",
+    async (it) => {
+      const { fake, host, channel } = it;
+      await channel.start(host);
+      await fake.taken(fake.write({ text: "the first", from: ada }));
+      // As after a kill at this moment: the life before has written nothing more.
+      fake.kinds.set(fake.directOf(ada), { is_im: true });
+      fake.writeUnheard({ text: "missed", from: ada });
+      const next = await it.again();
+      await fake.taken(fake.write({ text: "newer", from: ada }));
+      await next.until(() => next.texts.includes("newer"));
+      assert.deepEqual(next.texts, ["missed", "newer"]);
+    },
+  );
+
   scene("a history that cannot be read is told of; one that cannot be read now is read again", async (it) => {
     const { fake, host, channel, clock, logs, again } = it;
     await channel.start(host);
@@ -449,8 +487,9 @@ describe("slack: what goes out", () => {
     assert.equal(await channel.wasSent!(message, () => false), "absent");
     await send({ ...message, id: "another" });
     assert.equal(await channel.wasSent!(message, () => false), "absent");
-    await send(message);
-    assert.equal(await channel.wasSent!(message, () => false), "sent");
+    const sent = await send(message);
+    const platformId = sent.outcome === "sent" ? sent.platformId : "";
+    assert.deepEqual(await channel.wasSent!(message, () => false), { platformId, isExact: true });
     assert.equal(await channel.wasSent!({ ...message, afterMessageId: "x" }, () => false), "unknown");
     // A file carries no id of ours: its absence proves nothing.
     const file = { path: "/x", name: "x", type: "x", bytes: 1 };

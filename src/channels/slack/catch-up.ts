@@ -20,7 +20,8 @@ export class Newest {
     }
   }
 
-  note(channel: string, ts: string): void {
+  /** True for a conversation that was not known. */
+  note(channel: string, ts: string): boolean {
     const known = this.#of.get(channel);
     this.#of.delete(channel);
     this.#of.set(channel, known !== undefined && Number(known) > Number(ts) ? known : ts);
@@ -28,6 +29,7 @@ export class Newest {
       if (this.#of.size <= maxConversations) break;
       this.#of.delete(old);
     }
+    return known === undefined;
   }
 
   all(): readonly (readonly [channel: string, ts: string])[] {
@@ -46,19 +48,71 @@ export interface CatchUpPorts {
   missed(channel: string, why: string): void;
 }
 
+interface Behind {
+  readonly since: string;
+  readonly done: Promise<void>;
+  readonly resolve: () => void;
+  /** More was missed since it was begun. */
+  isBegunAgain: boolean;
+}
+
 /**
- * Hands in what was written in these conversations after the messages that are known, oldest first: what Slack offered
- * while nobody listened does not come again. Answers in threads are not in a conversation's history, and are not found.
+ * Hands in what was written in conversations after the messages that are known, oldest first: what Slack offered while
+ * nobody listened does not come again. What is written now waits for that. Answers in threads are not in a
+ * conversation's history, and are not found.
  */
-export async function catchUp(
-  since: readonly (readonly [channel: string, ts: string])[],
-  ports: CatchUpPorts,
-): Promise<void> {
-  for (const [channel, ts] of since) {
-    const messages = await history(channel, String(Number(ts) - overlapS), ports);
+export class CatchUp {
+  readonly #ports: CatchUpPorts;
+  readonly #behind = new Map<string, Behind>();
+  /** Somebody has just written there: they are next. */
+  readonly #wanted = new Set<string>();
+  #isRunning = false;
+
+  constructor(ports: CatchUpPorts) {
+    this.#ports = ports;
+  }
+
+  begin(since: readonly (readonly [channel: string, ts: string])[]): void {
+    for (const [channel, ts] of since) {
+      const known = this.#behind.get(channel);
+      if (known) known.isBegunAgain = true;
+      else {
+        const { promise: done, resolve } = Promise.withResolvers<void>();
+        this.#behind.set(channel, { since: ts, done, resolve, isBegunAgain: false });
+      }
+    }
+    if (!this.#isRunning) void this.#run();
+  }
+
+  /** Resolves once the conversation's past is handed in; undefined where that is so. */
+  before(channel: string): Promise<void> | undefined {
+    const behind = this.#behind.get(channel);
+    if (behind) this.#wanted.add(channel);
+    return behind?.done;
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    const { signal, missed } = this.#ports;
+    for (;;) {
+      const [channel] = this.#wanted.size > 0 ? this.#wanted : this.#behind.keys();
+      const behind = channel === undefined ? undefined : this.#behind.get(channel);
+      if (channel === undefined || !behind) break;
+      behind.isBegunAgain = false;
+      await this.#one(channel, behind).catch(() => missed(channel, "an error of our own"));
+      if (behind.isBegunAgain && !signal.aborted) continue;
+      this.#behind.delete(channel);
+      this.#wanted.delete(channel);
+      behind.resolve();
+    }
+    this.#isRunning = false;
+  }
+
+  async #one(channel: string, { since }: Behind): Promise<void> {
+    const messages = await history(channel, String(Number(since) - overlapS), this.#ports);
     for (const message of messages.reverse()) {
-      if (ports.signal.aborted) return;
-      await ports.take(channel, message);
+      if (this.#ports.signal.aborted) return;
+      await this.#ports.take(channel, message);
     }
   }
 }

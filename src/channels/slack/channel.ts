@@ -14,7 +14,7 @@ import { type HttpCalls, openHttp } from "../http-calls.ts";
 import { KeptFile, readKept } from "../kept-file.ts";
 import { Pace } from "../pace.ts";
 import type { ChannelDeps } from "../platform.ts";
-import { catchUp, Newest } from "./catch-up.ts";
+import { CatchUp, Newest } from "./catch-up.ts";
 import { endTrouble, type Trouble, troubleOf } from "./connection.ts";
 import { fetchFile } from "./files.ts";
 import type { BotIdentity } from "./inbound.ts";
@@ -55,6 +55,7 @@ class SlackChannel implements Channel {
   readonly #api: WebApi;
   readonly #places: Places;
   readonly #intake: Intake;
+  readonly #catchUp: CatchUp;
   readonly #reactions: Reactions;
   readonly #typing: Pace;
   readonly #receiver: SlackReceiver | undefined;
@@ -65,7 +66,6 @@ class SlackChannel implements Channel {
   readonly #kept: KeptFile;
   #newest = new Newest();
   #host: ChannelHost | undefined;
-  #catchingUp: Promise<void> = Promise.resolve();
   /** Monotonic; undefined before the first contact of this life. */
   #contactAtMs: number | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -81,7 +81,7 @@ class SlackChannel implements Channel {
     const { clock, random } = deps;
     const { apiRoot, mode } = settings;
     this.account = settings.accountId;
-    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes };
+    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes, namesFoundMessages: true };
     this.#settings = settings;
     this.#deps = deps;
     this.#http = openHttp(clock);
@@ -97,12 +97,27 @@ class SlackChannel implements Channel {
       places: this.#places,
       signal: this.#stopping.signal,
       accept: async (message) => this.#host?.accept(message),
-      dealtWith: (channel, ts) => {
-        this.#newest.note(channel, ts);
-        this.#kept.changed();
+      before: (channel) => this.#catchUp.before(channel),
+      dealtWith: async (channel, ts) => {
+        // A conversation that the next life does not know is one whose history it does not read.
+        if (this.#newest.note(channel, ts)) await this.#kept.save();
+        else this.#kept.changed();
       },
       changed: () => this.#storingChanged(),
       log: (what, error, fields) => this.#log(what, error, fields),
+    });
+    this.#catchUp = new CatchUp({
+      api: this.#api,
+      clock,
+      random,
+      signal: this.#stopping.signal,
+      take: (channel, message) => {
+        const event = { ...message, type: "message", channel };
+        const team_id = this.#intake.bot?.teamId ?? "";
+        return this.#intake.past({ type: "event_callback", event, team_id });
+      },
+      missed: (channel, why) =>
+        this.#log("what was written meanwhile is not all known", undefined, { channel, why }),
     });
     const kept = { folder: deps.stateFolder, name: keptName };
     this.#kept = new KeptFile(
@@ -288,26 +303,7 @@ class SlackChannel implements Channel {
   #makeUp(): void {
     const last = this.#contactAtMs;
     if (last !== undefined && this.#deps.clock.monotonic() - last <= missedAfterMs) return;
-    const since = this.#newest.all();
-    this.#catchingUp = this.#catchingUp
-      .then(() =>
-        catchUp(since, {
-          ...this.#deps,
-          api: this.#api,
-          signal: this.#stopping.signal,
-          take: (channel, message) => {
-            const event = { ...message, type: "message", channel };
-            return this.#intake.until({
-              type: "event_callback",
-              event,
-              team_id: this.#intake.bot?.teamId ?? "",
-            });
-          },
-          missed: (channel, why) =>
-            this.#log("what was written meanwhile is not all known", undefined, { channel, why }),
-        }),
-      )
-      .catch((error: unknown) => this.#log("what was written meanwhile could not be read", error));
+    this.#catchUp.begin(this.#newest.all());
   }
 
   #answered(): void {

@@ -15,8 +15,10 @@ export interface IntakePorts {
   readonly signal: AbortSignal;
   /** Resolves when the message's outcome is on disk; rejects when it is not, and it must come again. */
   accept(message: InboundMessage): Promise<unknown>;
-  /** A message of this conversation, and all before it, are dealt with. */
-  dealtWith(channel: string, ts: string): void;
+  /** Resolves once what was written before in this conversation is handed in; undefined where that is so. */
+  before(channel: string): Promise<void> | undefined;
+  /** A message of this conversation, and all before it, are dealt with. Resolves when that is known to the next life. */
+  dealtWith(channel: string, ts: string): Promise<void>;
   /** Called when something could not be stored, and when something was. */
   changed(): void;
   log(what: string, error?: unknown, fields?: Readonly<Record<string, Json>>): void;
@@ -48,8 +50,10 @@ export class Intake {
   }
 
   /** Resolves when the event is dealt with; rejects when it could not be stored. */
-  once(payload: EventPayload | ActionPayload): Promise<void> {
-    return this.#lanes.run(channelOf(payload), () => this.#handle(payload));
+  async once(payload: EventPayload | ActionPayload): Promise<void> {
+    const lane = channelOf(payload);
+    await this.#ports.before(lane);
+    return this.#lanes.run(lane, () => this.#handle(payload));
   }
 
   /**
@@ -57,7 +61,13 @@ export class Intake {
    * minutes, and a full disk may last longer. What comes after it in its conversation waits. True once it is dealt with,
    * false when that did not happen before the end.
    */
-  until(payload: EventPayload | ActionPayload): Promise<boolean> {
+  async until(payload: EventPayload | ActionPayload): Promise<boolean> {
+    await this.#ports.before(channelOf(payload));
+    return this.past(payload);
+  }
+
+  /** As `until`, of what was written before. */
+  past(payload: EventPayload | ActionPayload): Promise<boolean> {
     const { clock, random, signal } = this.#ports;
     return this.#lanes.run(channelOf(payload), async () => {
       for (let attempt = 1; !signal.aborted; attempt++) {
@@ -103,7 +113,7 @@ export class Intake {
       if (kind === "im") this.#ports.places.noteDirect(event.channel ?? "", event.user ?? "");
       return inboundOf(event, { account: this.#ports.account, bot, kind });
     });
-    this.#ports.dealtWith(event.channel ?? "", event.ts ?? "");
+    await this.#ports.dealtWith(event.channel ?? "", event.ts ?? "");
   }
 
   /** Attack A-078: what another workspace or app sends through ours is not for us. */
