@@ -12,22 +12,32 @@
  *    folder that is another than the one judged is not started.
  * 8. A sandbox exists only once its promises were tried from inside and held; what is permitted for a sandbox runs in
  *    that one and nowhere else.
+ * 9. A sandbox reaches only what a rule of its egress names, through a proxy that puts each request on record first;
+ *    a credential is set there and is nowhere else.
  */
 
 export { runArgv } from "./argv-command.ts";
-export {
-  type BubblewrapHost,
-  createBubblewrap,
-  type ProvenSandbox,
-  type SandboxProof,
-} from "./bubblewrap.ts";
+export { createBubblewrap } from "./bubblewrap.ts";
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
+export type { EgressDoor } from "./egress-forwarder.ts";
+export { defaultEgressLimits } from "./egress-limits.ts";
+export { type EgressEvent, type EgressProxy, openEgressProxy } from "./egress-proxy.ts";
+export type { EgressRule } from "./egress-rules.ts";
+export { egressRules } from "./egress-settings.ts";
 export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
 export { identifyFile } from "./file-identity.ts";
 export { createHelperPrograms, type HelperPrograms, type RunningHelper } from "./helper-program.ts";
 export type { SendSignal } from "./process-tree.ts";
 export { systemResolve } from "./resolve.ts";
+export type {
+  ProvenSandbox,
+  PruneLimits,
+  SandboxHost,
+  SandboxProof,
+  SandboxRow,
+  SandboxSpec,
+} from "./sandbox-host.ts";
 export type {
   CommandRequest,
   Commands,

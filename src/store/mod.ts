@@ -80,6 +80,6 @@ export function openStore(options: {
 }
 
 export { type InstanceLock, type LockHolder, takeInstanceLock } from "./instance-lock.ts";
-export { ensureFolder, readJsonFile, writeJsonFile } from "./json-file.ts";
+export { ensureFolder, readJsonFile, writeFileAtomic, writeJsonFile } from "./json-file.ts";
 export type { FileSourceStore, MetaStore, UsageStore } from "./records.ts";
 export { openTranscriptFiles, type TranscriptFiles } from "./transcript-files.ts";

@@ -19,6 +19,24 @@ import { agentTools } from "./tools.ts";
 
 const limits = named(s.union([s.string(), s.number(), section({ soft: count, hard: count })]));
 
+/** Ours: what a sandbox may reach, through a proxy that puts each request on record. docs/egress.md */
+const egress = s.array(
+  section(
+    {
+      host: s.string({ minLength: 1, maxLength: 260 }),
+      port,
+      methods: strings,
+      paths: strings,
+      allowPrivate: s.boolean(),
+      inject: section(
+        { header: s.string({ minLength: 1 }), value: secret },
+        { required: ["header", "value"] },
+      ),
+    },
+    { required: ["host"] },
+  ),
+);
+
 const sandbox = section({
   mode: s.oneOf(["off", "non-main", "all"]),
   scope: s.oneOf(["agent", "session", "shared"]),
@@ -26,6 +44,7 @@ const sandbox = section({
   backend: s.oneOf(["bubblewrap", "docker", "podman", "ssh", "openshell", "crabbox"]),
   workspaceRoot: s.string(),
   sessionToolsVisibility: s.oneOf(["spawned", "all"]),
+  egress,
   docker: section({
     image: s.string(),
     containerPrefix: s.string(),
