@@ -70,6 +70,21 @@ test("telegram (3): edits, channel posts, reactions and service messages give no
   }
 });
 
+test("telegram (3): a chat of a kind that is not known is no conversation (attack A-069)", () => {
+  for (const type of [undefined, "", "sender", "Private", "toString"]) {
+    const chat = { id: 42, type };
+    assert.equal(message({ chat }), undefined, type);
+    const press = {
+      id: "1",
+      from: ada,
+      data: "cmd:/help",
+      message: { message_id: 1, date: 1, chat, from: us },
+    };
+    assert.equal(read({ callback_query: press }), undefined, type);
+  }
+  assert.equal(message({ chat: { id: -1, type: "group" } })?.conversation.kind, "group");
+});
+
 test("channels (5): a sender that Telegram does not prove never has a user's id", () => {
   const anonymous = message({
     from: { id: 1087968824, is_bot: true, first_name: "Group", username: "GroupAnonymousBot" },

@@ -25,7 +25,8 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
   const message = update.message;
   // A service message ("topic created", "member joined") has no content and never wakes anybody (attack A-070).
   const content = message && contentOf(message);
-  if (!message || content === undefined) return undefined;
+  const conversation = message && conversationOf(message);
+  if (!message || content === undefined || !conversation) return undefined;
   const foreign = foreignAuthor(message);
   const attachments = attachmentsOf(message, foreign !== undefined);
   const quoted = foreign === undefined ? quotedOf(message, bot) : { ...foreign, text: content };
@@ -33,7 +34,7 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
     channel: "telegram",
     account,
     eventId: String(update.update_id),
-    conversation: conversationOf(message),
+    conversation,
     sender: senderOf(message),
     // Words that somebody else wrote are never handed in as the sender's own: a forwarded "/approve" is no command.
     text: foreign === undefined ? cut(content, maxInboundTextChars) : "[forwarded message]",
@@ -59,11 +60,13 @@ function fromButton(update: Update, bot: BotIdentity, account: string): InboundM
   const message = query?.message;
   if (!query?.data?.startsWith(commandPrefix) || !message) return undefined;
   if ("from" in message && message.from && message.from.id !== bot.id) return undefined;
+  const conversation = conversationOf(message);
+  if (!conversation) return undefined;
   return {
     channel: "telegram",
     account,
     eventId: String(update.update_id),
-    conversation: conversationOf(message),
+    conversation,
     sender: person(query.from),
     text: query.data.slice(commandPrefix.length),
     messageId: String(message.message_id),
@@ -75,12 +78,22 @@ function fromButton(update: Update, bot: BotIdentity, account: string): InboundM
 
 type Placed = Pick<Message, "chat"> & Partial<Pick<Message, "is_topic_message" | "message_thread_id">>;
 
-function conversationOf(message: Placed): Conversation {
+const kinds: ReadonlyMap<string, Conversation["kind"]> = new Map([
+  ["private", "direct"],
+  ["group", "group"],
+  ["supergroup", "group"],
+  ["channel", "channel"],
+]);
+
+/** Undefined for a chat of a kind that is not known here: no rule is for it (attack A-069). */
+function conversationOf(message: Placed): Conversation | undefined {
   const { chat } = message;
+  const kind = kinds.get(chat.type);
+  if (kind === undefined) return undefined;
   // Outside of forums message_thread_id only names a chain of replies, which is no conversation of its own.
   const thread = message.is_topic_message ? message.message_thread_id : undefined;
   return {
-    kind: chat.type === "private" ? "direct" : chat.type === "channel" ? "channel" : "group",
+    kind,
     id: String(chat.id),
     ...(thread === undefined ? {} : { threadId: String(thread) }),
   };

@@ -137,6 +137,19 @@ test("whatsapp: mentions, replies, forwards, wrapped messages and files are told
     [forward?.text, forward?.quoted],
     ["[forwarded message]", { author: "unknown", text: "/wipe" }],
   );
+  const handedOn = read({
+    extendedTextMessage: {
+      text: "@15550009999 yes",
+      contextInfo: {
+        isForwarded: true,
+        stanzaId: "X",
+        participant: "99990000:2@lid",
+        mentionedJid: ["15550009999@s.whatsapp.net"],
+      },
+    },
+  });
+  // Attack A-070.
+  assert.deepEqual([handedOn?.mentionsBot, handedOn?.repliesToBot], [false, false]);
   const file = {
     directPath: "/v/t62/x.enc",
     mediaKey: Buffer.from("key"),

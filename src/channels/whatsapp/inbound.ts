@@ -95,9 +95,10 @@ export function inboundOf(event: unknown, self: Self): InboundMessage | undefine
     text: isForward ? "[forwarded message]" : text,
     messageId: JSON.stringify({ id, remoteJid, ...(isGroup ? { participant: key.participant } : {}) }),
     ...(Number.isSafeInteger(at) && at > 0 ? { sentAtMs: at } : {}),
-    mentionsBot: mentioned.some((jid) => jid !== undefined && self.ids.has(jid)),
+    // Whoever hands on what others said calls nobody by it (attack A-070).
+    mentionsBot: !isForward && mentioned.some((jid) => jid !== undefined && self.ids.has(jid)),
     mentionsOthers: mentioned.some((jid) => jid === undefined || !self.ids.has(jid)),
-    repliesToBot: typeof context.stanzaId === "string" && isOurs,
+    repliesToBot: !isForward && typeof context.stanzaId === "string" && isOurs,
     ...(isForward ? { quoted: { author: "unknown", text } } : {}),
     ...(!isForward && isObject(context.quotedMessage)
       ? {
