@@ -14,7 +14,6 @@ import { createAccess } from "./compose/access.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
 import { composeApiTokens } from "./compose/api-tokens.ts";
 import { composeApprovals } from "./compose/approvals.ts";
-import { createApprovalsDocument } from "./compose/approvals-document.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
@@ -51,6 +50,7 @@ import { createSessionEvents } from "./compose/session-events.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
 import { storedOutcome } from "./compose/stored-outcome.ts";
+import { composeStandingRules } from "./compose/standing-rules.ts";
 import { createTools } from "./compose/tools.ts";
 import { type ConfigChange, configProblemText, formatPath, loadConfig, redactConfig } from "./config/mod.ts";
 import {
@@ -209,11 +209,21 @@ export async function serve(options: ServeOptions): Promise<Served> {
       log("warn", "an entry admits nobody", { at: formatPath(path), problem: `must ${message}` }),
   });
 
+  const standingRules = composeStandingRules({
+    path: paths.approvalsFile,
+    meta: store.meta,
+    commit,
+    clock,
+    random,
+    log,
+  });
   const tools = createTools({
     config,
     defaultWorkspace: paths.workspace,
     stateFolder: paths.root,
-    approvalsFile: paths.approvalsFile,
+    approvals: standingRules.file,
+    ruleUsed: standingRules.used,
+    modelOf: (agentId, sessionKey) => modelChoiceOf(agentId, store.sessions.get(sessionKey)?.model),
     clock,
     random,
     log,
@@ -421,7 +431,11 @@ export async function serve(options: ServeOptions): Promise<Served> {
     commit,
     ledger: store.ledger,
     policyFor: async (agentId, tool, author, sessionKey) =>
-      apiTokens.narrow(agentId, author, await tools.policyFor(agentId, tool, sessionKey)),
+      apiTokens.narrow(
+        agentId,
+        author,
+        await tools.policyFor(agentId, tool, { sessionKey, ownerWrote: false }),
+      ),
     execute: tools.execute,
     redact,
   });
@@ -496,7 +510,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       textLimit: channelTextLimit,
       sendPolicy: () => sessionsConfig.sendPolicy,
     }),
-    approvalsDocument: createApprovalsDocument({ file: paths.approvalsFile, folder: paths.root }),
+    approvalsDocument: standingRules.document,
   };
   let devicesChanged = () => {};
   const { devices, setupCodes, control } = await composeDevices({
@@ -522,7 +536,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const nodeCommands = composeNodeCommands({
     nodes: nodes.nodes,
     approvals: () => approvals,
-    policyFor: () => tools.policyFor(sessionsConfig.defaultAgentId, "exec"),
+    // An operator's own command, that nobody else had a part in.
+    policyFor: () => tools.policyFor(sessionsConfig.defaultAgentId, "exec", { ownerWrote: true }),
     defaultAgentId: () => sessionsConfig.defaultAgentId,
     timeoutSeconds: () => config().tools?.exec?.timeoutSeconds ?? 1800,
     record: (kind, facts, actor) =>
@@ -800,6 +815,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       await apiTokens.tokens.close();
       lockout.close();
       await tools.close();
+      await standingRules.close();
       await retention.close();
       await transcripts.flush();
       await snapshot.flush();

@@ -3,6 +3,7 @@
 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openApprovalsFile } from "../../src/compose/approvals-file.ts";
 import { createTools } from "../../src/compose/tools.ts";
 import { silentLog, systemClock, systemRandom } from "../../src/kernel/mod.ts";
 import { decide } from "../../src/policy/mod.ts";
@@ -27,7 +28,13 @@ export async function measurePermission({ subject, results }: Bench): Promise<vo
     config: () => ({ tools: { exec: { safeBins: ["ls", "grep", "sort", "head"] } } }),
     defaultWorkspace: join(folder, "workspace"),
     stateFolder: folder,
-    approvalsFile: join(folder, "exec-approvals.json"),
+    approvals: openApprovalsFile({
+      path: join(folder, "exec-approvals.json"),
+      clock: systemClock,
+      random: systemRandom,
+    }),
+    ruleUsed: () => {},
+    modelOf: () => undefined,
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
@@ -49,7 +56,7 @@ export async function measurePermission({ subject, results }: Bench): Promise<vo
     const times: number[] = [];
     for (let call = 0; call < warmUp + calls; call += 1) {
       const startedAt = performance.now();
-      const decision = decide(request, await tools.policyFor("main", "exec"));
+      const decision = decide(request, await tools.policyFor("main", "exec", { ownerWrote: true }));
       const ms = performance.now() - startedAt;
       if (decision.ok !== true) throw new Error(`${lines[key]} was not permitted`);
       if (call >= warmUp) times.push(ms);

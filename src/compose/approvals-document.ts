@@ -1,62 +1,52 @@
-import { hash } from "node:crypto";
 import type { ApprovalsDocumentPort } from "../control/mod.ts";
-import { canonicalJson, InputError, type Json } from "../kernel/mod.ts";
-import { isInterpreter } from "../policy/mod.ts";
-import { ensureFolder, readJsonFile, writeJsonFile } from "../store/mod.ts";
-
-type StoredRule = CommandRule | ProgramRule;
-
-/** One exact command in one folder. */
-interface CommandRule {
-  readonly command: readonly string[];
-  readonly workdir: string;
-  readonly addedAt: string;
-}
-
-/** A program, with any arguments. */
-interface ProgramRule {
-  /** Its real path, absolute. */
-  readonly pattern: string;
-  readonly addedAt: string;
-}
+import { InputError } from "../kernel/mod.ts";
+import { execRule, execWords, houseRule, isInterpreter, runsWhatItIsTold } from "../policy/mod.ts";
+import {
+  type AgentApprovals,
+  type ApprovalsDocument,
+  type ApprovalsFile,
+  type CommandRule,
+  type HostWords,
+  isCommandRule,
+  isProgramRule,
+  type ProgramRule,
+  ruleId,
+  rulesOf,
+  type StoredRule,
+} from "./approvals-file.ts";
 
 /**
  * The host's document of standing rules, as clients read and replace it. What it says is what holds: a setting or an
  * entry that this gateway would not follow is refused, so that nobody takes it for a rule.
  */
-export function createApprovalsDocument(ports: {
-  readonly file: string;
-  readonly folder: string;
-}): ApprovalsDocumentPort {
-  async function read() {
-    const stored = await readJsonFile(ports.file);
-    if (stored !== undefined && !(isObject(stored) && stored.version === 1 && isObject(stored.agents)))
-      throw new InputError(
-        `${ports.file}: expected {version: 1, agents: {...}}; no rule holds until that is mended`,
-      );
-    const agents = agentsOf(stored);
-    return {
-      exists: stored !== undefined,
-      hash: stored === undefined ? "absent" : hash("sha256", canonicalJson(stored as Json)),
-      agents,
-    };
+export function createApprovalsDocument(
+  file: ApprovalsFile,
+  lastUsedAt: (ruleId: string) => number | undefined,
+): ApprovalsDocumentPort {
+  function shown(rule: StoredRule) {
+    const usedAt = lastUsedAt(ruleId(rule));
+    return { ...shownRule(rule), ...(usedAt === undefined ? {} : { lastUsedAt: usedAt }) };
   }
 
   async function get() {
-    const { exists, hash: current, agents } = await read();
-    const shown = Object.entries(agents).map(([agentId, rules]) => [
+    const { exists, hash, document } = await file.read();
+    const agents = Object.entries(document.agents).map(([agentId, { allowlist: _, ...words }]) => [
       agentId,
-      { allowlist: rules.map(shownRule) },
+      { ...wordsOf(words), allowlist: rulesOf(document, agentId).map(shown) },
     ]);
+    const { defaults } = document;
     return {
-      path: ports.file,
+      path: file.path,
       exists,
-      file: { version: 1, agents: Object.fromEntries(shown) },
-      hash: current,
-      // What asks and what does not comes from the config; this is what it comes to for a turn that others wrote.
+      file: {
+        version: 1,
+        ...(defaults ? { defaults: wordsOf(defaults) } : {}),
+        agents: Object.fromEntries(agents),
+      },
+      hash,
+      // By the document alone; of this and tools.exec in the config the stricter counts.
       resolvedDefaults: {
-        security: "allowlist",
-        ask: "on-miss",
+        ...execWords(execRule(defaults ?? {}, houseRule)),
         askFallback: "deny",
         autoAllowSkills: false,
       },
@@ -65,20 +55,16 @@ export function createApprovalsDocument(ports: {
 
   return {
     get,
-    async set(file, baseHash) {
-      const before = await read();
-      if (before.exists && baseHash === undefined)
-        throw new InputError(
-          "exec approvals base hash required; re-run exec.approvals.get and retry with baseHash",
-        );
-      if (baseHash !== undefined && baseHash !== before.hash)
-        throw new InputError("exec approvals changed since last load; re-run exec.approvals.get and retry");
-      const known = new Map(
-        Object.values(before.agents).flatMap((rules) => rules.map((rule) => [ruleId(rule), rule] as const)),
-      );
-      const agents = wantedAgents(file, known);
-      await ensureFolder(ports.folder);
-      await writeJsonFile(ports.file, { version: 1, agents });
+    async set(wanted, baseHash) {
+      await file.change((now) => {
+        if (now.exists && baseHash === undefined)
+          throw new InputError(
+            "exec approvals base hash required; re-run exec.approvals.get and retry with baseHash",
+          );
+        if (baseHash !== undefined && baseHash !== now.hash)
+          throw new InputError("exec approvals changed since last load; re-run exec.approvals.get and retry");
+        return wantedDocument(wanted, now.document);
+      });
       return get();
     },
   };
@@ -90,65 +76,54 @@ function shownRule(rule: StoredRule) {
   return { id: ruleId(rule), pattern: commandText, source: "allow-always", commandText, ...rule };
 }
 
-/** Says which rule it is to a client that writes back only the fields that it knows. */
-function ruleId(rule: StoredRule): string {
-  const words = "pattern" in rule ? ["program", rule.pattern] : [...rule.command, rule.workdir];
-  return hash("sha256", canonicalJson(words)).slice(0, 16);
-}
-
-function agentsOf(stored: unknown): Record<string, readonly StoredRule[]> {
-  if (stored === undefined) return {};
-  const { agents } = stored as {
-    readonly agents?: Readonly<Record<string, { allowlist?: readonly unknown[] }>>;
-  };
-  return Object.fromEntries(
-    Object.entries(agents ?? {}).map(([agentId, agent]) => [
-      agentId,
-      (agent?.allowlist ?? []).filter(isRule),
-    ]),
-  );
-}
-
-function isRule(value: unknown): value is StoredRule {
-  return isCommandRule(value) || isProgramRule(value);
-}
-
-function isProgramRule(value: unknown): value is ProgramRule {
-  const rule = value as Partial<ProgramRule & CommandRule> | null;
-  return typeof rule?.pattern === "string" && rule.pattern.startsWith("/") && rule.command === undefined;
-}
-
-function isCommandRule(value: unknown): value is CommandRule {
-  const rule = value as Partial<CommandRule> | null;
-  return (
-    Array.isArray(rule?.command) &&
-    rule.command.length > 0 &&
-    rule.command.every((word) => typeof word === "string") &&
-    typeof rule.workdir === "string"
-  );
-}
-
-function wantedAgents(
+/** A document that a client wants in the place of this one; throws an InputError that names what would not be followed. */
+export function wantedDocument(
   file: Readonly<Record<string, unknown>>,
-  known: ReadonlyMap<string, StoredRule>,
-): Record<string, { readonly allowlist: readonly StoredRule[] }> {
+  now: ApprovalsDocument,
+): ApprovalsDocument {
   if (file.version !== 1) throw new InputError("exec approvals file: version must be 1");
-  refuseSettings("defaults", file.defaults);
+  const known = new Map(
+    Object.keys(now.agents).flatMap((id) => rulesOf(now, id).map((rule) => [ruleId(rule), rule] as const)),
+  );
+  const defaults = file.defaults === undefined ? undefined : hostWordsOf("defaults", file.defaults);
   const agents = file.agents ?? {};
   if (!isObject(agents)) throw new InputError("exec approvals file: agents must be an object");
-  return Object.fromEntries(
-    Object.entries(agents).map(([agentId, agent]) => {
-      const at = `agents.${agentId}`;
-      const { allowlist = [], ...settings } = isObject(agent) ? agent : {};
-      refuseSettings(at, settings);
-      if (!Array.isArray(allowlist))
-        throw new InputError(`exec approvals file: ${at}.allowlist must be an array`);
-      return [
-        agentId,
-        { allowlist: allowlist.map((entry, index) => ruleOf(entry, known, `${at}.allowlist[${index}]`)) },
-      ];
-    }),
-  );
+  const entries = Object.entries(agents).map(([agentId, agent]): [string, AgentApprovals] => {
+    const at = `agents.${agentId}`;
+    const { allowlist = [], ...words } = isObject(agent) ? agent : {};
+    if (!Array.isArray(allowlist))
+      throw new InputError(`exec approvals file: ${at}.allowlist must be an array`);
+    const rules = allowlist.map((entry, index) => ruleOf(entry, known, `${at}.allowlist[${index}]`));
+    return [agentId, { ...hostWordsOf(at, words), allowlist: rules }];
+  });
+  return { version: 1, ...(defaults ? { defaults } : {}), agents: Object.fromEntries(entries) };
+}
+
+const words: Readonly<Record<keyof HostWords, readonly unknown[]>> = {
+  security: ["deny", "allowlist", "full"],
+  ask: ["off", "on-miss", "always"],
+  // Without an answer nothing runs, whoever would have it otherwise (attack A-118).
+  askFallback: ["deny"],
+  autoAllowSkills: [false],
+};
+
+/** A stricter setting that is stored and not followed would be worse than none. */
+function hostWordsOf(at: string, value: unknown): HostWords {
+  const found: [string, unknown][] = Object.entries(isObject(value) ? value : { [String(value)]: true });
+  for (const [name, word] of found) {
+    const allowed = Object.hasOwn(words, name) ? words[name as keyof HostWords] : undefined;
+    if (!allowed) throw new InputError(`exec approvals file: ${at}.${name} is not available here`);
+    if (!allowed.includes(word))
+      throw new InputError(
+        `exec approvals file: ${at}.${name}: ${JSON.stringify(word)} is not available; it may be ${allowed.map((item) => JSON.stringify(item)).join(", ")}`,
+      );
+  }
+  return Object.fromEntries(found);
+}
+
+/** Of what stands in the file, the words that mean something. */
+function wordsOf(value: HostWords): HostWords {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(words, name)));
 }
 
 function ruleOf(entry: unknown, known: ReadonlyMap<string, StoredRule>, at: string): StoredRule {
@@ -157,8 +132,12 @@ function ruleOf(entry: unknown, known: ReadonlyMap<string, StoredRule>, at: stri
   if (same) return same;
   const addedAt = (value: CommandRule | ProgramRule) =>
     typeof value.addedAt === "string" ? value.addedAt : "";
-  if (isCommandRule(entry))
+  if (isCommandRule(entry)) {
+    const why = runsWhatItIsTold(entry.command);
+    if (why !== undefined)
+      throw new InputError(`exec approvals file: ${at}: no rule covers this command. ${why}`);
     return { command: entry.command, workdir: entry.workdir, addedAt: addedAt(entry) };
+  }
   if (isProgramRule(entry) && !/[*?[\]]/.test(entry.pattern)) {
     if (isInterpreter(entry.pattern))
       throw new InputError(
@@ -169,16 +148,6 @@ function ruleOf(entry: unknown, known: ReadonlyMap<string, StoredRule>, at: stri
   throw new InputError(
     `exec approvals file: ${at}: a rule is an exact command, {command: ["git", "status"], workdir: "."}, or the absolute path of one program, {pattern: "/usr/bin/uptime"}; no wildcards`,
   );
-}
-
-/** A stricter setting that is stored and not followed would be worse than none. */
-function refuseSettings(at: string, settings: unknown): void {
-  if (settings === undefined) return;
-  const [name] = Object.keys(isObject(settings) ? settings : { [String(settings)]: true });
-  if (name !== undefined)
-    throw new InputError(
-      `exec approvals file: ${at}.${name} is not available here; set tools.exec in the config`,
-    );
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

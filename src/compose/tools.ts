@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ToolLimit } from "../access/mod.ts";
-import type { ToolSpec } from "../agent/mod.ts";
+import { holdsFence, type ToolSpec } from "../agent/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { InboxRow } from "../delivery/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random, refuse } from "../kernel/mod.ts";
@@ -9,8 +9,11 @@ import {
   type Approval,
   addressVerdict,
   type CommandRules,
+  type ElevatedCaller,
+  entryRule,
+  execRule,
+  forTurn,
   hostVerdict,
-  literalArgv,
   narrowed,
   type Permit,
   type PolicyContext,
@@ -18,18 +21,36 @@ import {
   policySettings,
   type SandboxFacts,
   type SsrfSettings,
+  stricter,
+  type TurnFacts,
   toolAllowed,
+  withExecRule,
 } from "../policy/mod.ts";
 import type { CommandHost, HostPowers, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
-import { ensureFolder, readJsonFile, writeJsonFile } from "../store/mod.ts";
+import { ensureFolder } from "../store/mod.ts";
+import {
+  type ApprovalsDocument,
+  type ApprovalsFile,
+  hostWords,
+  type RuleIndex,
+  ruleIndex,
+  withStanding,
+} from "./approvals-file.ts";
 import { createSandboxes, type SandboxPlace } from "./sandboxes.ts";
 import { prepareWorkspace } from "./workspace-files.ts";
 
 /** Tools, what policy says of them, and the sandbox that runs them; loaded when the first turn needs them. */
 export interface Tools {
   specs(agentId: string): Promise<readonly ToolSpec[]>;
-  /** Without a session: for what runs in none, and never on the strength of this in a sandboxed one. */
-  policyFor(agentId: string, tool: string, sessionKey?: string): Promise<PolicyContext>;
+  /**
+   * For a call that no turn makes. Without a session: for what runs in none, and never on the strength of this in a
+   * sandboxed one.
+   */
+  policyFor(
+    agentId: string,
+    tool: string,
+    facts: { readonly sessionKey?: string } & Pick<TurnFacts, "ownerWrote">,
+  ): Promise<PolicyContext>;
   /** The same for the turn of one message, narrowed by what its sender may use where it was written. */
   specsFor(row: InboxRow): Promise<readonly ToolSpec[]>;
   policyForTurn(row: InboxRow, tool: string): Promise<PolicyContext>;
@@ -58,26 +79,17 @@ interface Loaded {
 
 type Shell = typeof import("../shell/mod.ts");
 
-/** One exact command in one folder; or a program by its real path, with any arguments. */
-interface StandingRule {
-  readonly command?: readonly string[];
-  readonly workdir?: string;
-  readonly pattern?: string;
-  readonly addedAt: string;
-}
-
-interface ApprovalsDocument {
-  readonly version: 1;
-  readonly agents: Readonly<Record<string, { readonly allowlist?: readonly StandingRule[] }>>;
-}
-
 const trustedFolders = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 export function createTools(ports: {
   readonly config: () => OpenClawConfig;
   readonly defaultWorkspace: string;
   readonly stateFolder: string;
-  readonly approvalsFile: string;
+  readonly approvals: ApprovalsFile;
+  /** A standing rule let something through. */
+  readonly ruleUsed: (id: string) => void;
+  /** The model of a conversation's next turn, as the config names it. */
+  readonly modelOf: (agentId: string, sessionKey: string) => TurnFacts["model"];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -93,7 +105,7 @@ export function createTools(ports: {
   const settingsOf = new Map<string, PolicySettings>();
   // The same list each time: providers remember how a list that they have seen is written.
   const specsOf = new Map<string, readonly ToolSpec[]>();
-  let rules: { stamp: string; document: ApprovalsDocument } | undefined;
+  let rules: { readonly stamp: string; readonly index: RuleIndex | undefined } | undefined;
   const sandboxes = createSandboxes({ ...ports, workspaceOf, findProgram, record: ports.recordProof });
 
   function load(): Promise<Loaded> {
@@ -142,13 +154,48 @@ export function createTools(ports: {
     return opened;
   }
 
-  function policy(agentId: string): PolicySettings {
-    let settings = settingsOf.get(agentId);
+  function policy(agentId: string, model?: TurnFacts["model"]): PolicySettings {
+    const key = model ? `${agentId}\n${model.provider}/${model.model}` : agentId;
+    let settings = settingsOf.get(key);
     if (!settings) {
-      settings = policySettings(ports.config(), agentId, workspaceOf(agentId));
-      settingsOf.set(agentId, settings);
+      settings = policySettings(ports.config(), agentId, workspaceOf(agentId), model);
+      settingsOf.set(key, settings);
     }
     return settings;
+  }
+
+  /** Every layer that narrows this message's turn, in the documented order. */
+  async function turnSettings(row: InboxRow): Promise<PolicySettings> {
+    const { agentId, sessionKey } = row;
+    const limits = await ports.toolLimitsOf(row);
+    const ownerWrote = row.source.trust === "owner" && !holdsFence(row.text);
+    const base = narrowed(policy(agentId, ports.modelOf(agentId, sessionKey)), limits);
+    return inSession(base, agentId, { sessionKey, ownerWrote });
+  }
+
+  function inSession(
+    base: PolicySettings,
+    agentId: string,
+    { sessionKey, ownerWrote }: { readonly sessionKey?: string } & Pick<TurnFacts, "ownerWrote">,
+  ): PolicySettings {
+    const place = sessionKey === undefined ? undefined : sandboxes.placeOf(agentId, sessionKey);
+    const inside = place ? [{ name: "sandbox", at: sandboxToolsAt, ...sandboxes.toolLimit(agentId) }] : [];
+    const facts = { ownerWrote, isSubagent: sessionKey !== undefined && isSubagent(sessionKey) };
+    return forTurn(narrowed(base, inside), ports.config(), facts);
+  }
+
+  /** The config and the host's document, of which the stricter counts. Of one that cannot be read nothing is known. */
+  function stricterOfBoth(
+    settings: PolicySettings,
+    agentId: string,
+    document: ApprovalsDocument | undefined,
+  ): PolicySettings {
+    const { mode, asksAlways = false } = settings.exec;
+    const own = { mode, asksAlways };
+    const host = document
+      ? execRule(hostWords(document, agentId), own)
+      : ({ mode: "ask", asksAlways: true } as const);
+    return withExecRule(settings, stricter(own, host));
   }
 
   /** What policy may know of a session's sandbox; whether it may be entered is said by the standing rules. */
@@ -156,29 +203,34 @@ export function createTools(ports: {
     const proof = await sandboxes.prove(place);
     if (!proof.ok) return { usable: false, why: proof.why };
     const { id, entry, description } = place;
-    const { agents } = await approvalsDocument();
-    const granted = (agents[agentId]?.allowlist ?? []).some(
-      (rule) => rule.workdir === insideFolder && sameWords(rule.command, entryWords(entry)),
-    );
+    const { commands, workdir } = entryRule(entry);
+    const granted = used((await standingRules())?.command(agentId, commands[0], workdir));
     return { usable: true, id, entry, description, granted };
   }
 
-  /** The host document of standing rules, read again when its file has changed. Unreadable: no rule holds. */
-  async function approvalsDocument(): Promise<ApprovalsDocument> {
-    const stamp = stampOf(ports.approvalsFile);
-    if (rules?.stamp === stamp) return rules.document;
-    const document = await readJsonFile(ports.approvalsFile).then(documentOf, (error: Error) => {
-      ports.log("error", "standing rules cannot be read; none holds until that is mended", {
-        error: error.message,
-      });
-      return noRules;
-    });
-    rules = { stamp, document };
-    return document;
+  /** The host document of standing rules, read again when its file has changed. Unreadable: undefined, no rule holds. */
+  async function standingRules(): Promise<RuleIndex | undefined> {
+    const stamp = ports.approvals.stamp();
+    if (rules?.stamp === stamp) return rules.index;
+    const index = await ports.approvals.read().then(
+      (read) => ruleIndex(read.document),
+      (error: Error) => {
+        ports.log(
+          "error",
+          "standing rules cannot be read: none holds, each command asks until that is mended",
+          {
+            error: error.message,
+          },
+        );
+        return undefined;
+      },
+    );
+    rules = { stamp, index };
+    return index;
   }
 
   function commandRules(
-    document: ApprovalsDocument,
+    standing: RuleIndex | undefined,
     host: Pick<CommandRules, "environmentProblem" | "identify">,
     shell: Shell | undefined,
   ): CommandRules {
@@ -186,14 +238,15 @@ export function createTools(ports: {
       ...host,
       read: (text) =>
         shell?.readCommandLine(text) ?? { understood: false, why: "a form that no reader was loaded for" },
-      isAllowed: (agentId, argv, workdir) =>
-        (document.agents[agentId]?.allowlist ?? []).some(
-          (rule) => rule.workdir === workdir && sameWords(rule.command, argv),
-        ),
-      allowsProgram: (agentId, program) =>
-        (document.agents[agentId]?.allowlist ?? []).some((rule) => rule.pattern === program),
+      isAllowed: (agentId, argv, workdir) => used(standing?.command(agentId, argv, workdir)),
+      allowsProgram: (agentId, program) => used(standing?.program(agentId, program)),
       resolve: findProgram,
     };
+  }
+
+  function used(ruleId: string | undefined): boolean {
+    if (ruleId !== undefined) ports.ruleUsed(ruleId);
+    return ruleId !== undefined;
   }
 
   function ssrf(): SsrfSettings {
@@ -211,9 +264,9 @@ export function createTools(ports: {
     agentId: string,
     sessionKey: string,
     progress: (text: string) => void,
+    place: SandboxPlace | undefined,
   ): Promise<HostPowers> {
     const { host, sandbox } = await load();
-    const place = sandboxes.placeOf(agentId, sessionKey);
     const opened = await workspace(agentId, place);
     const web = sandbox.createWeb({
       resolve: sandbox.systemResolve,
@@ -225,6 +278,40 @@ export function createTools(ports: {
     const door = place && { id: place.id, proven: () => sandboxes.require(place) };
     const commands = host.forSession(sessionKey, opened, door);
     return { workspace: opened, commands, web, clock: ports.clock, log: ports.log, progress };
+  }
+
+  async function contextOf(
+    settings: PolicySettings,
+    agentId: string,
+    name: string,
+    sessionKey: string | undefined,
+  ): Promise<PolicyContext> {
+    const { tools, sandbox } = await load();
+    const place = sessionKey === undefined ? undefined : sandboxes.placeOf(agentId, sessionKey);
+    const standing = await standingRules();
+    return {
+      settings: stricterOfBoth(settings, agentId, standing?.document),
+      ...(place && (name === "exec" || name === "process")
+        ? { sandbox: await sandboxFacts(agentId, place) }
+        : {}),
+      tool: tools.get(name),
+      commands: commandRules(
+        standing,
+        { environmentProblem: sandbox.environmentProblem, identify: sandbox.identifyFile },
+        // Only exec has commands to read, and most gateways start without one.
+        name === "exec" ? await loadShell() : undefined,
+      ),
+      ssrf: ssrf(),
+    };
+  }
+
+  /** The same list for the same tools. */
+  function sameList(specs: readonly ToolSpec[]): readonly ToolSpec[] {
+    const key = `\n${specs.map((spec) => spec.name).join("\n")}`;
+    const known = specsOf.get(key);
+    if (known) return known;
+    specsOf.set(key, specs);
+    return specs;
   }
 
   const self: Tools = {
@@ -247,45 +334,24 @@ export function createTools(ports: {
         ? agentId
         : `${agentId}\n${place.id}`;
     },
-    async policyFor(agentId, name, sessionKey) {
-      const { tools, sandbox } = await load();
-      const place = sessionKey === undefined ? undefined : sandboxes.placeOf(agentId, sessionKey);
-      const settings = policy(agentId);
-      return {
-        settings: place ? narrowed(settings, [sandboxes.toolLimit(agentId)]) : settings,
-        ...(place && (name === "exec" || name === "process")
-          ? { sandbox: await sandboxFacts(agentId, place) }
-          : {}),
-        tool: tools.get(name),
-        commands: commandRules(
-          await approvalsDocument(),
-          { environmentProblem: sandbox.environmentProblem, identify: sandbox.identifyFile },
-          // Only exec has commands to read, and most gateways start without one.
-          name === "exec" ? await loadShell() : undefined,
-        ),
-        ssrf: ssrf(),
-      };
-    },
+    policyFor: (agentId, name, facts) =>
+      contextOf(inSession(policy(agentId), agentId, facts), agentId, name, facts.sessionKey),
     async specsFor(row) {
-      const [specs, limits] = await Promise.all([self.specs(row.agentId), ports.toolLimitsOf(row)]);
-      const inside = sandboxes.placeOf(row.agentId, row.sessionKey) && sandboxes.toolLimit(row.agentId);
-      if (limits.length === 0 && !inside) return specs;
-      const settings = narrowed(policy(row.agentId), [...limits, ...(inside ? [inside] : [])]);
-      return specs.filter((spec) => toolAllowed(spec.name, settings));
+      const [specs, settings] = await Promise.all([self.specs(row.agentId), turnSettings(row)]);
+      const kept = specs.filter((spec) => toolAllowed(spec.name, settings));
+      return kept.length === specs.length ? specs : sameList(kept);
     },
     async policyForTurn(row, name) {
-      const [context, limits] = await Promise.all([
-        self.policyFor(row.agentId, name, row.sessionKey),
-        ports.toolLimitsOf(row),
-      ]);
-      return { ...context, settings: narrowed(context.settings, limits) };
+      const context = await contextOf(await turnSettings(row), row.agentId, name, row.sessionKey);
+      return { ...context, caller: callerOf(row) };
     },
     async execute(permit, signal, progress) {
       const { tools, sandbox } = await load();
       const { tool: name, agentId, sessionKey } = permit.request;
       const tool = tools.get(name);
       if (!tool) throw new Error(refuse("policy.tool_unknown", name).detail);
-      const powers = await powersOf(agentId, sessionKey, progress);
+      const place = leavesSandbox(permit) ? undefined : sandboxes.placeOf(agentId, sessionKey);
+      const powers = await powersOf(agentId, sessionKey, progress, place);
       return sandbox.execute(permit, tool, () => powers, signal);
     },
     async readFile(permit, maxBytes, signal) {
@@ -308,36 +374,20 @@ export function createTools(ports: {
           return { text: "", isError: false };
         },
       };
-      const powers = await powersOf(agentId, sessionKey, () => {});
+      const place = sandboxes.placeOf(agentId, sessionKey);
+      const powers = await powersOf(agentId, sessionKey, () => {}, place);
       const outcome = await sandbox.execute(permit, reading, () => powers, signal);
       if (!content) throw new InputError(outcome.text);
       return content;
     },
     openWorkspace: (agentId) => workspace(agentId),
     async remember(approval) {
-      const { command, cwd, agentId, sandboxEntry } = approval.request;
-      const read = (await loadShell()).readCommandLine(command);
-      const literal = read.understood ? literalArgv(read.line) : undefined;
-      const argv = sandboxEntry === undefined ? literal : entryWords(sandboxEntry);
-      if (!argv) return;
-      const root = workspaceOf(agentId);
-      const hostFolder = cwd === root ? "." : cwd.slice(root.length + 1);
-      const workdir = sandboxEntry === undefined ? hostFolder : insideFolder;
-      const document = await approvalsDocument();
-      const allowlist = document.agents[agentId]?.allowlist ?? [];
-      const rule: StandingRule = {
-        command: argv,
-        workdir,
-        addedAt: new Date(ports.clock.now()).toISOString(),
-      };
-      await ensureFolder(ports.stateFolder);
-      await writeJsonFile(ports.approvalsFile, {
-        ...document,
-        agents: {
-          ...document.agents,
-          [agentId]: { ...document.agents[agentId], allowlist: [...allowlist, rule] },
-        },
-      });
+      const { keeps } = approval;
+      if (!keeps) throw new Error(`approval ${approval.id} was to keep a rule that nobody was shown`);
+      const addedAt = new Date(ports.clock.now()).toISOString();
+      await ports.approvals.change(({ document }) =>
+        withStanding(document, approval.request.agentId, keeps, addedAt),
+      );
     },
     async reapOrphans() {
       const ended = await (await load()).host.reapOrphans();
@@ -363,28 +413,23 @@ export function createTools(ports: {
   return self;
 }
 
-const noRules: ApprovalsDocument = { version: 1, agents: {} };
+const sandboxToolsAt = ["tools", "sandbox", "tools"];
 
-function documentOf(value: unknown): ApprovalsDocument {
-  if (value === undefined) return noRules;
-  const document = value as Partial<ApprovalsDocument> | null;
-  if (document?.version !== 1 || typeof document.agents !== "object" || document.agents === null) {
-    throw new Error("expected {version: 1, agents: {...}}");
-  }
-  return { ...document, version: 1, agents: document.agents };
+function isSubagent(sessionKey: string): boolean {
+  return /^agent:[^:]+:subagent:/.test(sessionKey);
 }
 
-/** How entry to a sandbox stands among the rules. No host rule has an absolute folder, so neither covers the other. */
-const insideFolder = "/workspace";
-const entryWords = (entry: string) => ["sandbox", entry];
-
-function stampOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat ? `${stat.ino}:${stat.size}:${stat.mtimeMs}` : "";
+function callerOf({ agentId, channel, source }: InboxRow): ElevatedCaller {
+  const own = `${channel}:`;
+  const senderIds = source.author.split(",").map((id) => (id.startsWith(own) ? id.slice(own.length) : id));
+  return { agentId, channel, senderIds };
 }
 
-function sameWords(a: unknown, b: readonly string[]): boolean {
-  return Array.isArray(a) && a.length === b.length && a.every((word, index) => word === b[index]);
+/** A permit for the host of a session that is sandboxed: only policy makes one, through both gates. */
+function leavesSandbox({ effects }: Permit): boolean {
+  return effects.some(
+    (effect) => effect.kind === "command" && effect.elevated === true && effect.run?.kind !== "sandbox",
+  );
 }
 
 function loadShell(): Promise<Shell> {

@@ -39,3 +39,4 @@ export {
   watchConfig,
 } from "./watch.ts";
 export { saveLastGood, type WriteRequest, type WriteResult, writeConfig } from "./write.ts";
+export { lockForWrite } from "./write-lock.ts";

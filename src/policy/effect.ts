@@ -18,6 +18,8 @@ export type Effect =
       readonly workdir: string;
       readonly env: Readonly<Record<string, string>>;
       readonly background: boolean;
+      /** In a terminal. */
+      readonly pty?: true;
       /** Where the call asked to run; absent: wherever the session runs. */
       readonly host?: "sandbox" | "gateway";
       /** Asked to leave the sandbox that its session runs in. */

@@ -15,6 +15,7 @@
 export * from "./address.ts";
 export * from "./approval.ts";
 export * from "./approvals.ts";
+export { runsWhatItIsTold } from "./command-programs.ts";
 export { type CommandRules, isInterpreter } from "./command-rules.ts";
 export {
   type CommandLine,
@@ -32,12 +33,19 @@ export {
   settle,
 } from "./decide.ts";
 export { type Effect, effectFacts, plainPath } from "./effect.ts";
+export type { ElevatedCaller } from "./elevated.ts";
+export { type ExecWords, execRule, execWords, houseRule, stricter } from "./exec-mode.ts";
 export { commandPlace, judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
 export type { SandboxFacts } from "./sandbox-entry.ts";
 export {
   type ExecSettings,
+  forTurn,
   narrowed,
   type PolicySettings,
   policySettings,
+  type TurnFacts,
   toolAllowed,
+  withExecRule,
 } from "./settings.ts";
+export { entryRule, type StandingRule } from "./standing-rule.ts";
+export { judgeTool, type ToolStep } from "./tool-policy.ts";
