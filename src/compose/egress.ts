@@ -163,7 +163,8 @@ async function openTrust(
     await writeFileAtomic(files.cert, authority.cert);
     ports.log("info", "a certificate authority for the egress of sandboxes was made", { file: files.cert });
   }
-  const system = getCACertificates("system");
+  // The system's folder holds each under several names.
+  const system = [...new Set(getCACertificates("system"))];
   const roots = system.length > 0 ? system : getCACertificates("default");
   await writeFileAtomic(
     rootsFileOf(folder),

@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
+import type { SecureContext } from "node:tls";
 import type { Clock } from "../kernel/mod.ts";
 import { type EgressLimits, watchTime } from "./egress-limits.ts";
 import type { EgressRequest, EgressRule } from "./egress-rules.ts";
@@ -33,8 +34,8 @@ export function exchange(
   parts: {
     readonly clock: Clock;
     readonly limits: EgressLimits;
-    /** PEM, whose certificates upstreams are checked by. */
-    readonly roots: readonly string[];
+    /** Made once: reading some hundred certificates takes longer than the request. */
+    readonly upstreamTls: SecureContext;
   },
   admitted: {
     readonly target: EgressRequest;
@@ -59,7 +60,7 @@ export function exchange(
     lookup: pinned(addresses),
     autoSelectFamily: true,
     ...(target.secure
-      ? { ca: [...parts.roots], ...(isIP(target.host) ? {} : { servername: target.host }) }
+      ? { secureContext: parts.upstreamTls, ...(isIP(target.host) ? {} : { servername: target.host }) }
       : {}),
   };
   const upstream = target.secure ? httpsRequest(options) : httpRequest(options);

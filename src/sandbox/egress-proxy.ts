@@ -77,6 +77,7 @@ export async function openEgressProxy(
   rules: readonly EgressRule[],
 ): Promise<EgressProxy> {
   const pace = createPace(deps.clock, deps.limits.maxRequestsPerMinute);
+  const upstreamTls = createSecureContext({ ca: [...deps.roots] });
   const closing = new AbortController();
   const sockets = new Set<Duplex>();
   /** Connections whose TLS ended here, and where they were going. */
@@ -94,7 +95,7 @@ export async function openEgressProxy(
     if (typeof addresses === "string") return refuse({ ...facts, rule: index }, addresses, outgoing);
     const about = { ...facts, rule: index };
     await deps.record({ ...about, kind: "verdict", outcome: "permit" });
-    const end = await exchange(deps, { target, rule, addresses }, incoming, outgoing);
+    const end = await exchange({ ...deps, upstreamTls }, { target, rule, addresses }, incoming, outgoing);
     await deps.record({ ...about, kind: "end", outcome: end.fault === undefined ? "ok" : "error", end });
   }
 
