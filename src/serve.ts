@@ -46,11 +46,12 @@ import { endReplaced } from "./compose/replaced-credentials.ts";
 import { createRetention } from "./compose/retention.ts";
 import { createRevocation } from "./compose/revocation.ts";
 import type { RunOverrides } from "./compose/run-overrides.ts";
+import { createSecretReferences } from "./compose/secret-references/mod.ts";
 import { createSessionEvents } from "./compose/session-events.ts";
 import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
+import { composeStandingRules } from "./compose/standing-rules.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
 import { storedOutcome } from "./compose/stored-outcome.ts";
-import { composeStandingRules } from "./compose/standing-rules.ts";
 import { createTools } from "./compose/tools.ts";
 import { type ConfigChange, configProblemText, formatPath, loadConfig, redactConfig } from "./config/mod.ts";
 import {
@@ -128,7 +129,8 @@ export interface Served {
 /** Starts a gateway; resolves when it answers. Throws an InputError that a person can act on. */
 export async function serve(options: ServeOptions): Promise<Served> {
   const { clock, random, env, paths } = options;
-  const loaded = await loadConfig({ file: paths.configFile, env });
+  const followReference = createSecretReferences({ env, uid: options.uid, after: clock.after });
+  const loaded = await loadConfig({ file: paths.configFile, env, followReference });
   if (!loaded.ok) {
     const lines = loaded.problems.map((item) => configProblemText(item, dirname(paths.configFile)));
     throw new InputError(`the configuration is not valid; nothing was started\n${lines.join("\n")}`);
@@ -137,6 +139,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const live = createLiveConfig({
     file: paths.configFile,
     env,
+    followReference,
     initial: loaded,
     overrides: options.overrides,
     clock,

@@ -199,7 +199,20 @@ interface ConfiguredGateway {
 
 async function configuredGateway(cli: Cli): Promise<ConfiguredGateway> {
   const { configProblemText, loadConfig } = await import("../config/mod.ts");
-  const loaded = await loadConfig({ file: cli.paths.configFile, env: cli.env, allowUnresolved: true });
+  const loaded = await loadConfig({
+    file: cli.paths.configFile,
+    env: cli.env,
+    allowUnresolved: true,
+    // What this shell cannot follow counts as not there. Loaded only for a config that refers to something.
+    async followReference(...order) {
+      const [{ createSecretReferences }, { userInfo }] = await Promise.all([
+        import("../compose/secret-references/mod.ts"),
+        import("node:os"),
+      ]);
+      const { env, clock } = cli;
+      return createSecretReferences({ env, uid: userInfo().uid, after: clock.after })(...order);
+    },
+  });
   if (!loaded.ok) {
     const [first] = loaded.problems;
     throw new CommandFailure(

@@ -3,6 +3,7 @@ import {
   type ConfigChange,
   configProblemText,
   configSchema,
+  type FollowReference,
   type LoadedConfig,
   mergePatch,
   parseJson5,
@@ -34,6 +35,7 @@ export interface LiveConfig {
 export function createLiveConfig(deps: {
   readonly file: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly followReference: FollowReference;
   readonly initial: LoadedConfig;
   readonly overrides: RunOverrides;
   readonly clock: Clock;
@@ -44,7 +46,10 @@ export function createLiveConfig(deps: {
   let current = deps.initial;
   let inForce = withOverrides(current.config, deps.overrides);
   let watcher: ReturnType<typeof watchConfig> | undefined;
-  const reload = async () => watcher?.reload();
+  const reload = async () => {
+    const problems = (await watcher?.reload()) ?? [];
+    return problems.map((item) => configProblemText(item, dirname(file)));
+  };
 
   function snapshot() {
     const shown = redactConfig(current.unsubstituted, current.fromEnvironment);
@@ -111,7 +116,7 @@ export function createLiveConfig(deps: {
     },
     follow(apply) {
       watcher = watchConfig({
-        load: { file, env },
+        load: { file, env, followReference: deps.followReference },
         current,
         clock,
         async onChange(change) {

@@ -1,5 +1,5 @@
 import { type AccessSettings, decide, type Facts, type Pairings, unused } from "../access/mod.ts";
-import type { InboundMessage, InboxRow, InboxStore } from "../delivery/mod.ts";
+import type { InboundMessage, InboxRow, InboxStore, ReplyTo } from "../delivery/mod.ts";
 import type { Cancel, Clock, Log } from "../kernel/mod.ts";
 import { parseChatCommand, type SessionSettings } from "../session/mod.ts";
 
@@ -62,15 +62,16 @@ export function createRevocation(ports: {
     const open = inbox.open();
     const ids = new Set(open.map((row) => row.messageId));
     for (const id of kept.keys()) if (!ids.has(id)) kept.delete(id);
-    const fromChannels = open.filter((row) => row.reply !== undefined);
-    const over = await Promise.all(fromChannels.map(async (row) => ((await mayStay(row)) ? [] : [row])));
+    const over = await Promise.all(open.map(async (row) => ((await mayStay(row)) ? [] : [row])));
     stop(over.flat());
   }
 
   async function mayStay(row: InboxRow): Promise<boolean> {
-    const { channel, account, agentId } = row;
+    const { channel, account, agentId, reply } = row;
+    // An operator's own: no channel's rules let it in.
+    if (!reply) return true;
     const settings = await ports.accessSettings(channel, account);
-    const found = kept.get(row.messageId) ?? (knowsByIdOnly(settings) ? messageOf(row) : undefined);
+    const found = kept.get(row.messageId) ?? (knowsByIdOnly(settings) ? messageOf(row, reply) : undefined);
     // Taken up from disk, and perhaps let in by a role or a name, which are not on disk.
     if (!found) return true;
     // The agent was called when it came; that is not taken back.
@@ -100,15 +101,14 @@ function knowsByIdOnly({ allowFrom, groupAllowFrom, groups }: AccessSettings): b
   return lists.every((list) => !list || (list.memberships.size === 0 && list.names.size === 0));
 }
 
-/** The message of a row that an earlier gateway let in; undefined where the row does not say enough. */
-function messageOf(row: InboxRow): InboundMessage | undefined {
-  const { channel, account, eventId, messageId, source, reply, text } = row;
-  if (!reply) return undefined;
+/** The message of a row that an earlier gateway let in. */
+function messageOf(row: InboxRow, { conversation }: ReplyTo): InboundMessage {
+  const { channel, account, eventId, messageId, source, text } = row;
   return {
     channel,
     account,
     eventId,
-    conversation: reply.conversation,
+    conversation,
     sender: { id: source.author.slice(channel.length + 1), proof: source.proof },
     text,
     messageId,

@@ -64,10 +64,7 @@ function checkSecret(path: ConfigPath, value: unknown, context: CrossCheckContex
   if (value === undefined) return;
   if (typeof value !== "string") {
     // Passed over in silence, the gateway would run with a secret that nobody knows.
-    report(
-      path,
-      `is a secret reference, which is not followed here yet; write it as "\${NAME}" and set that variable`,
-    );
+    if (!context.allowUnresolved) report(path, "is a secret reference that was not followed");
     return;
   }
   const plain = value.trim().toLowerCase();

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { delimiter, dirname, resolve } from "node:path";
-import { type ConfigPath, formatPath } from "./config-path.ts";
+import { type ConfigPath, formatPath, valueAt } from "./config-path.ts";
 import { type ConfigProblem, type Finding, locateFinding } from "./config-problem.ts";
 import { crossCheck } from "./cross-check.ts";
 import { composeIncludes, type IncludedFile, type Origin, placeOf } from "./include.ts";
@@ -8,6 +8,7 @@ import { ineffectivePaths } from "./not-yet-effective.ts";
 import { type ParsedText, parseConfigText } from "./parse.ts";
 import { readRegularFile } from "./read-file.ts";
 import type { OpenClawConfig } from "./schema/mod.ts";
+import { type FollowReference, providerOf, referencesIn } from "./secret-reference.ts";
 import { substitute } from "./substitute.ts";
 import { schemaFindings } from "./validate.ts";
 
@@ -22,6 +23,8 @@ export interface LoadDeps {
   readonly includeRoots?: readonly string[];
   /** For tools beside the gateway, whose environment lacks the service's variables: `${NAME}` passes as a secret. */
   readonly allowUnresolved?: boolean;
+  /** Gets the secrets that the config refers to. Without it references stay, and whoever needs one does without. */
+  readonly followReference?: FollowReference;
 }
 
 export interface LoadedConfig {
@@ -34,7 +37,7 @@ export interface LoadedConfig {
   readonly raw: string;
   /** Includes resolved, `${NAME}` as written. Deeply frozen. */
   readonly unsubstituted: unknown;
-  /** Values that came from the environment, to be hidden as secrets. */
+  /** Values that came from the environment or a reference, to be hidden as secrets. */
   readonly fromEnvironment: readonly ConfigPath[];
   /** `sha256:` and 64 hex digits; see {@link configHash}. */
   readonly hash: string;
@@ -105,7 +108,9 @@ async function composeConfig(
   const wrongShape = schemaFindings(value);
   if (wrongShape.length > 0) return failed(await locateAll(wrongShape, composed.origin));
   // The schema check above is what makes this type true.
-  const config = value as OpenClawConfig;
+  const referring = value as OpenClawConfig;
+  const { config, problems, found } = await followReferences(referring, deps);
+  if (problems.length > 0) return failed(await locateAll(problems, composed.origin));
   const wrong = crossCheck(config, { env: deps.env, allowUnresolved: deps.allowUnresolved ?? false });
   if (wrong.length > 0) return failed(await locateAll(wrong, composed.origin));
 
@@ -121,12 +126,42 @@ async function composeConfig(
     exists: main !== undefined,
     raw: text,
     unsubstituted: deepFreeze(composed.value),
-    fromEnvironment,
+    fromEnvironment: [...fromEnvironment, ...found],
     hash,
     files,
     warnings,
     origin: composed.origin,
   };
+}
+
+/** The config with what its references stand for; `found` are their places. */
+async function followReferences(
+  config: OpenClawConfig,
+  { followReference, allowUnresolved }: LoadDeps,
+): Promise<{ config: OpenClawConfig; problems: Finding[]; found: ConfigPath[] }> {
+  const problems: Finding[] = [];
+  const found: ConfigPath[] = [];
+  let whole: unknown = config;
+  for (const { path, reference } of referencesIn(config)) {
+    const meant = providerOf(reference, config.secrets);
+    const report = (why: string) =>
+      problems.push({ path, message: `this secret reference cannot be followed: ${why}` });
+    if ("why" in meant) report(meant.why);
+    else if (followReference) {
+      const answer = await followReference(reference, meant.provider);
+      if (answer.ok) {
+        whole = withValue(whole, path, answer.value);
+        found.push(path);
+      } else if (!allowUnresolved) report(answer.why);
+    }
+  }
+  return { config: whole as OpenClawConfig, problems, found };
+}
+
+/** A copy in which only `path` is another. */
+function withValue(node: unknown, [key, ...rest]: ConfigPath, value: unknown): unknown {
+  if (key === undefined) return value;
+  return { ...(node as object), [key]: withValue(valueAt(node, [key]), rest, value) };
 }
 
 /**

@@ -9,7 +9,7 @@ export const notYetEffective: readonly string[] = [
   "discovery",
   "channels",
   ...["channels.telegram", "channels.telegram.accounts.*"].flatMap((at) =>
-    ["chunkMode", "block", "preview", "progress", "nativeTransport"].map((key) => `${at}.streaming.${key}`),
+    ["chunkMode", "block", "nativeTransport"].map((key) => `${at}.streaming.${key}`),
   ),
   "accessGroups",
   "commands",
@@ -27,7 +27,7 @@ export const notYetEffective: readonly string[] = [
   "hooks",
   ...["wakeMode", "channel", "to", "accountId", "thinking"].map((key) => `hooks.mappings.*.${key}`),
   "cron",
-  "secrets",
+  ...["egressProxy", "resolution", "defaults.store"].map((key) => `secrets.${key}`),
   "security",
   "proxy",
   "diagnostics",
@@ -83,6 +83,9 @@ const accessKeys = [
   "responsePrefix",
 ];
 
+/** Of channels that show a reply while it grows. */
+const streamingKeys = ["mode", "preview", "progress"].map((key) => `streaming.${key}`);
+
 /** Of channels that carry files and reactions. */
 const mediaKeys = ["mediaMaxMb", "ackReaction", "ackReactionScope"];
 
@@ -99,9 +102,14 @@ const effective: readonly string[] = [
     (key) => `gateway.${key}`,
   ),
   "channels.telegram",
-  ...channelKeys("discord", [...mediaKeys, "token", "suppressEmbeds", "intents.messageContent", "apiRoot"]),
+  ...channelKeys("discord", [
+    ...mediaKeys,
+    ...streamingKeys,
+    ...["token", "suppressEmbeds", "intents.messageContent", "apiRoot"],
+  ]),
   ...channelKeys("slack", [
     ...mediaKeys,
+    ...streamingKeys,
     "mode",
     "botToken",
     "appToken",

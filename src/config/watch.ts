@@ -30,8 +30,8 @@ export interface WatchOptions {
 }
 
 export interface ConfigWatch {
-  /** Looks at the files now. Resolves when everything seen so far has been handled. */
-  reload(): Promise<void>;
+  /** Looks at the files now. Resolves when everything seen so far has been handled; with what keeps it from counting. */
+  reload(): Promise<readonly ConfigProblem[]>;
   close(): void;
 }
 
@@ -47,7 +47,7 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
   let current = options.current;
   let lastInvalid: string | undefined;
   let pending: Cancel | undefined;
-  let working: Promise<void> = Promise.resolve();
+  let working: Promise<readonly ConfigProblem[]> = Promise.resolve([]);
   let closed = false;
 
   const soon = (delayMs = settleMs): void => {
@@ -55,15 +55,15 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
     pending = closed ? undefined : clock.after(delayMs, () => void run(false));
   };
 
-  const run = (asked: boolean): Promise<void> => {
+  const run = (asked: boolean): Promise<readonly ConfigProblem[]> => {
     working = working.then(() => refresh(asked));
     return working;
   };
 
-  const refresh = async (asked: boolean): Promise<void> => {
-    if (closed) return;
+  const refresh = async (asked: boolean): Promise<readonly ConfigProblem[]> => {
+    if (closed) return [];
     const next = await loadConfig(options.load);
-    if (closed) return;
+    if (closed) return [];
     // A broken file may no longer name its includes: keep an eye on the old ones too.
     files = next.ok ? next.files : [...new Set([...current.files, ...next.files])];
     arm();
@@ -71,14 +71,15 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
       const state = JSON.stringify(next.problems);
       if (state !== lastInvalid) options.onInvalid(next.problems);
       lastInvalid = state;
-      return;
+      return next.problems;
     }
     lastInvalid = undefined;
-    if (current.config.gateway?.reload?.mode === "off" && !asked) return;
+    if (current.config.gateway?.reload?.mode === "off" && !asked) return [];
     const before = current;
     const paths = changedPaths(before.config, next.config);
     current = next;
     if (paths.length > 0) await options.onChange(describeChange(before, next, paths));
+    return [];
   };
 
   const arm = (): void => {

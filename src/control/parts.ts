@@ -136,7 +136,8 @@ export interface ConfigPort {
   /** Replaces the whole config; comments of what stays are kept. */
   replace(raw: string, baseHash: string | undefined): Promise<Readonly<Record<string, unknown>>>;
   /** Reads the file and the environment again. */
-  reload(): Promise<void>;
+  /** Reads everything again; with what keeps it from counting, in sentences. */
+  reload(): Promise<readonly string[]>;
   reloadKind(path: readonly string[]): "none" | "hot" | "restart";
   schema(): unknown;
 }

@@ -26,8 +26,25 @@ export interface HelperPrograms {
   start(program: string, args: readonly string[]): Promise<RunningHelper>;
   /** Runs it to its end, or for so long; a helper that does not end by then is stopped and gives code null. */
   run(program: string, args: readonly string[], timeoutMs: number): Promise<HelperOutput>;
+  /**
+   * Gives one its whole input and takes its whole output, with these variables and no others beside PATH and LANG.
+   * `failure` says what went wrong, never what it wrote.
+   */
+  exchange(order: HelperExchange): Promise<{ readonly output: string } | { readonly failure: string }>;
   /** Starts one to talk with over its input and output. Rejects with an InputError when there is no such program. */
   talk(program: string, args: readonly string[], onOutput: (text: string) => void): Promise<TalkingHelper>;
+}
+
+export interface HelperExchange {
+  /** Absolute: it is not looked for. */
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly input: string;
+  readonly timeoutMs: number;
+  /** Without a word for so long it is ended too. */
+  readonly idleTimeoutMs: number;
+  readonly maxOutputBytes: number;
 }
 
 export interface TalkingHelper {
@@ -114,8 +131,46 @@ export function createHelperPrograms(deps: {
     };
   }
 
+  async function exchange(order: HelperExchange): Promise<{ output: string } | { failure: string }> {
+    const { program, args, input, timeoutMs, idleTimeoutMs, maxOutputBytes } = order;
+    const env = { ...options.env, ...order.env };
+    const child = spawn(program, args, { ...options, env, stdio: ["pipe", "pipe", "ignore"] });
+    const pieces: Buffer[] = [];
+    let size = 0;
+    let failure: string | undefined;
+    const end = (why: string) => {
+      failure ??= why;
+      child.kill("SIGKILL");
+    };
+    const cancelTime = deps.after(timeoutMs, () => end(`it did not end within ${timeoutMs} ms`));
+    const idle = () => end(`it said nothing for ${idleTimeoutMs} ms`);
+    let cancelIdle = deps.after(idleTimeoutMs, idle);
+    child.stdout.on("data", (piece: Buffer) => {
+      size += piece.length;
+      if (size > maxOutputBytes) return end(`it wrote more than ${maxOutputBytes} bytes`);
+      pieces.push(piece);
+      cancelIdle();
+      cancelIdle = deps.after(idleTimeoutMs, idle);
+    });
+    // A program that does not read its input may still answer.
+    child.stdin.on("error", () => {});
+    child.stdin.end(input);
+    return new Promise((resolve) => {
+      const over = (why: string | undefined) => {
+        cancelTime();
+        cancelIdle();
+        resolve(why === undefined ? { output: Buffer.concat(pieces).toString("utf8") } : { failure: why });
+      };
+      child.once("error", (error) => over(failure ?? `it could not be started (${codeOf(error)})`));
+      child.once("close", (code) =>
+        over(failure ?? (code === 0 ? undefined : `it ended with ${code ?? "a signal"}`)),
+      );
+    });
+  }
+
   return {
     start,
+    exchange,
     talk,
     async run(program, args, timeoutMs) {
       const helper = await start(program, args);
@@ -125,4 +180,8 @@ export function createHelperPrograms(deps: {
       return output;
     },
   };
+}
+
+function codeOf(error: Error): string {
+  return (error as NodeJS.ErrnoException).code ?? "error";
 }

@@ -84,8 +84,10 @@ test("config (3): a reference to a secret runs no program, reads no file, and st
   const references = [
     { source: "exec", provider: "x", id: "../../bin/sh" },
     { source: "env", id: "HOME\nPATH" },
-    { source: "env", id: "PATH" },
+    { source: "env", id: "NOT_SET_ANYWHERE" },
+    { source: "env", provider: "../x", id: "PATH" },
     { source: "file", id: "/etc/hostname" },
+    { source: "store", id: "TOKEN" },
     { source: "http", id: "http://evil.example" },
   ];
   for (const token of references) {

@@ -237,7 +237,7 @@ A-226 | CF | Agent loosens its own guard rails | there is no tool that changes t
 A-228 | CF | Prototype pollution in merges and templates | names that an object inherits are no names
 A-229 | CF | Broken or ambiguous config fails open | a config that cannot be read refuses the start, or leaves the last good one
 A-230 | CF | Environment substitution as a read primitive | variables are substituted when the config is read from disk, never in what an agent writes
-A-231 | CF | SecretRef provider misuse | only variables of the environment can be named as a secret
+A-231 | CF | SecretRef provider misuse | a reference needs an id of its source's grammar and a configured provider; its file or program is absolute, no link, its owner's alone
 A-232 | XS | Stored values in the page shell | values are shown as text
 A-233 | XS | Markdown and link sanitising | markdown is built from nodes, links have listed schemes
 A-235 | XS | Provider stream drives the UI | events of a provider are data

@@ -98,7 +98,7 @@ function hookSettings(hooks: OpenClawConfig["hooks"]): HookSettings | undefined 
   if (hooks?.enabled !== true) return undefined;
   const { token } = hooks;
   if (typeof token !== "string" || token.trim() === "") {
-    throw new InputError("hooks.token: hooks need a token written out here, other than the gateway's own");
+    throw new InputError("hooks.token: hooks need a token, other than the gateway's own");
   }
   if (hooks.transformsDir !== undefined) {
     throw new InputError(

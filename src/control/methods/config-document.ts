@@ -1,5 +1,5 @@
 import { schema } from "../../kernel/mod.ts";
-import { invalid, MethodError } from "../frames.ts";
+import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 
@@ -44,8 +44,14 @@ export function configDocumentMethods(parts: ControlParts): Method[] {
       params: open(object({})),
       admin: () => ({ action: "secrets.reload" }),
       run: async () => {
-        // Secrets come from the config and the environment: both are read again.
-        await parts.config.reload();
+        // Secrets come from the config, the environment and what references lead to: all are read again.
+        const problems = await parts.config.reload();
+        if (problems.length > 0)
+          throw new MethodError(
+            unavailable(`what was in force before stays in force: ${problems.join("; ")}`, {
+              code: "SECRETS_RELOADER_DEGRADED",
+            }),
+          );
         return { ok: true, warningCount: 0 };
       },
     }),
