@@ -143,12 +143,19 @@ test("control (wire): the document of standing rules holds what it shows, and re
     (await client.ask("exec.approvals.set", { file: changed, baseHash })).error.message as string;
   assert.match(await refused(file, empty.hash), /changed since last load/);
   assert.match(
-    await refused({ version: 1, defaults: { security: "deny" } }),
-    /defaults\.security is not available/,
+    await refused({ version: 1, defaults: { askFallback: "full" } }),
+    /defaults\.askFallback: "full" is not available; it may be "deny"/,
   );
   assert.match(
-    await refused({ version: 1, agents: { main: { ask: "always" } } }),
-    /main\.ask is not available/,
+    await refused({ version: 1, agents: { main: { mode: "full" } } }),
+    /main\.mode is not available/,
+  );
+  assert.match(
+    await refused({
+      version: 1,
+      agents: { main: { allowlist: [{ command: ["sh", "-c", "ls"], workdir: "." }] } },
+    }),
+    /no rule covers this command/,
   );
   const wide = { version: 1, agents: { "*": { allowlist: [{ pattern: "/usr/bin/*" }] } } };
   assert.match(await refused(wide), /no wildcards/);

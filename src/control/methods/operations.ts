@@ -110,22 +110,28 @@ function approvalMethods(parts: ControlParts): Method[] {
     method({
       name: "exec.approval.resolve",
       scope: "operator.approvals",
-      params: open(object({ id: string({ minLength: 1 }), decision: string() })),
+      params: open(
+        object({
+          id: string({ minLength: 1 }),
+          decision: string(),
+          // Which of the rules that the question showed an allow-always keeps.
+          keep: optional(oneOf(["standing", "proposal"])),
+        }),
+      ),
       admin: (params) => ({
         action: "exec.approval.resolve",
         facts: { id: params.id, decision: params.decision },
       }),
       run: async (params, call) => {
         try {
-          await parts.approvals.resolve(params.id, params.decision, call.principal.id);
+          await parts.approvals.resolve(params.id, params.decision, call.principal.id, params.keep);
           return { ok: true };
         } catch (error) {
           if (!(error instanceof InputError)) throw error;
           if (error.message.startsWith("unknown")) throw notFound();
-          const reason =
-            error.message === "approval already resolved"
-              ? { reason: "APPROVAL_ALREADY_RESOLVED" }
-              : undefined;
+          const reason = error.message.startsWith("approval already resolved")
+            ? { reason: "APPROVAL_ALREADY_RESOLVED" }
+            : undefined;
           throw new MethodError(invalid(error.message, reason));
         }
       },
