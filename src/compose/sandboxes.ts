@@ -4,7 +4,7 @@ import { arch, homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random } from "../kernel/mod.ts";
-import type { BubblewrapHost, ProvenSandbox, SandboxProof } from "../sandbox/mod.ts";
+import type { ProvenSandbox, SandboxHost, SandboxProof } from "../sandbox/mod.ts";
 import { mainKey } from "../session/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
 
@@ -56,10 +56,10 @@ export function createSandboxes(ports: {
   readonly record: (facts: Json, outcome: "ok" | "error") => Promise<void>;
 }): Sandboxes {
   const proofs = new Map<string, Promise<SandboxProof>>();
-  let host: Promise<BubblewrapHost> | undefined;
+  let host: Promise<SandboxHost> | undefined;
 
   /** Loaded when the first sandboxed session needs it. */
-  function load(): Promise<BubblewrapHost> {
+  function load(): Promise<SandboxHost> {
     host ??= import("../sandbox/mod.ts").then(({ createBubblewrap }) =>
       createBubblewrap({
         ...ports,

@@ -1,23 +1,14 @@
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { posix } from "node:path";
-
-/** What a sandbox shows to its commands, and how much they may use. */
-export interface SandboxSpec {
-  /** Names its folder and its group of processes: letters, digits, "-". */
-  readonly id: string;
-  /** Host folder at /workspace, writable. Absolute, links followed. */
-  readonly workspace: string;
-  /** Host folder at /agent, read-only. */
-  readonly agentWorkspace?: string;
-  readonly maxProcesses: number;
-  /** Of data, in each process; of all together where control groups can be made. */
-  readonly maxMemoryBytes: number;
-}
+import { type EgressDoor, egressEnvironment, egressMounts, forwarderArgv } from "./egress-forwarder.ts";
+import type { SandboxSpec } from "./sandbox-host.ts";
 
 export interface SandboxPrograms {
   /** Absolute paths of programs that only root can change. */
   readonly bwrap: string;
   readonly prlimit: string;
+  /** Where there is egress. */
+  readonly perl?: string | undefined;
 }
 
 /** What the sandbox sees of the host beside /usr: what the loader of programs needs. */
@@ -58,16 +49,26 @@ export function bubblewrapArgv(
     ...systemMounts(),
     ...["--bind", spec.workspace, "/workspace"],
     ...(spec.agentWorkspace === undefined ? [] : ["--ro-bind", spec.agentWorkspace, "/agent"]),
+    ...(spec.egress ? egressArguments(spec.egress) : []),
     ...["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"],
     ...["--chdir", posix.join("/workspace", parts.workdir)],
     ...["--seccomp", String(filterDescriptor), "--"],
     ...[parts.programs.prlimit, `--nproc=${maxProcesses}`, `--data=${maxMemoryBytes}`],
     ...[`--fsize=${maxFileBytes}`, "--nofile=1024", "--core=0", "--memlock=65536", "--"],
+    ...(spec.egress && parts.programs.perl !== undefined ? forwarderArgv(parts.programs.perl) : []),
     ...["/bin/sh", "-c", "--", parts.text],
   ];
 }
 
-/** Each is one of the promises that bubblewrap-proof.ts tries to break. */
+/** The socket of its proxy, and how programs find it: there is still no network. */
+function egressArguments(door: EgressDoor): string[] {
+  return [
+    ...egressMounts(door).flatMap(({ hostPath, insidePath }) => ["--ro-bind", hostPath, insidePath]),
+    ...Object.entries(egressEnvironment).flatMap(([name, value]) => ["--setenv", name, value]),
+  ];
+}
+
+/** Each is one of the promises that sandbox-proof.ts tries to break. */
 const namespaces = [
   "--unshare-user",
   "--disable-userns",

@@ -19,9 +19,9 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { InputError, systemClock, systemRandom } from "../kernel/mod.ts";
 import type { CommandRun } from "../policy/command-tree.ts";
-import { createBubblewrap, type SandboxProof } from "./bubblewrap.ts";
-import type { SandboxSpec } from "./bubblewrap-argv.ts";
+import { createBubblewrap } from "./bubblewrap.ts";
 import { createCommands } from "./commands.ts";
+import type { SandboxProof, SandboxSpec } from "./sandbox-host.ts";
 import { openWorkspace } from "./workspace.ts";
 
 const never = new AbortController().signal;

@@ -1,51 +1,16 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Clock, InputError, type Random, token } from "../kernel/mod.ts";
-import { bubblewrapArgv, type SandboxPrograms, type SandboxSpec } from "./bubblewrap-argv.ts";
-import {
-  judgeProof,
-  ownNamespaces,
-  type ProofFacts,
-  type ProofReport,
-  probeScript,
-} from "./bubblewrap-proof.ts";
+import { bubblewrapArgv, type SandboxPrograms } from "./bubblewrap-argv.ts";
 import { createControlGroups } from "./control-groups.ts";
+import { provenSandbox, type SandboxHost, type SandboxProof, type SandboxSpec } from "./sandbox-host.ts";
+import { homesOf, placeProblem } from "./sandbox-place.ts";
+import { type ProofFacts, probeScript } from "./sandbox-probe.ts";
+import { judgeProof, type ProofReport } from "./sandbox-proof.ts";
 import { seccompFilter } from "./seccomp-filter.ts";
-
-/** Proof that a sandbox keeps its promises on this machine: {@link BubblewrapHost.prove} alone makes one. */
-class ProvenSandbox {
-  readonly id: string;
-  readonly #argv: (text: string, workdir: string) => readonly string[];
-
-  private constructor(id: string, argv: (text: string, workdir: string) => readonly string[]) {
-    this.id = id;
-    this.#argv = argv;
-  }
-
-  static of(id: string, argv: (text: string, workdir: string) => readonly string[]): ProvenSandbox {
-    return new ProvenSandbox(id, argv);
-  }
-
-  /** What to start on the host so that a shell inside interprets `text`; `workdir` is relative to its workspace. */
-  argv(text: string, workdir: string): readonly string[] {
-    return this.#argv(text, workdir);
-  }
-}
-
-export type { ProvenSandbox };
-
-export type SandboxProof =
-  | {
-      readonly ok: true;
-      readonly sandbox: ProvenSandbox;
-      readonly held: readonly string[];
-      readonly tookMs: number;
-    }
-  /** `why` is for the operator: each broken promise, or what is missing. */
-  | { readonly ok: false; readonly why: string };
 
 export interface BubblewrapDeps {
   readonly clock: Clock;
@@ -61,17 +26,13 @@ export interface BubblewrapDeps {
   readonly groupsRoot?: string;
 }
 
-export interface BubblewrapHost {
-  /** Tries every promise from inside. Without a proof there is no sandbox. Never rejects. */
-  prove(spec: SandboxSpec): Promise<SandboxProof>;
-  /** Removes what sandboxes of this state folder left in the kernel. */
-  sweep(): void;
-}
-
 const probeTimeoutMs = 20_000;
 const maxProbeOutput = 200_000;
 
-export function createBubblewrap(deps: BubblewrapDeps): BubblewrapHost {
+/** The namespaces that must be the sandbox's own. */
+const ownNamespaces = ["net", "pid", "mnt", "ipc", "uts", "user"] as const;
+
+export function createBubblewrap(deps: BubblewrapDeps): SandboxHost {
   const groups = createControlGroups(
     createHash("sha256").update(deps.stateDir).digest("hex").slice(0, 16),
     deps.groupsRoot,
@@ -79,12 +40,19 @@ export function createBubblewrap(deps: BubblewrapDeps): BubblewrapHost {
 
   async function prove(spec: SandboxSpec): Promise<SandboxProof> {
     const started = deps.clock.monotonic();
-    const problem = placeProblem(spec, deps);
+    const problem = placeProblem([spec.workspace, spec.agentWorkspace], deps);
     if (problem !== undefined) return { ok: false, why: problem };
-    const programs = { bwrap: deps.findProgram("bwrap"), prlimit: deps.findProgram("prlimit") };
+    const programs = {
+      bwrap: deps.findProgram("bwrap"),
+      prlimit: deps.findProgram("prlimit"),
+      ...(spec.egress ? { perl: deps.findProgram("perl") } : {}),
+    };
     for (const [name, file] of Object.entries(programs))
       if (file === undefined)
-        return { ok: false, why: `There is no ${name} on this machine. Install bubblewrap and util-linux.` };
+        return {
+          ok: false,
+          why: `There is no ${name} on this machine. Install bubblewrap and util-linux${spec.egress ? ", and perl for its egress" : ""}.`,
+        };
     const filter = seccompFilter(deps.architecture);
     if (!filter)
       return { ok: false, why: `No filter of system calls is known for ${deps.architecture} processors.` };
@@ -97,7 +65,7 @@ export function createBubblewrap(deps: BubblewrapDeps): BubblewrapHost {
     }
     const argv = (text: string, workdir: string) => {
       // Again for each command: a folder may have become a link since (attack A-132).
-      const changed = placeProblem(spec, deps);
+      const changed = placeProblem([spec.workspace, spec.agentWorkspace], deps);
       if (changed !== undefined) throw new InputError(changed);
       const { maxProcesses, maxMemoryBytes } = spec;
       return bubblewrapArgv(spec, {
@@ -110,7 +78,7 @@ export function createBubblewrap(deps: BubblewrapDeps): BubblewrapHost {
     };
     const report = await probe(spec, argv);
     if (report.broken.length === 0) {
-      const sandbox = ProvenSandbox.of(spec.id, argv);
+      const sandbox = provenSandbox(spec.id, { kind: "process", argv }, () => false);
       return { ok: true, sandbox, held: report.held, tookMs: deps.clock.monotonic() - started };
     }
     return { ok: false, why: `The sandbox does not hold: ${report.broken.join("; ")}.` };
@@ -137,9 +105,14 @@ export function createBubblewrap(deps: BubblewrapDeps): BubblewrapHost {
         secret,
         hiddenFolders: [deps.stateDir, ...homesOf(deps)],
         port: typeof address === "object" && address ? address.port : 0,
+        hiddenSockets: [],
+        architecture: deps.architecture,
         maxProcesses: spec.maxProcesses,
-        maxMemoryBytes: spec.maxMemoryBytes,
+        memory: { of: "each", maxBytes: spec.maxMemoryBytes },
+        writableMounts: ["/workspace", "/tmp", "/var/tmp", "/run"],
+        hasNetwork: false,
         hasAgentFolder: spec.agentWorkspace !== undefined,
+        hasEgress: spec.egress !== undefined,
         namespaces: Object.fromEntries(
           ownNamespaces.map((name) => [name, readlinkSync(`/proc/self/ns/${name}`)]),
         ),
@@ -156,7 +129,14 @@ export function createBubblewrap(deps: BubblewrapDeps): BubblewrapHost {
     }
   }
 
-  return { prove, sweep: () => groups.removeEmpty() };
+  return {
+    kind: "bubblewrap",
+    prove,
+    list: () => [],
+    remove: async () => 0,
+    prune: async () => 0,
+    sweep: async () => groups.removeEmpty(),
+  };
 }
 
 /** Sandboxes that run already read the same file: it is written only where it is not what it should be. */
@@ -172,54 +152,6 @@ function messageOf(error: unknown): string {
 
 /** The launcher and bwrap itself, outside and inside. */
 const launcherProcesses = 8;
-
-/** Folders of which no part is ever shown, and those that must not be inside of what is shown (attacks A-131, A-132). */
-const neverShown = [
-  "/etc",
-  "/proc",
-  "/sys",
-  "/dev",
-  "/boot",
-  "/run",
-  "/var/run",
-  "/usr",
-  "/bin",
-  "/sbin",
-  "/lib",
-];
-
-/** Links are followed first, so that no spelling of a path says something else than it is. */
-function placeProblem(spec: SandboxSpec, deps: BubblewrapDeps): string | undefined {
-  for (const path of [spec.workspace, spec.agentWorkspace]) {
-    if (path === undefined) continue;
-    let real: string;
-    let hidden: string[];
-    try {
-      real = realpathSync.native(path);
-      hidden = [realpathSync.native(deps.stateDir), ...homesOf(deps)];
-    } catch {
-      return `The folder ${path} cannot be opened.`;
-    }
-    if (real !== path) return `The folder ${path} is reached through a link. Name it as it is: ${real}.`;
-    const holds = [...hidden, ...neverShown, "/"].find((folder) => isWithin(folder, real));
-    if (holds !== undefined) return `The folder ${path} holds ${holds}, which no sandbox may see.`;
-    const inside = neverShown.find((folder) => isWithin(real, folder));
-    if (inside !== undefined) return `The folder ${path} is in ${inside}, which no sandbox may change.`;
-  }
-  return undefined;
-}
-
-/** Without those of system users, whose home is a system folder or none. */
-function homesOf({ homes }: BubblewrapDeps): string[] {
-  return homes
-    .filter((home) => existsSync(home))
-    .map((home) => realpathSync.native(home))
-    .filter((home) => home !== "/" && !neverShown.some((folder) => isWithin(home, folder)));
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
-}
 
 /** With an environment of its own, and not for longer than its time. */
 function runProbe(

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judgeProof, ownNamespaces, type ProofFacts } from "./bubblewrap-proof.ts";
+import type { ProofFacts } from "./sandbox-probe.ts";
+import { judgeProof } from "./sandbox-proof.ts";
+
+const ownNamespaces = ["net", "pid", "mnt", "ipc", "uts", "user"];
 
 const facts: ProofFacts = {
   nonce: "n0nce",
@@ -8,27 +11,37 @@ const facts: ProofFacts = {
   secret: "s",
   hiddenFolders: ["/state"],
   port: 1,
+  hiddenSockets: [],
+  architecture: "x64",
   maxProcesses: 10,
-  maxMemoryBytes: 1000,
+  memory: { of: "each", maxBytes: 1000 },
+  writableMounts: ["/workspace", "/tmp"],
   hasAgentFolder: true,
+  hasNetwork: false,
+  hasEgress: false,
   namespaces: Object.fromEntries(ownNamespaces.map((name) => [name, `${name}:[1]`])),
 };
 
 /** What a probe says of a sandbox that keeps every promise. */
 const kept = [
-  ..."secret folders write-root write-usr write-kernel write-agent connect interfaces engine-socket mount".split(
+  ..."secret link folders write-root write-usr write-kernel write-agent connect interfaces engine-socket mount".split(
     " ",
   ),
-  ..."own-namespaces trace processes".split(" "),
+  ..."own-users own-mounts trace processes".split(" "),
 ]
   .map((name) => `${name} closed`)
-  .concat("read-usr open", "write-workspace open")
+  .concat("read-usr open", "read-agent open", "write-workspace open")
   .concat(ownNamespaces.map((name) => `ns-${name} ${name}:[2]`))
   .concat(
     ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((name) => `status-${name}: 0000000000000000`),
   )
   .concat("status-NoNewPrivs: 1", "status-Seccomp: 2", "visible 3", "limit-data 1000", "limit-core 0")
-  .concat("writable /workspace", "writable /tmp", "writable /dev/null");
+  .concat(
+    "status-Uid: 1000",
+    "mounted rw ext4 /workspace",
+    "mounted rw tmpfs /tmp",
+    "mounted rw devtmpfs /dev/null",
+  );
 
 const judge = (lines: readonly string[], change: Partial<ProofFacts> = {}) =>
   judgeProof(lines.map((line) => `n0nce ${line}`).join("\n"), { ...facts, ...change });
@@ -37,10 +50,10 @@ test("sandbox (8): each promise needs its own line, but for what cannot be tried
   assert.deepEqual(judge(kept).broken, []);
   for (const [index, line] of kept.entries()) {
     const broken = judge(kept.toSpliced(index, 1)).broken.length;
-    const mayMiss = line === "trace closed" || line === "writable /tmp" || line === "writable /dev/null";
+    const mayMiss = line.startsWith("mounted rw") && !line.endsWith("/workspace");
     assert.equal(broken, mayMiss ? 0 : 1, line);
   }
-  const withoutAgent = kept.filter((line) => !line.startsWith("write-agent"));
+  const withoutAgent = kept.filter((line) => !/^(?:write|read)-agent/.test(line));
   assert.deepEqual(judge(withoutAgent, { hasAgentFolder: false }).broken, []);
 });
 
@@ -48,8 +61,10 @@ test("sandbox (8): one line that says otherwise breaks its promise, whatever els
   const others = [
     ...kept.filter((line) => line.endsWith(" closed")).map((line) => line.replace("closed", "open")),
     ...kept.filter((line) => line.endsWith(" open")).map((line) => line.replace("open", "closed")),
-    "writable /usr",
-    "writable /home/me",
+    "mounted rw ext4 /usr",
+    "mounted rw ext4 /home/me",
+    "mounted rw ext4 /dev/sda1",
+    "mounted rw sysfs /sys",
   ];
   for (const line of others) assert.equal(judge([...kept, line]).broken.length, 1, line);
   const instead: readonly (readonly [string, string])[] = [
