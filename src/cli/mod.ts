@@ -100,6 +100,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "commands that wait for your yes, and those that you allowed for good",
     load: async () => (await import("./approvals-command.ts")).approvalsCommand,
   },
+  tools: {
+    summary: "whether an agent may use a tool, and which rule says so",
+    load: async () => (await import("./tools-command.ts")).toolsCommand,
+  },
   access: {
     summary: "who may talk to an agent, why, and what they could make it do",
     load: async () => (await import("./access-command.ts")).accessCommand,

@@ -10,10 +10,14 @@ import {
   addressVerdict,
   type CommandRules,
   type ElevatedCaller,
+  type ExecRule,
   entryRule,
   execRule,
+  execWords,
   forTurn,
   hostVerdict,
+  judgeElevated,
+  judgeTool,
   narrowed,
   type Permit,
   type PolicyContext,
@@ -22,6 +26,7 @@ import {
   type SandboxFacts,
   type SsrfSettings,
   stricter,
+  type ToolStep,
   type TurnFacts,
   toolAllowed,
   withExecRule,
@@ -54,6 +59,8 @@ export interface Tools {
   /** The same for the turn of one message, narrowed by what its sender may use where it was written. */
   specsFor(row: InboxRow): Promise<readonly ToolSpec[]>;
   policyForTurn(row: InboxRow, tool: string): Promise<PolicyContext>;
+  /** Why the turn of such a message may use this tool, or may not: the decision's own steps. */
+  explain(row: InboxRow, tool: string): Promise<ToolExplanation>;
   execute(permit: Permit, signal: AbortSignal, progress: (text: string) => void): Promise<Outcome>;
   /** Reads the one file that the permit of a `read` call names; an InputError when it is none or cannot be read. */
   readFile(permit: Permit, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
@@ -69,6 +76,22 @@ export interface Tools {
   endSession(sessionKey: string): Promise<void>;
   reset(): void;
   close(): Promise<void>;
+}
+
+export interface ToolExplanation {
+  readonly allowed: boolean;
+  /** Every layer that says anything, in their order. The first that refuses decides. */
+  readonly steps: readonly ToolStep[];
+  /** What becomes of commands, for the tools that run them. */
+  readonly commands?: {
+    readonly mode: string;
+    readonly asksAlways: boolean;
+    /** The stricter of this and the config's counts. */
+    readonly host: { readonly security: string; readonly ask: string } | "unreadable";
+    readonly isSandboxed: boolean;
+    /** For a sandboxed session: whether a command may be asked about as one on the host. */
+    readonly elevated: readonly ToolStep[];
+  };
 }
 
 interface Loaded {
@@ -190,12 +213,10 @@ export function createTools(ports: {
     agentId: string,
     document: ApprovalsDocument | undefined,
   ): PolicySettings {
-    const { mode, asksAlways = false } = settings.exec;
-    const own = { mode, asksAlways };
-    const host = document
-      ? execRule(hostWords(document, agentId), own)
-      : ({ mode: "ask", asksAlways: true } as const);
-    return withExecRule(settings, stricter(own, host));
+    const host: ExecRule = document
+      ? execRule(hostWords(document, agentId), settings.exec)
+      : { mode: "ask", asksAlways: true };
+    return withExecRule(settings, stricter(settings.exec, host));
   }
 
   /** What policy may know of a session's sandbox; whether it may be entered is said by the standing rules. */
@@ -344,6 +365,21 @@ export function createTools(ports: {
     async policyForTurn(row, name) {
       const context = await contextOf(await turnSettings(row), row.agentId, name, row.sessionKey);
       return { ...context, caller: callerOf(row) };
+    },
+    async explain(row, tool) {
+      const { agentId, sessionKey } = row;
+      const document = (await standingRules())?.document;
+      const settings = stricterOfBoth(await turnSettings(row), agentId, document);
+      const steps: ToolStep[] = [];
+      const allowed = judgeTool(tool, settings.layers, (step) => steps.push(step)) === undefined;
+      if (tool !== "exec" && tool !== "process") return { allowed, steps };
+      const { mode, asksAlways = false } = settings.exec;
+      const elevated: ToolStep[] = [];
+      const isSandboxed = sandboxes.placeOf(agentId, sessionKey) !== undefined;
+      if (isSandboxed && settings.elevated)
+        judgeElevated(settings.elevated, callerOf(row), (step) => elevated.push(step));
+      const host = document ? execWords(execRule(hostWords(document, agentId), settings.exec)) : "unreadable";
+      return { allowed, steps, commands: { mode, asksAlways, host, isSandboxed, elevated } };
     },
     async execute(permit, signal, progress) {
       const { tools, sandbox } = await load();

@@ -10,7 +10,7 @@ const execModes = ["deny", "allowlist", "ask", "auto", "full"] as const;
 export interface ExecRule {
   readonly mode: ExecMode;
   /** Standing rules and safe programs count for nothing: whatever may run at all is asked about, each time. */
-  readonly asksAlways: boolean;
+  readonly asksAlways?: boolean;
 }
 
 /** The keys as a scope of the config or of the host's document has them; `mode` says what the older pair says. */
@@ -41,7 +41,7 @@ export function execRule(words: ExecWords, base: ExecRule): ExecRule {
 /** Of two rules, for each of their parts the one that lets less happen. */
 export function stricter(a: ExecRule, b: ExecRule): ExecRule {
   const mode = execModes.indexOf(a.mode) <= execModes.indexOf(b.mode) ? a.mode : b.mode;
-  return { mode, asksAlways: a.asksAlways || b.asksAlways };
+  return { mode, asksAlways: a.asksAlways === true || b.asksAlways === true };
 }
 
 /** The older pair of keys that says the same. */

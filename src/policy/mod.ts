@@ -33,8 +33,8 @@ export {
   settle,
 } from "./decide.ts";
 export { type Effect, effectFacts, plainPath } from "./effect.ts";
-export type { ElevatedCaller } from "./elevated.ts";
-export { type ExecWords, execRule, execWords, houseRule, stricter } from "./exec-mode.ts";
+export { type ElevatedCaller, judgeElevated } from "./elevated.ts";
+export { type ExecRule, type ExecWords, execRule, execWords, houseRule, stricter } from "./exec-mode.ts";
 export { commandPlace, judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
 export type { SandboxFacts } from "./sandbox-entry.ts";
 export {
