@@ -115,6 +115,8 @@ export interface Web {
     readonly timeoutMs: number;
     readonly maxRedirects: number;
     readonly headers: Readonly<Record<string, string>>;
+    /** Sent with POST; then no redirect is followed. Absent: GET. */
+    readonly json?: Json;
     readonly signal: AbortSignal;
   }): Promise<WebResponse>;
 }

@@ -1,6 +1,6 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { type Clock, InputError, sleep, type Verdict } from "../kernel/mod.ts";
+import { type Clock, InputError, type Json, sleep, type Verdict } from "../kernel/mod.ts";
 import type { Destination, SsrfSettings } from "../policy/address.ts";
 import { nextUrl, refused, shown } from "./redirect.ts";
 import type { Web, WebResponse } from "./tool.ts";
@@ -27,11 +27,11 @@ const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 type Request = Parameters<Web["fetch"]>[0];
 
 /**
- * GET over http and https. Each hop's URL is judged, its name resolved once, every address judged (one that is
+ * GET, and POST of JSON, over http and https. Each hop's URL is judged, its name resolved once, every address judged (one that is
  * refused refuses the hop), and the connection made to just those addresses: a second DNS answer is never asked for.
  */
 export function createWeb(deps: WebDeps): Web {
-  async function get(url: string, headers: Request["headers"], origin: string, signal: AbortSignal) {
+  async function hopTo(url: string, request: Request, origin: string, signal: AbortSignal) {
     const verdict = deps.hostVerdict(url, deps.ssrf);
     if (!verdict.ok) throw refused(url, verdict.detail);
     const destination = verdict.value;
@@ -44,19 +44,22 @@ export function createWeb(deps: WebDeps): Web {
       (detail) => refused(destination.url.href, detail),
       signal,
     );
-    const sent = ownHeaders(headers, destination.url.origin === origin);
-    return { destination, response: await ask(destination, addresses, sent, signal) };
+    const sent = ownHeaders(request.headers, destination.url.origin === origin);
+    return { destination, response: await ask(destination, addresses, sent, request.json, signal) };
   }
 
   async function follow(request: Request, signal: AbortSignal): Promise<WebResponse> {
     let url = request.url;
     const origin = URL.parse(url)?.origin ?? "";
     for (let hop = 0; ; hop += 1) {
-      const { destination, response } = await get(url, request.headers, origin, signal);
+      const { destination, response } = await hopTo(url, request, origin, signal);
       const status = response.statusCode ?? 0;
       const { location } = response.headers;
       if (redirects.has(status) && location !== undefined) {
         response.destroy();
+        // What was posted was for this address and no other.
+        if (request.json !== undefined)
+          throw new InputError(`${shown(request.url)} redirects, which is not followed with what was sent.`);
         if (hop >= request.maxRedirects)
           throw new InputError(`${shown(request.url)} redirects more than ${request.maxRedirects} times.`);
         url = nextUrl(destination.url, location);
@@ -101,13 +104,16 @@ function ask(
   destination: Destination,
   addresses: readonly ResolvedAddress[],
   headers: Record<string, string>,
+  json: Json | undefined,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   const { url, literal, hostname } = destination;
   const secure = url.protocol === "https:";
+  const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
+  const framing = body && { "content-type": "application/json", "content-length": String(body.length) };
   const options = {
-    method: "GET",
-    headers,
+    method: body ? "POST" : "GET",
+    headers: { ...headers, ...framing },
     signal,
     // A connection of its own: none made for another destination is used again.
     agent: false as const,
@@ -124,7 +130,7 @@ function ask(
       socket.destroy();
       reject(new InputError(`${shown(url.href)} answered with another protocol than HTTP.`));
     });
-    request.end();
+    request.end(body);
   });
 }
 

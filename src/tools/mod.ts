@@ -11,7 +11,7 @@
 import type { Tool } from "../sandbox/tool.ts";
 import { defaultToolSettings, type ToolSettings } from "./settings.ts";
 
-export { type ToolSettings, toolSettings } from "./settings.ts";
+export { searchProblem, type ToolSettings, toolSettings } from "./settings.ts";
 
 const loaders = {
   read: async () => (await import("./read/tool.ts")).openRead,
@@ -20,13 +20,14 @@ const loaders = {
   apply_patch: async () => (await import("./apply_patch/tool.ts")).openApplyPatch,
   exec: async () => (await import("./exec/tool.ts")).openExec,
   process: async () => (await import("./process/tool.ts")).openProcess,
+  web_search: async () => (await import("./web_search/tool.ts")).openWebSearch,
   web_fetch: async () => (await import("./web_fetch/tool.ts")).openWebFetch,
-} satisfies Record<string, () => Promise<(settings: ToolSettings) => Tool>>;
+} satisfies Record<string, () => Promise<(settings: ToolSettings) => Tool | undefined>>;
 
 /** The names of all tools, in the order in which a model is shown them. */
 export const toolNames: readonly string[] = Object.freeze(Object.keys(loaders));
 
-/** Loads the tools named, in that order; a name that is no tool is left out. */
+/** Loads the tools named, in that order; a name that is no tool, or of one that is not set up, is left out. */
 export async function loadTools(
   names: readonly string[],
   settings: ToolSettings = defaultToolSettings,
@@ -35,7 +36,8 @@ export async function loadTools(
   for (const name of names) {
     if (!isToolName(name)) continue;
     const open = await loaders[name]();
-    tools.set(name, open(settings));
+    const tool = open(settings);
+    if (tool) tools.set(name, tool);
   }
   return tools;
 }

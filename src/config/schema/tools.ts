@@ -1,6 +1,7 @@
 import { schema as s } from "../../kernel/mod.ts";
 import {
   count,
+  httpUrl,
   identities,
   identity,
   milliseconds,
@@ -74,6 +75,8 @@ const web = section({
     readability: s.boolean(),
     userAgent: s.string(),
     headers: named(secret),
+    /** Ours: when it is there, only these hosts are fetched; none when it is empty. */
+    allowlist: strings,
     useTrustedEnvProxy: s.boolean(),
     ssrfPolicy: section({
       dangerouslyAllowPrivateNetwork: s.boolean({ default: false }),
@@ -87,6 +90,8 @@ const web = section({
     enabled: s.boolean(),
     provider: s.string(),
     apiKey: secret,
+    /** Ours: where a SearXNG is, or another provider that is not where it usually is. */
+    baseUrl: httpUrl,
     maxResults: s.integer({ minimum: 1 }),
     timeoutSeconds: seconds,
     cacheTtlMinutes: s.number({ minimum: 0 }),

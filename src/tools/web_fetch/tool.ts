@@ -12,8 +12,8 @@ const parameters = s.object({
 });
 
 /** Fetches a page and gives what a reader would see of it. */
-export function openWebFetch(settings: Pick<ToolSettings, "webFetch">): Tool {
-  const limits = settings.webFetch;
+export function openWebFetch({ webFetch: limits }: Pick<ToolSettings, "webFetch">): Tool | undefined {
+  if (!limits.enabled) return undefined;
   return {
     spec: {
       name: "web_fetch",

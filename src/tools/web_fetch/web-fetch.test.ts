@@ -100,6 +100,7 @@ function fetched(response: Partial<WebResponse>, args: object = {}) {
   };
   const powers = { web, signal: new AbortController().signal } as Powers;
   const tool = openWebFetch(defaultToolSettings);
+  assert.ok(tool);
   return { asked, output: tool.run({ url: "https://example.com/", ...args }, powers) };
 }
 
