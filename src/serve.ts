@@ -706,6 +706,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
       callers: edge.callers,
       apiTokens: apiTokens.tokens,
       lockout,
+      // A way in to a method that has no scope would be open to everybody.
+      scopeOf: (name) => methods.get(name)?.scope ?? "operator.admin",
       isReady: () => ready,
       sessionSettings: () => sessionsConfig,
       runs: controlParts.runs,

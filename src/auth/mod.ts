@@ -64,6 +64,7 @@ export * from "./lockout.ts";
 export type { Principal, Role, Scope } from "./principal.ts";
 export { createProxyCallers, type Identity, type ProxyCallers, within } from "./proxy-caller.ts";
 export { type IdentitySettings, identitySettings, staysSignedIn } from "./proxy-settings.ts";
+export { authenticateRequest, requestClass } from "./request.ts";
 export { holds, operatorScopes } from "./scopes.ts";
 export { type AuthSettings, authSettings, pairingSettings } from "./settings.ts";
 export { createSetupCodes, type SetupAccess, type SetupCodes, type SetupCompletion } from "./setup-codes.ts";

@@ -37,7 +37,7 @@ export interface LoadedConfig {
   readonly raw: string;
   /** Includes resolved, `${NAME}` as written. Deeply frozen. */
   readonly unsubstituted: unknown;
-  /** Values that came from the environment or a reference, to be hidden as secrets. */
+  /** Values that came from the environment, to be hidden as secrets. */
   readonly fromEnvironment: readonly ConfigPath[];
   /** `sha256:` and 64 hex digits; see {@link configHash}. */
   readonly hash: string;
@@ -109,7 +109,7 @@ async function composeConfig(
   if (wrongShape.length > 0) return failed(await locateAll(wrongShape, composed.origin));
   // The schema check above is what makes this type true.
   const referring = value as OpenClawConfig;
-  const { config, problems, found } = await followReferences(referring, deps);
+  const { config, problems } = await followReferences(referring, deps);
   if (problems.length > 0) return failed(await locateAll(problems, composed.origin));
   const wrong = crossCheck(config, { env: deps.env, allowUnresolved: deps.allowUnresolved ?? false });
   if (wrong.length > 0) return failed(await locateAll(wrong, composed.origin));
@@ -126,7 +126,7 @@ async function composeConfig(
     exists: main !== undefined,
     raw: text,
     unsubstituted: deepFreeze(composed.value),
-    fromEnvironment: [...fromEnvironment, ...found],
+    fromEnvironment,
     hash,
     files,
     warnings,
@@ -134,13 +134,12 @@ async function composeConfig(
   };
 }
 
-/** The config with what its references stand for; `found` are their places. */
+/** The config with what its references stand for: all of them at paths that are never shown. */
 async function followReferences(
   config: OpenClawConfig,
   { followReference, allowUnresolved }: LoadDeps,
-): Promise<{ config: OpenClawConfig; problems: Finding[]; found: ConfigPath[] }> {
+): Promise<{ config: OpenClawConfig; problems: Finding[] }> {
   const problems: Finding[] = [];
-  const found: ConfigPath[] = [];
   let whole: unknown = config;
   for (const { path, reference } of referencesIn(config)) {
     const meant = providerOf(reference, config.secrets);
@@ -149,13 +148,11 @@ async function followReferences(
     if ("why" in meant) report(meant.why);
     else if (followReference) {
       const answer = await followReference(reference, meant.provider);
-      if (answer.ok) {
-        whole = withValue(whole, path, answer.value);
-        found.push(path);
-      } else if (!allowUnresolved) report(answer.why);
+      if (answer.ok) whole = withValue(whole, path, answer.value);
+      else if (!allowUnresolved) report(answer.why);
     }
   }
-  return { config: whole as OpenClawConfig, problems, found };
+  return { config: whole as OpenClawConfig, problems };
 }
 
 /** A copy in which only `path` is another. */

@@ -1,67 +1,29 @@
 import {
   type ApiTokens,
   type AuthSettings,
-  apiTokenParts,
-  checkSecret,
+  authenticateRequest,
   holds,
-  type Identity,
-  type Limits,
   type Lockout,
   mayCall,
-  operatorScopes,
+  type Principal,
   type ProxyCallers,
+  requestClass,
   type Scope,
-  within,
 } from "../../auth/mod.ts";
-import {
-  admit,
-  admitted,
-  type Clock,
-  type Reason,
-  reasonText,
-  refuse,
-  sleep,
-  type Verdict,
-} from "../../kernel/mod.ts";
+import { admitted, type Clock, type Reason, reasonText, sleep, type Verdict } from "../../kernel/mod.ts";
 import type { HttpAnswer, HttpHead } from "../../network/mod.ts";
 import { apiError, missingScope } from "./answers.ts";
-
-/** Who calls over HTTP, proved by the gateway's secret. */
-export interface Caller {
-  /** As on the WebSocket: whoever holds the shared secret is the operator. */
-  readonly id: string;
-  readonly scopes: readonly string[];
-  readonly method: "token" | "password" | "none" | "trusted-proxy" | "api-token";
-  /** What it is kept to beyond its scopes. */
-  readonly limits: Limits;
-  /** True when it may do all that the owner may. */
-  readonly isOwner: boolean;
-}
-
-/** What a caller has whom nobody named. */
-const openScopes: readonly Scope[] = ["operator.read", "operator.write"];
-
-/** What the shared secret stands for over HTTP. */
-const ownerScopes: readonly Scope[] = [
-  "operator.admin",
-  "operator.approvals",
-  "operator.pairing",
-  "operator.read",
-  "operator.talk.secrets",
-  "operator.write",
-];
 
 export interface Door {
   /** The answer that ends the request, or undefined when the caller may go on. Asked before the body is read. */
   check(
     head: HttpHead,
     method: "GET" | "POST",
-    scope: Scope,
     /** The protocol's method that does the same: who may not call it may not do it here. */
     capability: string,
   ): Promise<HttpAnswer | undefined>;
   /** Who it is; asked again once the body is there, so that a secret that was rotated meanwhile counts no more. */
-  callerOf(head: HttpHead): Verdict<Caller>;
+  callerOf(head: HttpHead): Verdict<Principal>;
 }
 
 export function createDoor(ports: {
@@ -70,42 +32,26 @@ export function createDoor(ports: {
   readonly apiTokens: Pick<ApiTokens, "find">;
   readonly lockout: Lockout;
   readonly clock: Clock;
+  /** The scope of a method of the protocol: the same row decides for both carriers. */
+  readonly scopeOf: (capability: string) => Scope;
   readonly refused: (reason: Reason, address: string, path: string) => Promise<void>;
 }): Door {
-  function callerOf(head: HttpHead): Verdict<Caller> {
-    const { arrival } = head;
-    const named = arrival && ports.callers.known(arrival);
-    if (named?.ok) return admit(callerOfProxy(named.value));
-    const given = { ...credentialOf(head.headers.authorization), isLocal: arrival?.isLocal === true };
-    // Where the proxy says who comes in, a token is for this machine itself, as the password is.
-    const isTaken = ports.authSettings().mode !== "trusted-proxy" || given.isLocal;
-    if (isTaken && isApiToken(given)) return callerOfToken(given);
-    const proved = checkSecret(given, ports.authSettings());
-    // Somebody whom the proxy should have signed in learns why it did not.
-    if (!admitted(proved)) return named && proved.reason === "auth.secret_missing" ? named : proved;
-    // Whoever proves the shared secret is the operator, whatever narrower scopes the request names; without a secret
-    // the request gets what it names, and nothing that the operator's own hand should do when it names none.
-    const scopes = proved.value === "none" ? namedScopes(head.headers["x-openclaw-scopes"]) : ownerScopes;
-    return admit({
-      id: "operator",
-      scopes,
-      method: proved.value,
-      limits: {},
-      isOwner: holds(scopes, "operator.admin"),
-    });
-  }
+  const presentedOf = (head: HttpHead) => {
+    const { arrival, headers } = head;
+    return {
+      ...credentialOf(headers.authorization),
+      scopes: headers["x-openclaw-scopes"]?.split(/[,\s]+/),
+      identity: arrival && ports.callers.known(arrival),
+      isLocal: arrival?.isLocal === true,
+    };
+  };
 
-  function callerOfToken(given: Given): Verdict<Caller> {
-    const found = ports.apiTokens.find(given.token ?? given.password ?? "");
-    if (!found) return refuse("auth.api_token_invalid");
-    const { id, scopes, limits, isOwner } = found;
-    return admit({ id, scopes, limits, isOwner, method: "api-token" });
-  }
+  const callerOf = (head: HttpHead) =>
+    authenticateRequest(presentedOf(head), ports.authSettings(), { apiToken: ports.apiTokens.find });
 
   async function check(
     head: HttpHead,
     method: "GET" | "POST",
-    scope: Scope,
     capability: string,
   ): Promise<HttpAnswer | undefined> {
     const { arrival } = head;
@@ -114,8 +60,7 @@ export function createDoor(ports: {
     // A page can make a browser on this machine guess; its origin is counted instead, and loopback excuses nothing.
     const fromPage = arrival.origin !== undefined;
     const from = arrival.limitKey;
-    // Guesses at one kind of credential lock out no other.
-    const key = isApiToken(credentialOf(head.headers.authorization)) ? `api:${from}` : from;
+    const key = requestClass(credentialOf(head.headers.authorization)) === "api" ? `api:${from}` : from;
     const isLoopback = arrival.isLoopback && !fromPage;
     const lockedForMs = ports.lockout.lockedForMs(key, isLoopback);
     if (lockedForMs > 0) return tooMany(lockedForMs);
@@ -132,6 +77,7 @@ export function createDoor(ports: {
     }
     const { method: proof } = verdict.value;
     if (proof === "token" || proof === "password") ports.lockout.succeed(key);
+    const scope = ports.scopeOf(capability);
     if (!holds(verdict.value.scopes, scope)) return missingScope(scope);
     const allowed = mayCall(verdict.value.limits, {
       name: capability,
@@ -185,35 +131,9 @@ export function credentialOf(authorization: string | undefined): Given {
   return colon < 0 ? {} : { password: pair.slice(colon + 1) };
 }
 
-/**
- * Somebody whom the proxy signed in. Who is named in allowUsers stands for the operator; when that list is not set,
- * nobody has said that everybody whom the proxy knows is the owner.
- */
-function callerOfProxy(identity: Identity): Caller {
-  const base = identity.isNamed ? ownerScopes : [...openScopes, ...identity.scopes];
-  const scopes = within(base, identity.limit);
-  return {
-    id: `user:${identity.user}`,
-    scopes,
-    method: "trusted-proxy",
-    limits: {},
-    isOwner: holds(scopes, "operator.admin"),
-  };
-}
-
 interface Given {
   readonly token?: string;
   readonly password?: string;
-}
-
-function isApiToken(given: Given): boolean {
-  return apiTokenParts(given.token ?? given.password ?? "") !== undefined;
-}
-
-function namedScopes(header: string | undefined): readonly string[] {
-  if (header === undefined) return openScopes;
-  const named = header.split(/[,\s]+/);
-  return operatorScopes.filter((scope) => named.includes(scope));
 }
 
 /** True when a browser says that a page of another site made the request. (A foreign Origin got no further than network.) */

@@ -1,8 +1,8 @@
 import { fence } from "../../agent/mod.ts";
+import type { Principal } from "../../auth/mod.ts";
 import { schema } from "../../kernel/mod.ts";
 import type { HttpAnswer, HttpRequest } from "../../network/mod.ts";
 import { apiError, badRequest, json, jsonObject } from "./answers.ts";
-import type { Caller } from "./authenticate.ts";
 import { contentText, conversationText, newTurns, type Turn } from "./conversation.ts";
 import { eventStream } from "./event-stream.ts";
 import type { ApiParts } from "./parts.ts";
@@ -42,7 +42,7 @@ const requestSchema = open(
 /** POST /v1/chat/completions: the agent answers as if it were a model (OpenAI API reference, "Chat Completions"). */
 export async function chatCompletion(
   request: HttpRequest,
-  caller: Caller,
+  caller: Principal,
   parts: ApiParts,
   desk: RunDesk,
   settings: ApiSettings,

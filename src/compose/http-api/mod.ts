@@ -1,7 +1,8 @@
 /**
  * The HTTP API: what programs reach without a WebSocket. OpenAI's two wires to an agent, single tool calls, and hooks.
  *
- * 1. Each way in has one row (method, path, credential, body limit), and no handler runs before its caller is proved.
+ * 1. Each way in has one row (method, path, credential, body limit), names the method of the protocol that does the
+ *    same and asks for its scope, and no handler runs before its caller is proved.
  * 2. A caller is proved before a byte of its body is read; wrong secrets are counted, slowed and locked out.
  * 3. What is not configured is not there; a part of a request that is not supported is refused, never dropped.
  * 4. A message goes the way of every message (inbox, lane, record); an idempotency key is run once, restarts included.
@@ -10,11 +11,11 @@
  * 7. A tool call passes policy and the sandbox; tools that run commands are never open to it.
  * 8. What a hook's caller wrote stands behind a fence; instructions come from the configuration only.
  */
-import { mayUseAgent } from "../../auth/mod.ts";
+import { mayUseAgent, type Principal } from "../../auth/mod.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
 import { InputError, type Reason, refuse, type Verdict } from "../../kernel/mod.ts";
 import type { Route } from "../../network/mod.ts";
-import { type Caller, createDoor } from "./authenticate.ts";
+import { createDoor } from "./authenticate.ts";
 import { chatCompletion } from "./chat-completions.ts";
 import { hooksRoute } from "./hooks.ts";
 import { listModels, oneModel } from "./model-list.ts";
@@ -67,7 +68,7 @@ export function apiRoutes(parts: ApiParts): Route[] {
 
   const door = createDoor({ ...parts, refused });
   const desk = createRunDesk(parts);
-  const agentsOf = ({ limits }: Caller) =>
+  const agentsOf = ({ limits }: Principal) =>
     parts.sessionSettings().agentIds.filter((id) => mayUseAgent(limits, id).ok);
   const modelsAreOn = () => settings().chatCompletions.enabled || settings().responses.enabled;
 
@@ -77,7 +78,6 @@ export function apiRoutes(parts: ApiParts): Route[] {
         method: "POST",
         path: "/v1/chat/completions",
         capability: "chat.send",
-        scope: "operator.write",
         isOn: () => settings().chatCompletions.enabled,
         maxBodyBytes: () => settings().chatCompletions.maxBodyBytes,
         handle: (request, caller) => chatCompletion(request, caller, parts, desk, settings()),
@@ -90,7 +90,6 @@ export function apiRoutes(parts: ApiParts): Route[] {
         method: "POST",
         path: "/v1/responses",
         capability: "chat.send",
-        scope: "operator.write",
         isOn: () => settings().responses.enabled,
         maxBodyBytes: () => settings().responses.maxBodyBytes,
         handle: (request, caller) => response(request, caller, parts, desk, settings()),
@@ -103,7 +102,6 @@ export function apiRoutes(parts: ApiParts): Route[] {
         method: "GET",
         path: "/v1/models",
         capability: "agents.list",
-        scope: "operator.read",
         isOn: modelsAreOn,
         maxBodyBytes: () => 0,
         handle: (_request, caller) => listModels(agentsOf(caller), startedAtMs),
@@ -116,7 +114,6 @@ export function apiRoutes(parts: ApiParts): Route[] {
         method: "GET",
         path: "/v1/models/*",
         capability: "agents.list",
-        scope: "operator.read",
         isOn: modelsAreOn,
         maxBodyBytes: () => 0,
         handle: (request, caller) => oneModel(request, agentsOf(caller), startedAtMs),
@@ -129,7 +126,6 @@ export function apiRoutes(parts: ApiParts): Route[] {
         method: "POST",
         path: "/tools/invoke",
         capability: "tools.invoke",
-        scope: "operator.write",
         isOn: () => true,
         maxBodyBytes: () => maxToolBodyBytes,
         handle: (request, caller) => invokeOverHttp(request, caller, parts, settings()),

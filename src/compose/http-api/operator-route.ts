@@ -1,19 +1,18 @@
-import type { Scope } from "../../auth/mod.ts";
+import type { Principal } from "../../auth/mod.ts";
 import { admitted } from "../../kernel/mod.ts";
 import type { HttpAnswer, HttpRequest, Route } from "../../network/mod.ts";
 import { ApiProblem, apiError } from "./answers.ts";
-import { type Caller, type Door, unauthorized } from "./authenticate.ts";
+import { type Door, unauthorized } from "./authenticate.ts";
 
 /** A row of the API: all that must be known to let a request in. */
 export interface OperatorRow {
   readonly method: "GET" | "POST";
   readonly path: string;
-  readonly scope: Scope;
-  /** The protocol's method that does the same. */
+  /** The protocol's method that does the same: its row says which scope is needed. */
   readonly capability: string;
   readonly isOn: () => boolean;
   readonly maxBodyBytes: () => number;
-  readonly handle: (request: HttpRequest, caller: Caller) => Promise<HttpAnswer> | HttpAnswer;
+  readonly handle: (request: HttpRequest, caller: Principal) => Promise<HttpAnswer> | HttpAnswer;
 }
 
 /** The route of a row. The handler is called only with a caller who was proved and holds the scope. */
@@ -28,7 +27,7 @@ export function operatorRoute(row: OperatorRow, door: Door, isReady: () => boole
     },
     before: async (head) => {
       if (!isReady()) return unavailable("The gateway is starting or stopping; try again in a moment.");
-      return door.check(head, row.method, row.scope, row.capability);
+      return door.check(head, row.method, row.capability);
     },
     async handle(request) {
       const verdict = door.callerOf(request);

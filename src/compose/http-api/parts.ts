@@ -1,5 +1,5 @@
 import type { LedgerStore } from "../../audit/mod.ts";
-import type { ApiTokens, AuthSettings, Lockout, ProxyCallers } from "../../auth/mod.ts";
+import type { ApiTokens, AuthSettings, Lockout, ProxyCallers, Scope } from "../../auth/mod.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
 import type { ModelRow, RunPort } from "../../control/mod.ts";
 import type { InboxStore } from "../../delivery/mod.ts";
@@ -20,6 +20,8 @@ export interface ApiParts {
   readonly apiTokens: Pick<ApiTokens, "find">;
   /** The same one as the WebSocket's: failures of both count together. */
   readonly lockout: Lockout;
+  /** Of a method of the protocol. */
+  readonly scopeOf: (method: string) => Scope;
   readonly isReady: () => boolean;
   readonly sessionSettings: () => SessionSettings;
   readonly runs: Pick<RunPort, "submit" | "abort" | "wait">;

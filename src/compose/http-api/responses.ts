@@ -1,9 +1,9 @@
 import { fence } from "../../agent/mod.ts";
+import type { Principal } from "../../auth/mod.ts";
 import { schema } from "../../kernel/mod.ts";
 import type { HttpAnswer, HttpRequest } from "../../network/mod.ts";
 import { parseSessionKey } from "../../session/mod.ts";
 import { ApiProblem, apiError, badRequest, json, jsonObject } from "./answers.ts";
-import type { Caller } from "./authenticate.ts";
 import { checked, refuseClientTools, withoutNulls } from "./chat-completions.ts";
 import { contentText, conversationText, newTurns, type Turn } from "./conversation.ts";
 import { eventStream } from "./event-stream.ts";
@@ -32,7 +32,7 @@ const requestSchema = open(
 /** POST /v1/responses (OpenAI API reference, "Responses"). */
 export async function response(
   request: HttpRequest,
-  caller: Caller,
+  caller: Principal,
   parts: ApiParts,
   desk: RunDesk,
   settings: ApiSettings,
@@ -165,7 +165,7 @@ function previousSession(
   id: string | undefined,
   request: HttpRequest,
   agentId: string,
-  caller: Caller,
+  caller: Principal,
   parts: ApiParts,
 ): ApiSession | undefined {
   if (id === undefined) return undefined;

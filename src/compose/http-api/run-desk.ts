@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
+import type { Principal } from "../../auth/mod.ts";
 import { digestOf, type InboxRow } from "../../delivery/mod.ts";
 import { admitted, type Reason, reasonText, type Source } from "../../kernel/mod.ts";
 import type { HttpRequest } from "../../network/mod.ts";
 import { type Entry, parseChatCommand } from "../../session/mod.ts";
 import { ApiProblem, apiError, badRequest, missingScope } from "./answers.ts";
-import type { Caller } from "./authenticate.ts";
 import { unavailable } from "./operator-route.ts";
 import type { ApiParts } from "./parts.ts";
 import type { RunListener } from "./run-tap.ts";
@@ -15,7 +15,7 @@ export interface RunOrder {
   readonly agentId: string;
   readonly sessionKey: string;
   readonly text: string;
-  readonly caller: Caller;
+  readonly caller: Principal;
   /** "provider/model" for the session, from x-openclaw-model. */
   readonly model: string | undefined;
   readonly closed: AbortSignal;
@@ -36,7 +36,7 @@ export interface RunReply {
 
 export interface RunDesk {
   /** The run's id: from the Idempotency-Key, so that the same one never runs twice; otherwise a new one. */
-  runIdOf(request: HttpRequest, prefix: string, caller: Caller): string;
+  runIdOf(request: HttpRequest, prefix: string, caller: Principal): string;
   /**
    * Hands the message in and resolves once it is on disk. Throws an ApiProblem when it is refused. When the client
    * goes away before the end, the run is stopped, unless another request began it.
@@ -168,7 +168,7 @@ function assistantOf(entry: Entry, runId: string) {
     : [];
 }
 
-function sourceOf(caller: Caller): Source {
+function sourceOf(caller: Principal): Source {
   return {
     author: caller.id,
     proof: caller.method === "none" ? "none" : "secret",

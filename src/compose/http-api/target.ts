@@ -1,7 +1,7 @@
+import type { Principal } from "../../auth/mod.ts";
 import type { HttpHead } from "../../network/mod.ts";
 import { keyPart, parseSessionKey, resolveSessionKey, type SessionSettings } from "../../session/mod.ts";
 import { ApiProblem, apiError, badRequest } from "./answers.ts";
-import type { Caller } from "./authenticate.ts";
 
 /** Words that a session key may not begin with when a caller chose it: what they name is ours to start. */
 const reservedSessions = /^(?:subagent|cron|acp):/i;
@@ -40,7 +40,7 @@ export function knownAgent(named: string | undefined, settings: SessionSettings)
 }
 
 /** True when a caller may say in which session it speaks: owners, unless it is turned off; others only when turned on. */
-export function mayNameSession(caller: Caller, override: boolean | undefined): boolean {
+export function mayNameSession(caller: Principal, override: boolean | undefined): boolean {
   return override ?? caller.isOwner;
 }
 
@@ -67,7 +67,7 @@ export interface ApiSession {
 /** The session of a /v1 request: named, derived from `user`, or one of its own. */
 export function apiSession(input: {
   readonly head: HttpHead;
-  readonly caller: Caller;
+  readonly caller: Principal;
   readonly agentId: string;
   readonly user: string | undefined;
   /** "openai", "openresponses": keeps the two wires' sessions apart. */

@@ -1,8 +1,8 @@
+import type { Principal } from "../../auth/mod.ts";
 import { admitted, type Reason, reasonText, schema } from "../../kernel/mod.ts";
 import type { HttpAnswer, HttpRequest } from "../../network/mod.ts";
 import { mainKey } from "../../session/mod.ts";
 import { ApiProblem, badRequest, json, jsonObject } from "./answers.ts";
-import type { Caller } from "./authenticate.ts";
 import { checked, withoutNulls } from "./chat-completions.ts";
 import type { ApiParts } from "./parts.ts";
 import type { ApiSettings } from "./settings.ts";
@@ -52,7 +52,7 @@ export function openOverHttp(tool: string, settings: ApiSettings["tools"], isOwn
 /** POST /tools/invoke: one tool call without a model, through the same policy, record and sandbox. */
 export async function invokeOverHttp(
   request: HttpRequest,
-  caller: Caller,
+  caller: Principal,
   parts: ApiParts,
   settings: ApiSettings,
 ): Promise<HttpAnswer> {
@@ -75,7 +75,7 @@ export async function invokeOverHttp(
   }
 }
 
-function callOf(request: HttpRequest, caller: Caller, parts: ApiParts, settings: ApiSettings) {
+function callOf(request: HttpRequest, caller: Principal, parts: ApiParts, settings: ApiSettings) {
   const body = checked(requestSchema, withoutNulls(jsonObject(request.body)));
   const tool = body.tool ?? body.name;
   if (tool === undefined) throw badRequest("Name the tool: `tool`.", "tool");

@@ -67,7 +67,7 @@ function pointedAt(value: unknown, pointer: string): unknown {
   let node = value;
   for (const part of pointer.split("/").slice(1)) {
     const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    if (typeof node !== "object" || node === null || !Object.hasOwn(node, key)) return undefined;
+    if (typeof node !== "object" || node === null) return undefined;
     node = (node as Readonly<Record<string, unknown>>)[key];
   }
   return node;
