@@ -3,7 +3,14 @@ import { createAccess } from "../compose/access.ts";
 import { openApprovalsFile } from "../compose/approvals-file.ts";
 import { composePairings } from "../compose/pairings.ts";
 import { createTools, type ToolExplanation } from "../compose/tools.ts";
-import { configProblemText, formatPath, type LoadedConfig, loadConfig, placeOf } from "../config/mod.ts";
+import {
+  configProblemText,
+  formatPath,
+  type LoadedConfig,
+  loadConfig,
+  placeOf,
+  valueAt,
+} from "../config/mod.ts";
 import type { InboxRow } from "../delivery/mod.ts";
 import { admitted, InputError, silentLog } from "../kernel/mod.ts";
 import type { ToolStep } from "../policy/mod.ts";
@@ -227,14 +234,18 @@ interface LocatedStep extends Omit<ToolStep, "at"> {
   readonly path: string;
   readonly file?: string;
   readonly line?: number;
+  readonly isSet?: boolean;
 }
 
-function locateAll(steps: readonly ToolStep[], { origin }: LoadedConfig): Promise<LocatedStep[]> {
+function locateAll(
+  steps: readonly ToolStep[],
+  { origin, unsubstituted }: LoadedConfig,
+): Promise<LocatedStep[]> {
   return Promise.all(
     steps.map(async ({ at, ...step }) => {
       if (at.length === 0) return { ...step, path: "" };
       const { file, line } = await placeOf(origin, at, true);
-      return { ...step, path: formatPath(at), file, line };
+      return { ...step, path: formatPath(at), file, line, isSet: valueAt(unsubstituted, at) !== undefined };
     }),
   );
 }
@@ -285,7 +296,7 @@ function stepsText(steps: readonly LocatedStep[], folder: string, columns: numbe
       step.because,
       step.path === ""
         ? "the house"
-        : `${step.file === undefined ? "" : `${relative(folder, step.file)}:${step.line ?? 0} `}${step.path}`,
+        : `${step.file === undefined ? "" : `${relative(folder, step.file)}:${step.line ?? 0} `}${step.path}${step.isSet ? "" : " (default)"}`,
     ]),
     columns,
     style.dim,

@@ -18,9 +18,10 @@ import { bindRun, type CommandJudgement, type CommandRules, classifyCommand } fr
 import type { HostRun } from "./command-tree.ts";
 import type { Effect } from "./effect.ts";
 import { type ElevatedCaller, elevatedAsks, judgeElevated } from "./elevated.ts";
+import { stricter } from "./exec-mode.ts";
 import { judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
 import { entryTo, type SandboxFacts } from "./sandbox-entry.ts";
-import { type PolicySettings, toolAllowed } from "./settings.ts";
+import { type PolicySettings, toolAllowed, withExecRule } from "./settings.ts";
 import { ruleForCommands, ruleForEntry } from "./standing-rule.ts";
 import { judgeTool, type ToolStep } from "./tool-policy.ts";
 
@@ -200,8 +201,9 @@ function judgeInput(
 function judgeCommand(
   effect: Extract<Effect, { kind: "command" }>,
   request: ToolRequest,
-  context: PolicyContext,
+  given: PolicyContext,
 ): Judged {
+  const context = { ...given, settings: hardened(given.settings, effect.ask) };
   const { settings, commands, sandbox } = context;
   if (settings.exec.mode === "deny") return refuse("policy.exec_denied", effect.command);
   const problem = commands.environmentProblem(effect.env);
@@ -212,6 +214,13 @@ function judgeCommand(
   if (effect.host === "sandbox" || settings.exec.host === "sandbox")
     return refuse("policy.sandbox_unavailable", "this session has none (agents.defaults.sandbox.mode)");
   return judgeOnHost(effect, request, context);
+}
+
+/** A call may ask to be asked about; what it says never lets anything through. */
+function hardened(settings: PolicySettings, ask: "on-miss" | "always" | undefined): PolicySettings {
+  return ask === undefined
+    ? settings
+    : withExecRule(settings, stricter(settings.exec, { mode: "ask", asksAlways: ask === "always" }));
 }
 
 /** Out of its sandbox only through both gates; and then as any command of the host, asked about each time. */

@@ -24,6 +24,8 @@ export type Effect =
       readonly host?: "sandbox" | "gateway";
       /** Asked to leave the sandbox that its session runs in. */
       readonly elevated?: true;
+      /** Asked to be asked about more often than the config says. */
+      readonly ask?: "on-miss" | "always";
       /** How it runs: policy's addition to what the tool said. A command without it cannot be started. */
       readonly run?: CommandRun;
     }

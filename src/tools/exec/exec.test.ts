@@ -78,7 +78,7 @@ test("tools (1): exec plans exactly the command that it starts", async () => {
   assert.deepEqual(started, [{ command: "make test", workdir: "a", env: { CI: "1" }, timeoutMs: 5000 }]);
 });
 
-for (const args of [{ pty: true }, { host: "node" }, { node: "mac" }, { elevated: true }]) {
+for (const args of [{ pty: true }, { host: "node" }, { node: "mac" }]) {
   test(`exec refuses ${JSON.stringify(args)}, which does not exist yet`, () => {
     assert.throws(
       () => exec.plan({ command: "ls", ...args }),
@@ -86,6 +86,19 @@ for (const args of [{ pty: true }, { host: "node" }, { node: "mac" }, { elevated
     );
   });
 }
+
+test("exec says when it would leave the sandbox, and when it is to be asked about: policy decides, and only tightens", async () => {
+  const [effect] = exec.plan({ command: "ls", elevated: true, ask: "always" });
+  assert.ok(effect?.kind === "command");
+  assert.deepEqual([effect.elevated, effect.ask], [true, "always"]);
+  const [looser] = exec.plan({ command: "ls", ask: "off", elevated: false });
+  assert.ok(looser?.kind === "command");
+  assert.deepEqual([looser.elevated, looser.ask], [undefined, undefined]);
+  const fake = fakeCommand("9", "x");
+  fake.state.exit = { code: 0, signal: null, timedOut: false };
+  await exec.run({ command: "x", elevated: true, yieldMs: 0 }, powers([fake.command]).value);
+  assert.deepEqual(fake.acts, [], "it had ended");
+});
 
 test("exec does not know fields by which a model would permit its own command", () => {
   for (const extra of [

@@ -34,7 +34,9 @@ const parameters = s.object({
     s.oneOf(["off", "on-miss", "always"], { description: "Asks more often than configured, never less." }),
   ),
   node: s.optional(s.string({ description: "Not available yet." })),
-  elevated: s.optional(s.boolean({ description: "Not available yet." })),
+  elevated: s.optional(
+    s.boolean({ description: "Leave the sandbox: where the config allows it, a person is asked." }),
+  ),
 });
 type Args = Static<typeof parameters>;
 
@@ -58,6 +60,8 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
           env: asked.env ?? {},
           background: asked.background ?? false,
           ...(asked.host === "sandbox" || asked.host === "gateway" ? { host: asked.host } : {}),
+          ...(asked.elevated ? { elevated: true as const } : {}),
+          ...(asked.ask === "on-miss" || asked.ask === "always" ? { ask: asked.ask } : {}),
         },
       ];
     },
@@ -71,7 +75,11 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
         timeoutMs: (asked.timeoutSeconds ?? settings.exec.timeoutSeconds) * 1000,
       });
       if (!asked.background) {
-        await waitShowing(command, asked.yieldMs ?? settings.exec.yieldMs, powers.signal, powers.progress);
+        // Outside its sandbox a command is out of this session's sight once nobody waits for it.
+        const waitMs = asked.elevated
+          ? Number.POSITIVE_INFINITY
+          : (asked.yieldMs ?? settings.exec.yieldMs);
+        await waitShowing(command, waitMs, powers.signal, powers.progress);
         // A turn that is stopped stops what it waits for; what runs in the background belongs to the session.
         if (powers.signal.aborted && !command.exit) {
           await command.kill();
@@ -90,7 +98,6 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
 function refuseUnavailable(asked: Args): void {
   const notYet = (what: string) => new InputError(`${what} is not available yet. Leave it out.`);
   if (asked.pty === true) throw notYet("pty");
-  if (asked.elevated === true) throw notYet("elevated");
   if (asked.node !== undefined) throw notYet("node");
   if (asked.host === "node") throw notYet(`host "${asked.host}"`);
 }
