@@ -40,6 +40,17 @@ export function parseWorkspacePath(root: string, path: string): readonly string[
   return names;
 }
 
+/**
+ * Throws an InputError for a path into a repository's own folder: its config and hooks name programs, which git would
+ * run in the next command that a person has approved (attack A-116). git itself may write there.
+ */
+export function refuseRepositoryFolder(names: readonly string[], path: string): void {
+  if (names.some((name) => name.toLowerCase() === ".git"))
+    throw new InputError(
+      `${showPath(path)} is in a repository's own folder, where programs are named that git runs. Use git itself (exec): git config, git branch, ...`,
+    );
+}
+
 /** A path for a message: quoted, control characters escaped, at most 200 characters. */
 export function showPath(path: string): string {
   return JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}...` : path);

@@ -4,7 +4,7 @@ import { type FileHandle, lstat, open, opendir, rename, unlink } from "node:fs/p
 import { InputError, type Random } from "../kernel/mod.ts";
 import { codeOf, type Folder, MissingFolder, openRootFolder, walk } from "./folder.ts";
 import type { Workspace } from "./tool.ts";
-import { parseWorkspacePath, showPath } from "./workspace-path.ts";
+import { parseWorkspacePath, refuseRepositoryFolder, showPath } from "./workspace-path.ts";
 
 /** A workspace on this host. */
 export interface HostWorkspace extends Workspace {
@@ -121,6 +121,7 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     const name = names.at(-1);
     if (name === undefined || path.endsWith("/"))
       throw new InputError(`${showPath(path)} names a folder, not a file.`);
+    if (access !== "read") refuseRepositoryFolder(names, path);
     return inFolder(path, names.slice(0, -1), false, async (folder) => {
       for (let left = 3; ; left -= 1) {
         const before = await look(folder, name);
@@ -164,8 +165,9 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
       return names.sort().slice(0, limit);
     },
 
-    write: (path, bytes) =>
-      inParent(path, true, async (folder, name) => {
+    async write(path, bytes) {
+      refuseRepositoryFolder(parse(path), path);
+      return inParent(path, true, async (folder, name) => {
         const before = await look(folder, name);
         if (before) requireFile(before, path);
         await deps.onStep?.("checked", path);
@@ -184,10 +186,12 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
         }
         await folder.handle.sync();
         return { created: before === undefined };
-      }),
+      });
+    },
 
-    remove: (path) =>
-      inParent(path, false, async (folder, name) => {
+    async remove(path) {
+      refuseRepositoryFolder(parse(path), path);
+      return inParent(path, false, async (folder, name) => {
         const stat = await look(folder, name);
         if (!stat) throw absent(path);
         if (stat.isDirectory())
@@ -199,7 +203,8 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
           throw fileFault(error, path);
         }
         await folder.handle.sync();
-      }),
+      });
+    },
 
     async exists(path) {
       const names = parse(path);
