@@ -4,6 +4,7 @@ import { open } from "node:fs/promises";
 import { StringDecoder } from "node:string_decoder";
 import { type Clock, InputError, type Random } from "../kernel/mod.ts";
 import { type BaseEnvironment, buildEnvironment } from "./environment.ts";
+import { CommandOutput } from "./command-output.ts";
 import { OutputTail } from "./output-tail.ts";
 import type { SendSignal } from "./process-tree.ts";
 import { followCommand } from "./running-command.ts";
@@ -75,7 +76,7 @@ export async function runArgv(deps: ArgvDeps, request: ArgvRequest): Promise<Arg
       timeoutMs: request.timeoutMs,
       killGraceMs: deps.killGraceMs,
       // What it prints is kept apart above; here only what the system says about a failed start is of use.
-      tail: new OutputTail(4000),
+      output: new CommandOutput(4000),
       remove: () => {},
     });
     child.stdin.end();

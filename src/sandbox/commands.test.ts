@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  appendFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -19,6 +22,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { InputError, systemClock, systemRandom } from "../kernel/mod.ts";
 import type { CommandRun } from "../policy/command-tree.ts";
 import { readCommandLine } from "../shell/mod.ts";
+import type { RecordLimits } from "./command-records.ts";
 import { createCommands, type SpawnLimits } from "./commands.ts";
 import type { PermittedCommand, RunningCommand } from "./tool.ts";
 import { openWorkspace } from "./workspace.ts";
@@ -37,7 +41,10 @@ function runOf(command: string): CommandRun {
   return read.understood ? { kind: "tree", line: read.line, files: [] } : { kind: "shell" };
 }
 
-async function scene(t: TestContext, more: { maxOutputChars?: number } = {}) {
+async function scene(
+  t: TestContext,
+  more: { maxOutputChars?: number; keeps?: boolean; recordLimits?: RecordLimits } = {},
+) {
   const base = realpathSync(mkdtempSync(join(tmpdir(), "cmd-")));
   const ws = join(base, "ws");
   mkdirSync(ws);
@@ -51,6 +58,8 @@ async function scene(t: TestContext, more: { maxOutputChars?: number } = {}) {
       stateDir: base,
       maxOutputChars: more.maxOutputChars ?? 10_000,
       spawnLimits: limits,
+      keeps: () => more.keeps ?? true,
+      ...(more.recordLimits ? { recordLimits: more.recordLimits } : {}),
     });
   const host = open();
   t.after(async () => {
@@ -106,14 +115,17 @@ test("what needs a shell gets one, and its exit code and both outputs come back"
 test("sandbox (4): a command inherits nothing from the gateway", async (t) => {
   process.env.OPENCLAW_TEST_SECRET = "leak";
   t.after(() => delete process.env.OPENCLAW_TEST_SECRET);
-  const { run, ws } = await scene(t);
+  const { run, base } = await scene(t);
   const lines = (await run("env", { env: { FOO: "bar" } })).output().text.trim().split("\n").sort();
   assert.equal(lines.find((line) => line.startsWith("OPENCLAW_RUN="))?.split(".").length, 3);
   assert.deepEqual(
     lines.filter((line) => !line.startsWith("OPENCLAW_RUN=")),
     [
       "FOO=bar",
-      `HOME=${ws}`,
+      "GIT_CONFIG_COUNT=1",
+      "GIT_CONFIG_KEY_0=safe.bareRepository",
+      "GIT_CONFIG_VALUE_0=explicit",
+      `HOME=${base}/homes/shared`,
       "LANG=C.UTF-8",
       "OPENCLAW_SHELL=exec",
       "PATH=/usr/local/bin:/usr/bin:/bin",
@@ -272,4 +284,168 @@ test("sandbox (6): a new gateway ends what a crashed one left, and nothing else"
   assert.equal(orphan.exit?.signal, "SIGKILL");
   assert.equal(lives(bystander.pid ?? 0), true);
   assert.equal(await next.reapOrphans(), 0);
+});
+
+const filesIn = (folder: string) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+        /\.(?:log|jsonl)$/.test(name),
+      )
+    : [];
+
+test("sandbox (6): what memory does not hold is read from the disk, line by line, also by a later gateway", async (t) => {
+  const { base, run, host, open, workspace } = await scene(t, { maxOutputChars: 1000 });
+  const command = await run("seq 20000");
+  assert.equal(command.output().text.length, 1000);
+  assert.deepEqual(await command.lines(7, 2), { first: 7, lines: ["7", "8"], total: 20_000 });
+  assert.deepEqual((await command.lines(undefined, 2)).lines, ["19999", "20000"]);
+  const [folder = ""] = readdirSync(join(base, "commands"));
+  assert.equal(statSync(join(base, "commands", folder)).mode & 0o777, 0o700);
+  for (const name of filesIn(join(base, "commands")))
+    assert.equal(statSync(join(base, "commands", name)).mode & 0o777, 0o600);
+
+  const next = open();
+  const [stored] = next.forSession("s", workspace).list();
+  assert.deepEqual([stored?.id, stored?.command, stored?.exit?.code], [command.id, "seq 20000", 0]);
+  assert.deepEqual((await stored?.lines(20_000, 5))?.lines, ["20000"]);
+  assert.throws(() => stored?.write("x"), InputError);
+  assert.equal(next.forSession("other", workspace).get(command.id), undefined);
+  assert.equal(
+    next.forSession("s", workspace, { id: "box", proven: () => Promise.reject() }).get(command.id),
+    undefined,
+  );
+
+  host.forgetEnded("s");
+  assert.equal(command.exit && host.forSession("s", workspace).get(command.id), undefined);
+  assert.deepEqual(filesIn(join(base, "commands")), []);
+});
+
+test("sandbox (6): what is kept of output on the disk is bounded, and what is missing is said", async (t) => {
+  const recordLimits = { maxOutputBytes: 10_000, maxTotalBytes: 30_000, maxAgeMs: 60_000 };
+  const { base, run } = await scene(t, { maxOutputChars: 100, recordLimits });
+  const command = await run("yes 123456789 | head -n 50000; printf 'the end'");
+  const { lines, total } = await command.lines(undefined, 100);
+  assert.ok(total > 300 && total < 1100, `${total}`);
+  assert.match(lines.join("\n"), /\n\[\.\.\. \d+ characters were not kept \.\.\.\]\n[\d\n]*the end$/);
+  for (let n = 0; n < 60; n += 1) await run("head -c 9000 /dev/zero");
+  const bytes = filesIn(join(base, "commands")).reduce(
+    (sum, name) => sum + statSync(join(base, "commands", name)).size,
+    0,
+  );
+  assert.ok(bytes < 30_000 + 50 * 9000, `${bytes}`);
+  assert.equal((await run("sleep 0")).exit?.code, 0);
+});
+
+test("sandbox (6): with its session goes what it printed; where nothing is kept, nothing is written", async (t) => {
+  const { base, host, run } = await scene(t);
+  await run("echo kept");
+  assert.notDeepEqual(filesIn(join(base, "commands")), []);
+  await host.endSession("s");
+  assert.deepEqual(filesIn(join(base, "commands")), []);
+
+  const other = await scene(t, { keeps: false });
+  const running = await other.start("echo secret words; sleep 600");
+  await printed(running, /words/);
+  const texts = filesIn(join(other.base, "commands")).map((name) =>
+    readFileSync(join(other.base, "commands", name), "utf8"),
+  );
+  assert.equal(texts.length, 1);
+  assert.doesNotMatch(texts.join(""), /secret|echo/);
+  assert.deepEqual((await running.lines(1, 5)).lines, ["secret words"]);
+  await running.kill();
+  assert.deepEqual(filesIn(join(other.base, "commands")), []);
+});
+
+test("sandbox (6): what a crashed gateway left is found by its number and start, without its mark, and is told once", async (t) => {
+  const { base, start, open, workspace } = await scene(t);
+  const command = await start("env -i sh -c 'echo pid=$$; exec sleep 600'; true");
+  const pid = Number((await printed(command, /pid=(\d+)/))[1]);
+  assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, "latin1"), /OPENCLAW_RUN/);
+  // Its parent carries the mark, and would lead to it.
+  const bystander = spawn("sleep", ["600"], { stdio: "ignore" });
+  t.after(() => bystander.kill());
+  await once(bystander, "spawn");
+  const [record = ""] = filesIn(join(base, "commands")).filter((name) => name.endsWith(".jsonl"));
+  appendFileSync(
+    join(base, "commands", record),
+    `\n{"leader":{"pid":${bystander.pid},"startTicks":1}}\n{"torn`,
+  );
+  const next = open();
+  assert.deepEqual(next.lost(), []);
+  assert.ok((await next.reapOrphans()) >= 1);
+  await command.wait(20_000, never);
+  assert.equal(lives(pid), false);
+  assert.equal(lives(bystander.pid ?? 0), true);
+  const lost = next.lost();
+  assert.deepEqual(
+    lost.map(({ id, sessionKey }) => [id, sessionKey]),
+    [[command.id, "s"]],
+  );
+  lost[0]?.told();
+  assert.deepEqual(next.lost(), []);
+  assert.equal(next.forSession("s", workspace).list()[0]?.exit?.lost, true);
+});
+
+test("sandbox (6): a gateway that stops ends its commands, and the next one knows of it", async (t) => {
+  const { host, start, open } = await scene(t);
+  const command = await start("sleep 600");
+  await host.closeAll();
+  assert.deepEqual(
+    open()
+      .lost()
+      .map(({ id }) => id),
+    [command.id],
+  );
+});
+
+test("sandbox (6): input that nobody reads is refused before it fills the memory", async (t) => {
+  const { start } = await scene(t);
+  const command = await start("sleep 600");
+  assert.throws(
+    () => {
+      for (let n = 0; n < 100; n += 1) command.write("x".repeat(100_000));
+    },
+    (error) => error instanceof InputError && /does not read/.test(error.message),
+  );
+  await command.kill();
+});
+
+test("a terminal is one: its size, its name, its signals, and no second line of control", async (t) => {
+  const { run, start, ws } = await scene(t);
+  writeFileSync(
+    join(ws, "look"),
+    "#!/bin/sh\n[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && stty size && echo $TERM && tty\nexit 5\n",
+  );
+  chmodSync(join(ws, "look"), 0o755);
+  const looked = await run("./look", { pty: true });
+  assert.match(looked.output().text, /^30 120\nxterm-256color\n\/dev\/pts\/\d+\n$/);
+  assert.equal(looked.exit?.code, 5);
+
+  const cat = await start("cat", { pty: true });
+  cat.write("one\r");
+  await printed(cat, /one\none/);
+  cat.closeInput();
+  await cat.wait(20_000, never);
+  assert.equal(cat.exit?.code, 0);
+
+  const sleeper = await start("sleep 600", { pty: true });
+  sleeper.write("\u0003");
+  await sleeper.wait(20_000, never);
+  assert.equal(sleeper.exit?.signal, "SIGINT");
+
+  const shell = await run("for x in 1; do printf '\\033[31mred\\033[0m 10%%\\r100%%\\n'; done", {
+    pty: true,
+  });
+  assert.equal(shell.output().text, "100%\n");
+  await assert.rejects(start("cd . && ls", { pty: true }), /holds one program/);
+  await assert.rejects(start("no-such-program", { pty: true }), /no program/);
+});
+
+test("sandbox (6): killing what runs in a terminal ends all of it", async (t) => {
+  const { start } = await scene(t);
+  const command = await start("(trap '' HUP TERM; setsid sleep 600 & echo pid=$!; wait)", { pty: true });
+  const pid = Number((await printed(command, /pid=(\d+)\n/))[1]);
+  assert.equal(lives(pid), true);
+  await command.kill();
+  assert.equal(lives(pid), false);
 });

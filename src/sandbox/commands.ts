@@ -1,17 +1,26 @@
 import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
 import type { CommandLine } from "../policy/command-tree.ts";
-import type { ProvenSandbox } from "./bubblewrap.ts";
+import { CommandOutput } from "./command-output.ts";
+import {
+  createCommandRecords,
+  type OpenRecord,
+  type RecordLimits,
+  type StoredCommand,
+} from "./command-records.ts";
 import { type LineStreams, openStreams } from "./command-streams.ts";
 import { type BaseEnvironment, buildEnvironment, environmentProblem, searchPath } from "./environment.ts";
 import { requireSame, requireSameFolder } from "./file-identity.ts";
-import { runLine } from "./line-run.ts";
-import { OutputTail } from "./output-tail.ts";
+import { type LineDeps, runLine } from "./line-run.ts";
 import { createPipes, removeLeftPipes } from "./pipes.ts";
-import { markedProcesses, type SendSignal } from "./process-tree.ts";
+import { bootId, markedProcesses, processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
 import { resolveProgram } from "./program.ts";
-import { followLine } from "./running-command.ts";
+import { followLine, type RunningDeps } from "./running-command.ts";
+import type { InsideRun, ProvenSandbox } from "./sandbox-host.ts";
+import { storedCommand } from "./stored-command.ts";
+import { terminalArguments, terminalText, terminalType } from "./terminal.ts";
 import type { HostCommands, PermittedCommand, RunningCommand } from "./tool.ts";
 import type { HostWorkspace, OpenedFolder } from "./workspace.ts";
 import { parseWorkspacePath } from "./workspace-path.ts";
@@ -24,7 +33,12 @@ export interface CommandHostDeps {
   readonly baseEnv: BaseEnvironment;
   /** Absolute. Tells this gateway's processes from another's when orphans are looked for. */
   readonly stateDir: string;
+  /** In memory, of each command. */
   readonly maxOutputChars: number;
+  /** On the disk. */
+  readonly recordLimits?: RecordLimits;
+  /** False, or not said: conversations are not kept, so neither are their commands and what those printed. */
+  readonly keeps?: () => boolean;
   readonly spawnLimits: SpawnLimits;
 }
 
@@ -57,16 +71,32 @@ export interface CommandHost {
    * The commands of one session, which start in that workspace. The same session always gets the same commands; with
    * a sandbox it has others, so that nothing that runs there can be mistaken for what runs on the host.
    */
-  forSession(sessionKey: string, workspace: HostWorkspace, place?: SandboxDoor): HostCommands;
-  /** Ends what a session still runs, and forgets it. */
+  forSession(
+    sessionKey: string,
+    workspace: HostWorkspace,
+    place?: SandboxDoor,
+    /** HOME of commands on the host: a folder that no tool can write to. Made when needed (700). */
+    home?: string,
+  ): HostCommands;
+  /** Ends what a session still runs, and forgets it with all that it printed. */
   endSession(sessionKey: string): Promise<void>;
+  /** Forgets what has ended in a session, and what it printed. */
+  forgetEnded(sessionKey: string): void;
   /** Ends everything; nothing starts afterwards. */
   closeAll(): Promise<void>;
   /** Ends what a gateway that crashed left running for this state folder. Gives how many processes that were. */
   reapOrphans(): Promise<number>;
+  /** Commands that ended because their gateway did, and whose sessions do not know it yet. */
+  lost(): readonly Pick<StoredCommand, "id" | "sessionKey" | "told">[];
 }
 
 const pipesPrefix = "pipes-";
+const startsPerTidying = 50;
+const defaultRecordLimits: RecordLimits = {
+  maxOutputBytes: 16 * 1024 ** 2,
+  maxTotalBytes: 256 * 1024 ** 2,
+  maxAgeMs: 7 * 86_400_000,
+};
 
 /** Runs permitted commands on this host, each as a process group of its own with an environment built from nothing. */
 export function createCommands(deps: CommandHostDeps): CommandHost {
@@ -76,7 +106,15 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   const searchFolders = searchPath(deps.baseEnv.PATH);
   const pipesName = `${pipesPrefix}${instance}`;
   const pipes = createPipes(join(deps.stateDir, pipesName), searchFolders);
+  const records = createCommandRecords({
+    folder: join(deps.stateDir, "commands"),
+    limits: deps.recordLimits ?? defaultRecordLimits,
+    now: () => deps.clock.now(),
+    bootId: bootId(),
+    keeps: deps.keeps ?? (() => false),
+  });
   let closing = false;
+  let starts = 0;
 
   const running = (kept: ReadonlyMap<string, RunningCommand>) =>
     [...kept.values()].filter((command) => command.exit === undefined);
@@ -96,25 +134,73 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   }
 
   async function start(
+    sessionKey: string,
     session: Session,
-    workspace: HostWorkspace,
+    places: {
+      readonly workspace: HostWorkspace;
+      readonly home: string;
+      readonly door?: SandboxDoor | undefined;
+    },
     request: PermittedCommand,
-    sandbox: ProvenSandbox | undefined,
   ): Promise<RunningCommand> {
+    const sandbox = await places.door?.proven();
+    const { workspace, home } = places;
     const { kept } = session;
+    const { command, pty: hasTerminal = false } = request;
     const id = deps.random.bytes(5).toString("hex");
     const mark = `${stateMark}.${instance}.${id}`;
     const env = buildEnvironment(deps.baseEnv, request.env, {
-      home: sandbox ? "/workspace" : workspace.root,
+      home: sandbox ? "/workspace" : home,
       run: mark,
+      ...(hasTerminal ? { terminal: terminalType } : {}),
     });
+    if (!sandbox) await mkdir(home, { recursive: true, mode: 0o700 });
     const folder = await workspace.openFolder(request.workdir);
+    const record = () => {
+      if (starts++ % startsPerTidying === 0) records.tidy(runs);
+      const place = sandbox ? { place: sandbox.id } : {};
+      return records.open({ id, sessionKey, ...place, mark, command, startedAtMs: deps.clock.now() });
+    };
+    const following = (opened: OpenRecord): RunningDeps => ({
+      clock: deps.clock,
+      sendSignal: deps.sendSignal,
+      id,
+      command,
+      mark,
+      timeoutMs: request.timeoutMs,
+      killGraceMs: deps.spawnLimits.killGraceMs,
+      // With the first process of its namespace the kernel ends all others in it.
+      endsWhole: sandbox !== undefined,
+      output: new CommandOutput(deps.maxOutputChars, { file: opened.output, isTerminal: hasTerminal }),
+      hasTerminal,
+      ended: (exit) => opened.end(closing ? { ...exit, lost: true } : exit),
+      remove() {
+        kept.delete(id);
+        opened.remove();
+      },
+    });
+    const keep = (running: RunningCommand) => {
+      kept.set(id, running);
+      forgetOldest(kept);
+      return running;
+    };
+    const inside = {
+      text: hasTerminal ? terminalText(command) : command,
+      workdir: sandbox ? parseWorkspacePath(workspace.root, request.workdir).join("/") : "",
+    };
+    if (sandbox?.entrance.kind === "engine") {
+      await folder.close();
+      requirePlace(sandbox, request);
+      const run = await sandbox.entrance.start({ ...inside, env, mark });
+      const running = followInside(run, following(record()));
+      if (closing || session.ended) await running.kill();
+      checkOpen(session);
+      return keep(running);
+    }
     let streams: LineStreams | undefined;
     let files: Awaited<ReturnType<typeof runFiles>>;
     try {
-      files = sandbox
-        ? runInside(sandbox, request, parseWorkspacePath(workspace.root, request.workdir).join("/"))
-        : await runFiles(request, folder);
+      files = sandbox ? runInside(sandbox, request, inside) : await runFiles(request, folder);
       streams = await openStreams(pipes);
       // Whoever ends the session from here on finds the command in it: nothing waits in between.
       checkOpen(session);
@@ -123,6 +209,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       await folder.close();
       throw error;
     }
+    const opened = record();
     const run = runLine({
       ...files,
       env,
@@ -131,44 +218,54 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       folder,
       streams: streams.children,
       environmentProblem,
+      started: opened.leader,
     });
     void run.done.then(streams.closeChildren);
-    const command = followLine(run, streams, {
-      clock: deps.clock,
-      sendSignal: deps.sendSignal,
-      id,
-      command: request.command,
-      mark,
-      timeoutMs: request.timeoutMs,
-      killGraceMs: deps.spawnLimits.killGraceMs,
-      // With the first process of its namespace the kernel ends all others in it.
-      endsWhole: sandbox !== undefined,
-      tail: new OutputTail(deps.maxOutputChars),
-      remove: () => kept.delete(id),
-    });
-    kept.set(id, command);
-    forgetOldest(kept);
-    return command;
+    return keep(followLine(run, streams, following(opened)));
   }
 
+  const runs = (id: string) => [...sessions.values()].some(({ kept }) => kept.get(id) && !kept.get(id)?.exit);
+
   /** The tree that runs, and the files that must be what they were. */
-  async function runFiles({ command, run }: PermittedCommand, folder: OpenedFolder) {
+  async function runFiles({ command, run, pty }: PermittedCommand, folder: OpenedFolder) {
     if (run.kind === "sandbox") throw new InputError("This session has no sandbox. Nothing was started.");
     if (run.folder) requireSameFolder(folder.path, run.folder);
-    if (run.kind === "shell") return { line: shellLine(command), files: [] };
-    const program = onlyProgram(run.line);
+    const line = run.kind === "shell" ? shellLine(command) : run.line;
+    const through = pty ? { terminal: await terminalFor(line) } : {};
+    if (run.kind === "shell") return { line, files: [], ...through };
+    const program = onlyProgram(line);
     if (program !== undefined && (await resolveProgram(program, searchFolders, folder.path)) === undefined)
       throw new InputError(
         `There is no program ${JSON.stringify(program)} here. Check the name, or use its full path.`,
       );
     requireSame(run.files);
-    return { line: run.line, files: run.files };
+    return { line, files: run.files, ...through };
+  }
+
+  async function terminalFor(line: CommandLine): Promise<NonNullable<LineDeps["terminal"]>> {
+    if (onlyProgram(line) === undefined)
+      throw new InputError("A terminal (pty) holds one program. Leave out cd, pipes and &&: use workdir.");
+    const python = await resolveProgram("python3", searchFolders, "/");
+    if (python === undefined)
+      throw new InputError("A terminal (pty) needs python3 on this machine. Install it, or leave pty out.");
+    return (file, argv) => ({ file: python, args: terminalArguments(file, argv) });
   }
 
   function forgetOldest(kept: Map<string, RunningCommand>): void {
     const over = kept.size - running(kept).length - deps.spawnLimits.maxKeptPerSession;
     const ended = [...kept.values()].filter((command) => command.exit !== undefined);
-    for (const command of ended.slice(0, Math.max(0, over))) kept.delete(command.id);
+    for (const command of ended.slice(0, Math.max(0, over))) command.remove();
+  }
+
+  function storedOf(sessionKey: string, place: string | undefined): Map<string, RunningCommand> {
+    const kept = new Map<string, RunningCommand>();
+    for (const stored of records.ofSession(sessionKey).slice(-deps.spawnLimits.maxKeptPerSession))
+      if (stored.place === place)
+        kept.set(
+          stored.id,
+          storedCommand(stored, () => kept.delete(stored.id)),
+        );
+    return kept;
   }
 
   async function end({ kept }: Session): Promise<void> {
@@ -176,9 +273,13 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   }
 
   return {
-    forSession(sessionKey, workspace, place) {
-      const key = place ? `${sessionKey}\n${place.id}` : sessionKey;
-      const session = sessions.get(key) ?? { kept: new Map(), starting: 0, ended: false };
+    forSession(sessionKey, workspace, door, home = join(deps.stateDir, "homes", "shared")) {
+      const key = door ? `${sessionKey}\n${door.id}` : sessionKey;
+      const session = sessions.get(key) ?? {
+        kept: storedOf(sessionKey, door?.id),
+        starting: 0,
+        ended: false,
+      };
       sessions.set(key, session);
       return {
         async start(request) {
@@ -186,7 +287,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
           checkRoom(session);
           session.starting += 1;
           try {
-            return await start(session, workspace, request, await place?.proven());
+            return await start(sessionKey, session, { workspace, home, door }, request);
           } finally {
             session.starting -= 1;
           }
@@ -203,6 +304,14 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
         session.ended = true;
       }
       await Promise.all(ending.map(([, session]) => end(session)));
+      records.forgetSession(sessionKey);
+    },
+
+    forgetEnded(sessionKey) {
+      for (const [key, { kept }] of sessions)
+        if (key.split("\n", 1)[0] === sessionKey)
+          for (const command of [...kept.values()]) if (command.exit) command.remove();
+      for (const stored of records.ofSession(sessionKey)) if (!runs(stored.id)) stored.remove();
     },
 
     async closeAll() {
@@ -221,7 +330,11 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     async reapOrphans() {
       removeLeftPipes(deps.stateDir, pipesPrefix, pipesName);
       const own = `${stateMark}.${instance}.`;
-      const pids = await markedProcesses((mark) => mark.startsWith(`${stateMark}.`) && !mark.startsWith(own));
+      const pids = new Set(
+        await markedProcesses((mark) => mark.startsWith(`${stateMark}.`) && !mark.startsWith(own)),
+      );
+      const open = records.all().filter((stored) => !stored.exit && !stored.mark.startsWith(own));
+      for (const stored of open) for (const pid of await leftOf(stored)) pids.add(pid);
       for (const pid of pids) {
         try {
           deps.sendSignal(pid, "SIGKILL");
@@ -229,9 +342,28 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
           // It ended by itself in the meantime.
         }
       }
-      return pids.length;
+      for (const stored of open) stored.end({ code: null, signal: null, timedOut: false, lost: true });
+      return pids.size;
     },
+
+    lost: () =>
+      records
+        .all()
+        .filter(
+          ({ exit, isTold, mark }) =>
+            !isTold && exit?.lost === true && !mark.startsWith(`${stateMark}.${instance}.`),
+        ),
   };
+}
+
+/** What lives of a command whose gateway does not: by number and time of start, for what took its mark off. */
+async function leftOf({ leaders, mark }: StoredCommand): Promise<number[]> {
+  const known = leaders.map((leader) => ({
+    ...leader,
+    // A number that was given to somebody else.
+    hasEnded: startTicksOf(leader.pid) !== leader.startTicks,
+  }));
+  return known.length === 0 ? [] : processesOfRun(known, mark);
 }
 
 /** A shell that gets the text as it stands, and nothing else. */
@@ -244,13 +376,28 @@ function plainLine(argv: readonly string[]): CommandLine {
   return [{ when: "always", negated: false, commands: [{ assignments: [], words, redirections: [] }] }];
 }
 
-/** The line that starts the sandbox around the text. Only a run that was permitted for this very sandbox. */
-function runInside(sandbox: ProvenSandbox, { command, run }: PermittedCommand, workdir: string) {
+/** The line that starts the sandbox around the text. */
+function runInside(
+  sandbox: ProvenSandbox,
+  request: PermittedCommand,
+  { text, workdir }: { readonly text: string; readonly workdir: string },
+) {
+  requirePlace(sandbox, request);
+  if (sandbox.entrance.kind !== "process") throw new Error("a sandbox of an engine has no line");
+  return { line: plainLine(sandbox.entrance.argv(text, workdir)), files: [] };
+}
+
+/** Only a run that was permitted for this very sandbox. */
+function requirePlace(sandbox: ProvenSandbox, { run }: PermittedCommand): void {
   if (run.kind !== "sandbox" || run.sandboxId !== sandbox.id)
     throw new InputError(
       "The command was permitted for another place than this sandbox. Nothing was started.",
     );
-  return { line: plainLine(sandbox.argv(command, workdir)), files: [] };
+}
+
+/** No process of it is this machine's to look for: the sandbox itself ends what it started. */
+function followInside({ streams, done, end }: InsideRun, following: RunningDeps): RunningCommand {
+  return followLine({ leaders: [], stop: () => {}, done }, streams, { ...following, end });
 }
 
 /** The program of a line that is nothing but one command: whether it exists can be told before anything starts. */

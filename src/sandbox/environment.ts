@@ -78,14 +78,15 @@ export interface BaseEnvironment {
 export function buildEnvironment(
   base: BaseEnvironment,
   asked: Readonly<Record<string, string>>,
-  place: { readonly home: string; readonly run: string },
+  place: { readonly home: string; readonly run: string; readonly terminal?: string },
 ): Record<string, string> {
   const problem = environmentProblem(asked);
   if (problem !== undefined) throw new InputError(problem);
   return {
     LANG: base.LANG ?? "C.UTF-8",
     ...(base.TZ === undefined ? {} : { TZ: base.TZ }),
-    TERM: "dumb",
+    TERM: place.terminal ?? "dumb",
+    ...gitSettings,
     ...asked,
     PATH: searchPath(base.PATH).join(":"),
     HOME: place.home,
@@ -93,6 +94,16 @@ export function buildEnvironment(
     [runVariable]: place.run,
   };
 }
+
+/**
+ * A folder that only looks like a repository, with a config of its own, is none to git unless it is named as one
+ * (attack A-116).
+ */
+const gitSettings = {
+  GIT_CONFIG_COUNT: "1",
+  GIT_CONFIG_KEY_0: "safe.bareRepository",
+  GIT_CONFIG_VALUE_0: "explicit",
+} as const;
 
 /** Carries the run's mark through every fork, so that its processes are found again however they detached. */
 export const runVariable = "OPENCLAW_RUN";

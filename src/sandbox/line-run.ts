@@ -30,6 +30,13 @@ export interface LineDeps {
   readonly streams: { readonly stdin: number; readonly stdout: number; readonly stderr: number };
   /** Why this variable may not be set; asked again here, so that no judgement needs to be trusted. */
   readonly environmentProblem: (env: Readonly<Record<string, string>>) => string | undefined;
+  /** What starts a program in a terminal; the line is then one program. */
+  readonly terminal?: (
+    file: string,
+    argv: readonly string[],
+  ) => { readonly file: string; readonly args: readonly string[] };
+  /** Of each process, right after its start. */
+  readonly started?: (leader: Leader) => void;
 }
 
 export interface LineRun {
@@ -224,8 +231,9 @@ export function runLine(deps: LineDeps): LineRun {
     if (stopped) return { code: null, signal: "SIGTERM" };
     // Nothing waits between this look and the start.
     requireSame(deps.files);
-    const child = spawn(file, args, {
-      argv0: name,
+    const through = deps.terminal?.(file, [name, ...args]);
+    const child = spawn(through?.file ?? file, through?.args ?? args, {
+      ...(through ? {} : { argv0: name }),
       cwd: folder.path,
       env: variables,
       // A session of its own: the whole of it can be ended, and it has no terminal to type into.
@@ -234,7 +242,10 @@ export function runLine(deps: LineDeps): LineRun {
       stdio: [...descriptors],
     });
     const leader = { pid: child.pid ?? 0, startTicks: startTicksOf(child.pid ?? 0), hasEnded: false };
-    if (child.pid !== undefined) leaders.push(leader);
+    if (child.pid !== undefined) {
+      leaders.push(leader);
+      deps.started?.(leader);
+    }
     const ended = new Promise<LineEnd | Error>((settle) => {
       child.once("error", settle);
       child.once("exit", (code, signal) => {

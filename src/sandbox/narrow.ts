@@ -96,6 +96,7 @@ function isSame(effect: Extract<Effect, { kind: "command" }>, request: CommandRe
   return (
     effect.command === request.command &&
     effect.workdir === request.workdir &&
+    effect.pty === request.pty &&
     names.length === Object.keys(effect.env).length &&
     names.every((name) => Object.hasOwn(effect.env, name) && effect.env[name] === request.env[name])
   );

@@ -83,6 +83,15 @@ export async function markedProcesses(matches: (mark: string) => boolean): Promi
   return found;
 }
 
+/** Names this run of the system; empty where it has no name. */
+export function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
 /** When a process that was not waited for yet started, in clock ticks since boot; 0 when that cannot be told. */
 export function startTicksOf(pid: number): number {
   return processRow(pid)?.startTicks ?? 0;

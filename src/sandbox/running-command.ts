@@ -2,16 +2,18 @@ import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { type Clock, InputError, sleep } from "../kernel/mod.ts";
+import type { CommandOutput } from "./command-output.ts";
 import type { LineEnd, LineRun } from "./line-run.ts";
-import type { OutputTail } from "./output-tail.ts";
 import { processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
-import type { RunningCommand } from "./tool.ts";
+import type { CommandExit, RunningCommand } from "./tool.ts";
 
 const lookAgainMs = 50;
 const killRounds = 20;
 /** A command that prints without end is slowed down to this, so that it cannot occupy the gateway. */
 const burstBytes = 4 * 1024 * 1024;
 const burstMs = 50;
+/** Of input that the program has not read yet. */
+const maxWaitingBytes = 1024 * 1024;
 
 export interface CommandStreams {
   readonly stdin: Writable;
@@ -31,7 +33,11 @@ export interface RunningDeps {
   readonly killGraceMs: number;
   /** The system itself ends whatever the line leaves, so nothing has to be looked for: a sandbox's processes. */
   readonly endsWhole?: boolean;
-  readonly tail: OutputTail;
+  /** Ends all of it where that is not done by signals from here. */
+  readonly end?: (graceMs: number) => Promise<void>;
+  readonly output: CommandOutput;
+  readonly hasTerminal?: boolean;
+  ended?(exit: CommandExit): void;
   remove(): void;
 }
 
@@ -41,7 +47,7 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
   const leader = { pid, startTicks: startTicksOf(pid), hasEnded: false };
   const done = new Promise<LineEnd>((resolve) => {
     child.once("error", (error) => {
-      deps.tail.add(`The command could not be started: ${error.message}\n`);
+      deps.output.add(`The command could not be started: ${error.message}\n`);
       resolve({ code: null, signal: null });
     });
     child.once("exit", (code, signal) => {
@@ -54,7 +60,7 @@ export function followCommand(child: ChildProcessWithoutNullStreams, deps: Runni
 
 /** Follows a line to its end; when it ends, so does everything it started. */
 export function followLine(run: LineRun, streams: CommandStreams, deps: RunningDeps): RunningCommand {
-  const { clock, tail, killGraceMs: graceMs } = deps;
+  const { clock, output, killGraceMs: graceMs } = deps;
   const { stdin } = streams;
   let exit: RunningCommand["exit"];
   let timedOut = false;
@@ -64,7 +70,7 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
   const ended = Promise.withResolvers<void>();
 
   const outputs = [streams.stdout, streams.stderr];
-  const outputEnded = Promise.all(outputs.map((stream) => collect(stream, tail, clock)));
+  const outputEnded = Promise.all(outputs.map((stream) => collect(stream, output, clock)));
   // A program that closes its input early is no fault of ours.
   stdin.on("error", () => {});
 
@@ -88,6 +94,8 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
     await outputEnded;
     cancel();
     exit = { code, signal, timedOut };
+    deps.ended?.(exit);
+    void output.close();
     cancelTimeout();
     stdin.destroy();
     ended.resolve();
@@ -136,7 +144,10 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
 
   async function endByForce(): Promise<void> {
     run.stop();
-    if (!lineEnded) {
+    if (!lineEnded && deps.end) {
+      await deps.end(graceMs);
+      await ended.promise;
+    } else if (!lineEnded) {
       // The whole groups at once, also where there is no /proc to look through.
       signalGroups("SIGTERM");
       const cancel = clock.after(graceMs, () => signalGroups("SIGKILL"));
@@ -157,6 +168,14 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
     return killing;
   }
 
+  function write(text: string): void {
+    if (exit || stdin.destroyed || stdin.writableEnded)
+      throw new InputError(`Command ${deps.id} takes no more input: it has ended or its input was closed.`);
+    if (stdin.writableLength > maxWaitingBytes)
+      throw new InputError(`Command ${deps.id} does not read what was written to it. Nothing more was sent.`);
+    stdin.write(text);
+  }
+
   return {
     id: deps.id,
     command: deps.command,
@@ -164,13 +183,12 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
     get exit() {
       return exit;
     },
-    output: () => tail.read(),
-    poll: () => tail.poll(),
-    write(text) {
-      if (exit || stdin.destroyed || stdin.writableEnded)
-        throw new InputError(`Command ${deps.id} takes no more input: it has ended or its input was closed.`);
-      stdin.write(text);
-    },
+    hasTerminal: deps.hasTerminal ?? false,
+    output: () => output.read(),
+    poll: () => output.poll(),
+    lines: (offset, limit) => output.lines(offset, limit),
+    write,
+    paste: (text) => write(output.pasted(text)),
     closeInput() {
       stdin.end();
     },
@@ -192,19 +210,19 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
 }
 
 /** Resolves when the stream has been closed. */
-function collect(stream: Readable, tail: OutputTail, clock: Clock): Promise<void> {
+function collect(stream: Readable, output: CommandOutput, clock: Clock): Promise<void> {
   const closed = Promise.withResolvers<void>();
   const decoder = new StringDecoder("utf8");
   let burst = 0;
   stream.on("data", (chunk: Buffer) => {
-    tail.add(decoder.write(chunk));
+    output.add(decoder.write(chunk));
     burst += chunk.length;
     if (burst < burstBytes) return;
     burst = 0;
     stream.pause();
     clock.after(burstMs, () => stream.resume());
   });
-  stream.on("end", () => tail.add(decoder.end()));
+  stream.on("end", () => output.add(decoder.end()));
   stream.on("error", () => {});
   stream.once("close", closed.resolve);
   return closed.promise;

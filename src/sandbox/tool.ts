@@ -74,6 +74,8 @@ export interface CommandRequest {
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** In a terminal of its own, for a program that asks and draws. */
+  readonly pty?: true;
 }
 
 /** A command with what policy said about how it runs. */
@@ -86,19 +88,38 @@ export interface HostCommands extends Omit<Commands, "start"> {
   start(request: PermittedCommand): Promise<RunningCommand>;
 }
 
+/** How a command ended. */
+export interface CommandExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly timedOut: boolean;
+  /** It was ended because the gateway that ran it stopped, or had crashed. */
+  readonly lost?: true;
+}
+
 export interface RunningCommand {
   readonly id: string;
   readonly command: string;
   readonly startedAtMs: number;
   /** Undefined while it runs. */
-  readonly exit:
-    | { readonly code: number | null; readonly signal: string | null; readonly timedOut: boolean }
-    | undefined;
+  readonly exit: CommandExit | undefined;
+  /** It runs in a terminal: a line end is typed as Enter. */
+  readonly hasTerminal: boolean;
   /** Output so far, stdout and stderr as they came, at most the last `maxOutputChars`. */
   output(): { readonly text: string; readonly droppedChars: number };
   /** Output that came since the last poll. */
   poll(): string;
+  /**
+   * Lines of all output that is kept, which is more than `output` gives; numbered from 1. Without `offset`, the last.
+   */
+  lines(
+    offset: number | undefined,
+    limit: number,
+  ): Promise<{ readonly first: number; readonly lines: readonly string[]; readonly total: number }>;
+  /** Throws an InputError when it takes no more: ended, closed, or not reading what was written before. */
   write(text: string): void;
+  /** The same, told to be a paste where the program knows pastes: line ends in it submit nothing. */
+  paste(text: string): void;
   closeInput(): void;
   /** Ends the whole process tree: TERM, then KILL. */
   kill(): Promise<void>;

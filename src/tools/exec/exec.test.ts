@@ -10,7 +10,11 @@ const exec = openExec(defaultToolSettings);
 const processes = openProcess();
 
 /** A command that ends when it is told to. */
-function fakeCommand(id: string, output = "") {
+function fakeCommand(
+  id: string,
+  output = "",
+  more: { readonly hasTerminal?: boolean; readonly droppedChars?: number } = {},
+) {
   const written: string[] = [];
   const acts: string[] = [];
   let text = output;
@@ -23,13 +27,20 @@ function fakeCommand(id: string, output = "") {
     get exit() {
       return state.exit;
     },
-    output: () => ({ text, droppedChars: 0 }),
+    hasTerminal: more.hasTerminal ?? false,
+    output: () => ({ text, droppedChars: more.droppedChars ?? 0 }),
+    lines: async (offset, limit) => {
+      const lines = text.split("\n").slice(0, -1);
+      const first = offset ?? lines.length - limit + 1;
+      return { first, lines: lines.slice(first - 1, first - 1 + limit), total: lines.length };
+    },
     poll: () => {
       const fresh = text.slice(polled);
       polled = text.length;
       return fresh;
     },
     write: (data) => void written.push(data),
+    paste: (data) => void written.push(`<${data}>`),
     closeInput: () => void acts.push("closeInput"),
     kill: async () => {
       acts.push("kill");
@@ -78,7 +89,7 @@ test("tools (1): exec plans exactly the command that it starts", async () => {
   assert.deepEqual(started, [{ command: "make test", workdir: "a", env: { CI: "1" }, timeoutMs: 5000 }]);
 });
 
-for (const args of [{ pty: true }, { host: "node" }, { node: "mac" }]) {
+for (const args of [{ host: "node" }, { node: "mac" }]) {
   test(`exec refuses ${JSON.stringify(args)}, which does not exist yet`, () => {
     assert.throws(
       () => exec.plan({ command: "ls", ...args }),
@@ -165,19 +176,50 @@ test("process looks after commands", async () => {
   assert.equal(await run({ action: "poll", sessionId: "1" }), "[running]\n(no new output)");
   assert.equal(
     await run({ action: "log", sessionId: "1", offset: 2, limit: 1 }),
-    "[running]\nb\n[lines 2-2 of 3]",
+    "[running]\nb\n[lines 2-2 of 3; go on with offset 3]",
   );
   assert.equal(await run({ action: "log", sessionId: "1", limit: 2 }), "[running]\nb\nc\n[lines 2-3 of 3]");
   await run({ action: "write", sessionId: "1", data: "x", eof: true });
   await run({ action: "paste", sessionId: "1", data: "y" });
   await run({ action: "submit", sessionId: "1", data: "z" });
   await run({ action: "send-keys", sessionId: "1", keys: ["q", "Enter", "C-c", "Up"] });
-  assert.deepEqual(fake.written, ["x", "y", "z\n", "q\n\u0003\u001b[A"]);
+  assert.deepEqual(fake.written, ["x", "<y>", "z\n", "q\n\u0003\u001b[A"]);
   assert.match(await run({ action: "kill", sessionId: "1" }), /ended by SIGTERM/);
   await run({ action: "remove", sessionId: "1" });
   assert.match(await run({ action: "clear" }), /Forgot 2/);
   assert.deepEqual(fake.acts, ["wait 50", "closeInput", "kill", "kill", "remove", "remove"]);
   assert.deepEqual(other.acts, ["remove"]);
+});
+
+test("exec asks for a terminal as it planned it, and in one Enter is the key that a person presses", async () => {
+  const args = { command: "top", pty: true };
+  assert.deepEqual(exec.plan(args), [
+    { kind: "command", command: "top", workdir: ".", env: {}, background: false, pty: true },
+  ]);
+  const fake = fakeCommand("1", "", { hasTerminal: true });
+  const { value, started } = powers([fake.command]);
+  await exec.run({ ...args, background: true }, value);
+  assert.equal(started[0]?.pty, true);
+  await processes.run({ action: "submit", sessionId: "1", data: "x" }, value);
+  await processes.run({ action: "send-keys", sessionId: "1", keys: ["Enter", "M-x", "F5", "BTab"] }, value);
+  assert.deepEqual(fake.written, ["x\r", "\r\u001bx\u001b[15~\u001b[Z"]);
+});
+
+test("exec tells how to read what came before the output that it gives", async () => {
+  const fake = fakeCommand("c0ffee", "end\n", { droppedChars: 7 });
+  fake.state.exit = { code: 0, signal: null, timedOut: false };
+  const { text } = await exec.run({ command: "x" }, powers([fake.command]).value);
+  assert.equal(
+    text,
+    "[7 characters came before this; to read them: process, action log, sessionId c0ffee, offset 1]\nend\n",
+  );
+});
+
+test("process says of a command that ended with its gateway that it did", async () => {
+  const fake = fakeCommand("1");
+  fake.state.exit = { code: null, signal: null, timedOut: false, lost: true };
+  const { text } = await processes.run({ action: "list" }, powers([fake.command]).value);
+  assert.equal(text, "1  ended with the gateway that ran it  cmd 1");
 });
 
 test("tools (1): process plans name the command that they are about; a call without one is refused", async () => {

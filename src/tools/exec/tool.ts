@@ -28,7 +28,11 @@ const parameters = s.object({
   timeoutSeconds: s.optional(
     s.integer({ description: "End it after this time; 0: never.", minimum: 0, maximum: maxTimeoutSeconds }),
   ),
-  pty: s.optional(s.boolean({ description: "Not available yet." })),
+  pty: s.optional(
+    s.boolean({
+      description: "Run one program in a terminal, when it asks questions or draws on the screen.",
+    }),
+  ),
   host: s.optional(s.oneOf(["auto", "sandbox", "gateway", "node"], { description: "Where to run it." })),
   ask: s.optional(
     s.oneOf(["off", "on-miss", "always"], { description: "Asks more often than configured, never less." }),
@@ -59,6 +63,7 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
           workdir: asked.workdir ?? ".",
           env: asked.env ?? {},
           background: asked.background ?? false,
+          ...(asked.pty ? { pty: true as const } : {}),
           ...(asked.host === "sandbox" || asked.host === "gateway" ? { host: asked.host } : {}),
           ...(asked.elevated ? { elevated: true as const } : {}),
           ...(asked.ask === "on-miss" || asked.ask === "always" ? { ask: asked.ask } : {}),
@@ -73,6 +78,7 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
         workdir: asked.workdir ?? ".",
         env: asked.env ?? {},
         timeoutMs: (asked.timeoutSeconds ?? settings.exec.timeoutSeconds) * 1000,
+        ...(asked.pty ? { pty: true as const } : {}),
       });
       if (!asked.background) {
         // Outside its sandbox a command is out of this session's sight once nobody waits for it.
@@ -97,7 +103,6 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
 
 function refuseUnavailable(asked: Args): void {
   const notYet = (what: string) => new InputError(`${what} is not available yet. Leave it out.`);
-  if (asked.pty === true) throw notYet("pty");
   if (asked.node !== undefined) throw notYet("node");
   if (asked.host === "node") throw notYet(`host "${asked.host}"`);
 }

@@ -21,14 +21,14 @@ const defaultLogLines = 200;
 const parameters = s.object({
   action: s.oneOf(actions, {
     description:
-      "list: all commands of this conversation. poll: new output. log: all kept output. write, paste: send data. submit: send data and a line end. send-keys: send keys. kill: end it. clear: forget all that have ended. remove: end and forget one.",
+      "list: all commands of this conversation. poll: new output. log: pages through all kept output (offset, limit). write: send data. paste: send data as one piece, so that line ends in it submit nothing. submit: send data and Enter. send-keys: send keys. kill: end it and all that it started. clear: forget all that have ended. remove: end and forget one.",
   }),
   sessionId: s.optional(s.string({ description: "Which command (from exec).", minLength: 1, maxLength: 64 })),
   data: s.optional(s.string({ description: "For write, paste and submit.", maxLength: 100_000 })),
   eof: s.optional(s.boolean({ description: "For write: close the input afterwards." })),
   keys: s.optional(
     s.array(s.string({ maxLength: 1000 }), {
-      description: 'For send-keys: like ["Up", "Enter"].',
+      description: 'For send-keys: like ["Up", "Enter"], ["C-c"], ["M-x"]; anything else is typed as it is.',
       minItems: 1,
       maxItems: 200,
     }),
@@ -120,22 +120,24 @@ async function one(asked: Args, command: RunningCommand, powers: Powers): Promis
     }
     case "log":
       return {
-        text: `[${state(command)}]\n${log(command, asked)}`,
+        text: `[${state(command)}]\n${await log(command, asked)}`,
         isError: false,
         origin: "command",
         details: about(),
       };
-    case "write":
     case "paste":
+      command.paste(requireData(asked));
+      return said("Sent.", about());
+    case "write":
       command.write(requireData(asked));
       if (asked.eof === true) command.closeInput();
       return said("Sent.", about());
     case "submit":
-      command.write(`${asked.data ?? ""}\n`);
+      command.write(`${asked.data ?? ""}${lineEnd(command)}`);
       return said("Sent.", about());
     case "send-keys":
       if (!asked.keys) throw new InputError('Action send-keys needs keys, like ["Enter"].');
-      command.write(keysToText(asked.keys));
+      command.write(keysToText(asked.keys, lineEnd(command)));
       return said("Sent.", about());
     case "kill":
       await command.kill();
@@ -155,18 +157,22 @@ function requireData(asked: Args): string {
   return asked.data ?? "";
 }
 
-function log(command: RunningCommand, { offset, limit = defaultLogLines }: Args): string {
-  const { text, droppedChars } = command.output();
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  const first = offset ?? Math.max(1, lines.length - limit + 1);
-  const shown = lines.slice(first - 1, first - 1 + limit);
-  const dropped = droppedChars > 0 ? `[${droppedChars} characters before these lines were dropped]\n` : "";
-  return `${dropped}${shown.join("\n") || "(no output)"}\n[lines ${first}-${first - 1 + shown.length} of ${lines.length}]`;
+async function log(command: RunningCommand, { offset, limit = defaultLogLines }: Args): Promise<string> {
+  const { first, lines, total } = await command.lines(offset, limit);
+  if (lines.length === 0) return total === 0 ? "(no output)" : `(there are only ${total} lines)`;
+  const last = first - 1 + lines.length;
+  const more = last < total ? `; go on with offset ${last + 1}` : "";
+  return `${lines.join("\n")}\n[lines ${first}-${last} of ${total}${more}]`;
+}
+
+/** Enter is a carriage return, which a terminal turns into a line end; a pipe has nobody who would. */
+function lineEnd({ hasTerminal }: RunningCommand): string {
+  return hasTerminal ? "\r" : "\n";
 }
 
 function state({ exit }: RunningCommand): string {
   if (!exit) return "running";
+  if (exit.lost) return "ended with the gateway that ran it";
   if (exit.timedOut) return "ended: it took too long";
   return exit.code === null ? `ended by ${exit.signal ?? "a fault"}` : `exit code ${exit.code}`;
 }
