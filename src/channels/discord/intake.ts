@@ -48,6 +48,8 @@ export class Intake {
   /** Channels with a message that could not be stored: what comes after it must wait. */
   readonly #blocked = new Set<string>();
   readonly #nonces = new Set<string>();
+  /** Direct channels that the next life knows. */
+  readonly #keptDirects = new Set<string>();
   #bot: BotIdentity | undefined;
   #session: Omit<SessionPlace, "seq"> | undefined;
   #position = new Position(0);
@@ -113,7 +115,10 @@ export class Intake {
     );
     this.#bot = kept.bot;
     this.#newest = kept.newestMessageId;
-    for (const [channelId, userId] of kept.directs) this.#ports.places.noteDirect(channelId, userId);
+    for (const [channelId, userId] of kept.directs) {
+      this.#ports.places.noteDirect(channelId, userId);
+      this.#keptDirects.add(channelId);
+    }
     if (!kept.session || !kept.bot) return;
     const { seq, ...session } = kept.session;
     this.#session = session;
@@ -162,7 +167,8 @@ export class Intake {
       for (const [channelId] of this.#ports.places.directs(maxDirects))
         this.#catchUp(channelId, this.#behind);
     }
-    this.#changed();
+    // Killed within the second that other changes wait, we could not go on with this session.
+    void this.#memory.save();
   }
 
   resumed(): void {
@@ -221,10 +227,14 @@ export class Intake {
     if (!place)
       return this.#ports.log("a message is in no channel that Discord describes to us; it was let go");
     if (place.type === channelTypes.direct && isSnowflake(message.author?.id)) {
-      this.#ports.places.noteDirect(message.channel_id, message.author.id);
+      await this.#direct(message.channel_id, message.author.id);
     }
     await this.#handIn(place, (seen) => inboundOf(message, seen));
     if (BigInt(message.id) > this.#newestDone) this.#newestDone = BigInt(message.id);
+    if (this.#newest !== undefined) return;
+    // The first of all: without it the next life would read no history.
+    this.#newest = message.id;
+    await this.#memory.save();
   }
 
   async #press(press: Interaction): Promise<void> {
@@ -235,10 +245,17 @@ export class Intake {
       (await this.#placeOf(channelId, undefined, press.guild_id));
     if (!place) return;
     const user = press.user?.id;
-    if (place.type === channelTypes.direct && isSnowflake(user))
-      this.#ports.places.noteDirect(channelId, user);
+    if (place.type === channelTypes.direct && isSnowflake(user)) await this.#direct(channelId, user);
     await this.#handIn(place, (seen) => pressOf({ ...press, channel_id: channelId }, seen));
     this.#settlePress(press);
+  }
+
+  /** One that the next life does not know is one whose history it does not read, should the session be over. */
+  async #direct(channelId: string, userId: string): Promise<void> {
+    this.#ports.places.noteDirect(channelId, userId);
+    if (this.#keptDirects.has(channelId)) return;
+    this.#keptDirects.add(channelId);
+    await this.#memory.save();
   }
 
   async #handIn(
