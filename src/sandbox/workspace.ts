@@ -3,8 +3,9 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:f
 import { type FileHandle, lstat, open, opendir, rename, unlink } from "node:fs/promises";
 import { InputError, type Random } from "../kernel/mod.ts";
 import { codeOf, type Folder, MissingFolder, openRootFolder, walk } from "./folder.ts";
+import { targetInside } from "./inside-links.ts";
 import type { Workspace } from "./tool.ts";
-import { parseWorkspacePath, refuseRepositoryFolder, showPath } from "./workspace-path.ts";
+import { parseWorkspacePath, showPath } from "./workspace-path.ts";
 
 /** A workspace on this host. */
 export interface HostWorkspace extends Workspace {
@@ -43,8 +44,9 @@ const maxListedNames = 100_000;
 const noFollow = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * Opens the folder `root` (which must exist) as a workspace. All symbolic links below the root are refused, also
- * those that stay inside: one rule without exceptions is one that holds. Removing a link itself is allowed.
+ * Opens the folder `root` (which must exist) as a workspace. No operation goes through a symbolic link below the root.
+ * For what is read, a link that stays inside is looked up first, and then what it comes to is opened like any other
+ * path: through no link. Removing a link itself is allowed.
  */
 export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<HostWorkspace> {
   const rootFolder = await openRootFolder(root, deps.descriptorPaths ?? true);
@@ -55,8 +57,8 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     path: string,
     create: boolean,
     use: (folder: Folder, name: string) => Promise<T>,
+    names = parse(path),
   ): Promise<T> {
-    const names = parse(path);
     const name = names.at(-1);
     if (name === undefined) throw new InputError(`${showPath(path)} is the workspace itself, not a file.`);
     return inFolder(path, names.slice(0, -1), create, (folder) => use(folder, name));
@@ -86,6 +88,19 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     await folder.verify();
     const expected = [await rootFolder.whereabouts(), ...names].join("/");
     if ((await folder.whereabouts()) !== expected) throw changed(path);
+  }
+
+  /** For reading: when the path itself fails and has links that stay inside, what they come to is tried instead. */
+  async function reading<T>(path: string, use: (names: readonly string[]) => Promise<T>): Promise<T> {
+    const names = parse(path);
+    try {
+      return await use(names);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      const target = await targetInside(rootFolder, rootPath, names);
+      if (target === undefined) throw error;
+      return await use(target);
+    }
   }
 
   function parse(path: string): readonly string[] {
@@ -121,7 +136,6 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     const name = names.at(-1);
     if (name === undefined || path.endsWith("/"))
       throw new InputError(`${showPath(path)} names a folder, not a file.`);
-    if (access !== "read") refuseRepositoryFolder(names, path);
     return inFolder(path, names.slice(0, -1), false, async (folder) => {
       for (let left = 3; ; left -= 1) {
         const before = await look(folder, name);
@@ -135,39 +149,34 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     });
   }
 
+  async function readIn(folder: Folder, name: string, path: string, maxBytes: number) {
+    const before = await look(folder, name);
+    requireFile(before, path);
+    await deps.onStep?.("checked", path);
+    const handle = await openFile(folder, name, path);
+    try {
+      const stat = await handle.stat();
+      requireFile(stat, path);
+      if (!sameFile(before, stat)) throw changed(path);
+      return await readAtMost(handle, maxBytes, stat.size);
+    } finally {
+      await handle.close();
+    }
+  }
+
   return {
     root: rootPath,
 
     read: (path, maxBytes) =>
-      inParent(path, false, async (folder, name) => {
-        const before = await look(folder, name);
-        requireFile(before, path);
-        await deps.onStep?.("checked", path);
-        const handle = await openFile(folder, name, path);
-        try {
-          const stat = await handle.stat();
-          requireFile(stat, path);
-          if (!sameFile(before, stat)) throw changed(path);
-          return await readAtMost(handle, maxBytes, stat.size);
-        } finally {
-          await handle.close();
-        }
-      }),
+      reading(path, (names) =>
+        inParent(path, false, (folder, name) => readIn(folder, name, path, maxBytes), names),
+      ),
 
-    async list(path, limit) {
-      const names: string[] = [];
-      await inFolder(path, parse(path), false, async (folder) => {
-        for await (const entry of await opendir(folder.at(""))) {
-          names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
-          if (names.length >= maxListedNames) break;
-        }
-      });
-      return names.sort().slice(0, limit);
-    },
+    list: (path, limit) =>
+      reading(path, (names) => inFolder(path, names, false, (folder) => namesIn(folder, limit))),
 
-    async write(path, bytes) {
-      refuseRepositoryFolder(parse(path), path);
-      return inParent(path, true, async (folder, name) => {
+    write: (path, bytes) =>
+      inParent(path, true, async (folder, name) => {
         const before = await look(folder, name);
         if (before) requireFile(before, path);
         await deps.onStep?.("checked", path);
@@ -186,12 +195,10 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
         }
         await folder.handle.sync();
         return { created: before === undefined };
-      });
-    },
+      }),
 
-    async remove(path) {
-      refuseRepositoryFolder(parse(path), path);
-      return inParent(path, false, async (folder, name) => {
+    remove: (path) =>
+      inParent(path, false, async (folder, name) => {
         const stat = await look(folder, name);
         if (!stat) throw absent(path);
         if (stat.isDirectory())
@@ -203,8 +210,7 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
           throw fileFault(error, path);
         }
         await folder.handle.sync();
-      });
-    },
+      }),
 
     async exists(path) {
       const names = parse(path);
@@ -221,6 +227,15 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
 
     close: () => rootFolder.close(),
   };
+}
+
+async function namesIn(folder: Folder, limit: number): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const entry of await opendir(folder.at(""))) {
+    names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
+    if (names.length >= maxListedNames) break;
+  }
+  return names.sort().slice(0, limit);
 }
 
 async function look(folder: Folder, name: string): Promise<Stats | undefined> {

@@ -112,13 +112,17 @@ test("sandbox (1): links to files and folders outside, dangling ones and hard li
   assert.equal(existsSync(join(outside, "secret")), true);
 });
 
-test("sandbox (1): a link to another file of the workspace is no way out either, and says so; a copy is (A-145, control)", async (t) => {
+test("sandbox (1): a link to another file of the workspace is read; written is the file by its own name (A-145, B-06)", async (t) => {
   const { callAll, workspace } = await toolScene(t);
   writeFileSync(join(workspace, "mine.txt"), "mine\n");
   symlinkSync("mine.txt", join(workspace, "link"));
-  const [link = "", file = ""] = await callAll(["link", "mine.txt"].map((path) => ["read", { path }]));
-  assert.match(link, /symbolic link/);
-  assert.match(file, /mine/);
+  const [link = "", written = ""] = await callAll([
+    ["read", { path: "link" }],
+    ["write", { path: "link", content: "x" }],
+  ]);
+  assert.match(link, /mine/);
+  assert.match(written, /symbolic link/);
+  assert.equal(readFileSync(join(workspace, "mine.txt"), "utf8"), "mine\n");
 });
 
 test("compose: a file that the agent is told, but that is a link or has a second name, does not reach the model (A-153)", async (t) => {
