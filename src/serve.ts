@@ -18,6 +18,7 @@ import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
 import { composeEdge } from "./compose/edge.ts";
+import { createEgress } from "./compose/egress.ts";
 import {
   apiRoutes,
   apiSecrets,
@@ -220,8 +221,24 @@ export async function serve(options: ServeOptions): Promise<Served> {
     random,
     log,
   });
+  const egress = createEgress({
+    stateFolder: paths.root,
+    clock,
+    random,
+    log,
+    redact: logging.redact,
+    keepsConversations,
+    record: (kind, outcome, facts, sessionKey) =>
+      commit([
+        store.ledger.append({
+          ...{ stage: "sandbox", action: "egress", kind, outcome, facts },
+          ...(sessionKey === undefined ? {} : { sessionKey }),
+        }),
+      ]),
+  });
   const tools = createTools({
     config,
+    egress,
     defaultWorkspace: paths.workspace,
     stateFolder: paths.root,
     approvals: standingRules.file,

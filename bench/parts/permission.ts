@@ -4,6 +4,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openApprovalsFile } from "../../src/compose/approvals-file.ts";
+import { noEgress } from "../../src/compose/egress.ts";
 import { createTools } from "../../src/compose/tools.ts";
 import { silentLog, systemClock, systemRandom } from "../../src/kernel/mod.ts";
 import { decide } from "../../src/policy/mod.ts";
@@ -41,6 +42,7 @@ export async function measurePermission({ subject, results }: Bench): Promise<vo
     timeZone: undefined,
     sendSignal: process.kill.bind(process),
     agentWorkspace: () => undefined,
+    egress: noEgress,
     recordProof: async () => {},
     toolLimitsOf: async () => [],
   });

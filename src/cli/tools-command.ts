@@ -1,6 +1,7 @@
 import { dirname, relative } from "node:path";
 import { createAccess } from "../compose/access.ts";
 import { openApprovalsFile } from "../compose/approvals-file.ts";
+import { noEgress } from "../compose/egress.ts";
 import { composePairings } from "../compose/pairings.ts";
 import { createTools, type ToolExplanation } from "../compose/tools.ts";
 import {
@@ -115,6 +116,7 @@ function openScene(cli: Cli, loaded: LoadedConfig, provider: string | undefined)
     log: silentLog,
     timeZone: undefined,
     sendSignal,
+    egress: noEgress,
     recordProof: async () => {},
     agentWorkspace: () => undefined,
     toolLimitsOf: access.toolLimitsOf,

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,9 +64,9 @@ function certificateBehind(door: { socketFile: string; rootsFile: string }): Pro
 test("sandbox (9): each sandbox has a door of its own, for this user alone; the authority's key is shown to none of them", async (t) => {
   const { egress, stateFolder } = scene(t);
   const [one, same, other] = [
-    await egress.open("a", place),
-    await egress.open("a", place),
-    await egress.open("b", place),
+    await egress.open(place),
+    await egress.open({ ...place }),
+    await egress.open({ ...place, sandbox: "session-2" }),
   ];
   assert.equal(one, same);
   assert.notEqual(one.socketFile, other.socketFile);
@@ -76,14 +85,12 @@ test("sandbox (9): the authority outlives the gateway; one that is broken, forei
   const { egress, stateFolder } = scene(t);
   const folder = join(stateFolder, "egress");
   const cert = () => readFileSync(join(folder, "authority.pem"), "utf8");
-  await egress.open("a", place);
+  await egress.open(place);
   const first = cert();
   await egress.closeAll();
   const again = async (more: { now?: () => number } = {}) => {
     const { egress: next } = scene(t, { folder: stateFolder, ...more });
-    const seen = (await certificateBehind(await next.open("a", place))).checkIssued(
-      new X509Certificate(cert()),
-    );
+    const seen = (await certificateBehind(await next.open(place))).checkIssued(new X509Certificate(cert()));
     await next.closeAll();
     return seen;
   };
@@ -101,7 +108,7 @@ test("sandbox (9): the authority outlives the gateway; one that is broken, forei
     folder: stateFolder,
     now: () => Date.parse(new X509Certificate(third).validTo),
   });
-  await late.open("a", place);
+  await late.open(place);
   assert.notEqual(cert(), third);
 });
 
@@ -114,7 +121,7 @@ test("sandbox (9): what is on record names sandbox, host and rule, redacted; no 
     });
   for (const keeps of [true, false]) {
     const { egress, rows } = scene(t, { keeps });
-    const { socketFile } = await egress.open("a", { ...place, rules: [] });
+    const { socketFile } = await egress.open({ ...place, rules: [] });
     await ask(socketFile, "http://a.test/hush?x=1");
     const [row] = rows;
     assert.ok(row);
@@ -128,10 +135,27 @@ test("sandbox (9): what is on record names sandbox, host and rule, redacted; no 
   }
 });
 
+test("sandbox (9): rules that differ in nothing but the credential have doors of their own; what a killed gateway left is removed", async (t) => {
+  const { egress, stateFolder } = scene(t);
+  mkdirSync(join(stateFolder, "egress"));
+  writeFileSync(join(stateFolder, "egress", "left.sock"), "");
+  const withKey = (value: string) => ({
+    ...place,
+    rules: [{ host: "a.test", inject: { header: "authorization", value: new Secret(value) } }],
+  });
+  const doors = [
+    await egress.open(withKey("one")),
+    await egress.open(withKey("two")),
+    await egress.open(withKey("one")),
+  ];
+  assert.equal(new Set(doors.map((door) => door.socketFile)).size, 2);
+  assert.equal(existsSync(join(stateFolder, "egress", "left.sock")), false);
+});
+
 test("sandbox (9): an injected credential is in no file of the state folder", async (t) => {
   const { egress, stateFolder } = scene(t);
   const inject = { header: "authorization", value: new Secret("the-real-credential") };
-  await egress.open("a", { ...place, rules: [{ host: "a.test", inject }] });
+  await egress.open({ ...place, rules: [{ host: "a.test", inject }] });
   const folder = join(stateFolder, "egress");
   for (const name of readdirSync(folder).filter((file) => !file.endsWith(".sock")))
     assert.doesNotMatch(readFileSync(join(folder, name), "utf8"), /the-real-credential/);

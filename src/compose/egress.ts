@@ -1,5 +1,5 @@
-import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { constants, rmSync } from "node:fs";
+import { createPrivateKey, hash, X509Certificate } from "node:crypto";
+import { constants, readdirSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
@@ -20,8 +20,8 @@ const maxSocketPathBytes = 107;
 
 /** The proxies of sandboxes with egress, each on a socket of its own in the state folder. */
 export interface Egress {
-  /** The door of one sandbox; opened once for each key. Rejects with an InputError where there can be none. */
-  open(key: string, about: EgressPlace): Promise<EgressDoor>;
+  /** The door of one sandbox, opened once for its rules. Rejects with an InputError where there can be none. */
+  open(place: EgressPlace): Promise<EgressDoor>;
   /** Closes every door: what still runs behind one reaches nothing any more. */
   closeAll(): Promise<void>;
 }
@@ -32,6 +32,12 @@ export interface EgressPlace {
   readonly sessionKey?: string;
   readonly rules: readonly EgressRule[];
 }
+
+/** For what decides and runs nothing: no sandbox of it gets out. */
+export const noEgress: Egress = Object.freeze({
+  open: () => Promise.reject(new InputError("There is no egress here.")),
+  closeAll: async () => {},
+});
 
 export function createEgress(ports: {
   readonly stateFolder: string;
@@ -79,14 +85,12 @@ export function createEgress(ports: {
     return pair;
   }
 
-  async function make(key: string, place: EgressPlace) {
-    const socketFile = join(folder, `${createHash("sha256").update(key).digest("hex").slice(0, 16)}.sock`);
+  async function make(place: EgressPlace) {
+    const socketFile = join(folder, `${ports.random.bytes(8).toString("hex")}.sock`);
     if (Buffer.byteLength(socketFile) > maxSocketPathBytes)
       throw new InputError(`The path of the state folder is too long for a socket in it: ${socketFile}.`);
     const { authority, roots } = await loadTrust();
     const { openEgressProxy, defaultEgressLimits, systemResolve } = await import("../sandbox/mod.ts");
-    // One that a gateway which was killed left behind.
-    rmSync(socketFile, { force: true });
     const proxy = await openEgressProxy(
       {
         clock: ports.clock,
@@ -117,10 +121,11 @@ export function createEgress(ports: {
   }
 
   return {
-    async open(key, place) {
+    async open(place) {
+      const key = JSON.stringify([place.sandbox, place.sessionKey, rulesKey(place.rules)]);
       let opened = doors.get(key);
       if (!opened) {
-        opened = make(key, place);
+        opened = make(place);
         doors.set(key, opened);
         opened.catch(() => doors.delete(key));
       }
@@ -132,6 +137,14 @@ export function createEgress(ports: {
       await Promise.all(closing.map((opened) => opened.then(({ proxy }) => proxy.close()).catch(() => {})));
     },
   };
+}
+
+/**
+ * Tells rules apart, also those that differ in nothing but the credential: agents who share a sandbox share no door by
+ * mistake. Stays in memory.
+ */
+export function rulesKey(rules: readonly EgressRule[]): string {
+  return hash("sha256", JSON.stringify([rules, rules.map(({ inject }) => inject?.value.reveal())]));
 }
 
 interface Trust {
@@ -147,6 +160,8 @@ async function openTrust(
   ports: { readonly clock: Clock; readonly random: Random; readonly log: Log },
 ): Promise<Trust> {
   await ensureFolder(folder);
+  // What a gateway that was killed left behind: the state folder is this one's alone.
+  for (const name of readdirSync(folder)) if (name.endsWith(".sock")) rmSync(join(folder, name));
   const files = { cert: join(folder, "authority.pem"), key: join(folder, "authority-key.pem") };
   const now = ports.clock.now();
   const [cert, key] = [await readIfThere(files.cert), await readIfThere(files.key)];

@@ -7,6 +7,8 @@ import type { OpenClawConfig } from "../config/mod.ts";
 import { InputError, systemClock, systemRandom } from "../kernel/mod.ts";
 import { createSandboxes } from "./sandboxes.ts";
 
+const opened = { socketFile: "/s/egress.sock", rootsFile: "/s/roots.pem" };
+
 type Sandbox = NonNullable<NonNullable<NonNullable<OpenClawConfig["agents"]>["defaults"]>["sandbox"]>;
 
 function scene(
@@ -26,6 +28,7 @@ function scene(
     clock: systemClock,
     random: systemRandom,
     log: () => {},
+    egress: { open: async () => opened, closeAll: async () => {} },
     record: async (facts, outcome) => {
       if (current.recordFails) throw new Error("disk full");
       recorded.push([facts, outcome]);
@@ -177,4 +180,26 @@ test("compose: tools of a sandboxed session are those of the list, and denied on
     allow: ["read"],
     deny: ["exec"],
   });
+});
+
+test("compose: a sandbox with egress says what it reaches, another set of rules is another entry, and a wrong rule gives none", (t) => {
+  const place = (egress: Sandbox["egress"], scope: Sandbox["scope"] = "session") =>
+    scene(t, withSandbox({ mode: "all", scope, ...(egress ? { egress } : {}) })).sandboxes.placeOf(
+      "main",
+      "agent:main:x",
+    );
+  const plain = place(undefined);
+  assert.equal(plain?.egress, undefined);
+  assert.deepEqual([place([])?.entry, place([])?.egress], [plain?.entry, undefined]);
+  const one = place([{ host: "a.test" }]);
+  assert.match(one?.description ?? "", /that reaches a\.test and nothing else/);
+  const entries = [plain, one, place([{ host: "b.test" }]), place([{ host: "a.test", methods: ["GET"] }])];
+  assert.equal(new Set(entries.map((item) => item?.entry)).size, 4);
+  const many = place(Array.from({ length: 7 }, (_, index) => ({ host: `h${index}.test` })));
+  assert.match(many?.description ?? "", /h4\.test and 2 more and nothing else/);
+  assert.match(place([{ host: "http://a" }])?.problem ?? "", /sandbox\.egress\[0\]\.host/);
+  assert.deepEqual(
+    [one?.sessionKey, place([{ host: "a.test" }], "agent")?.sessionKey],
+    ["agent:main:x", undefined],
+  );
 });

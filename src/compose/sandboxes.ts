@@ -4,9 +4,11 @@ import { arch, homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random } from "../kernel/mod.ts";
-import type { ProvenSandbox, SandboxHost, SandboxProof } from "../sandbox/mod.ts";
+import { egressRules } from "../sandbox/egress-settings.ts";
+import type { EgressRule, ProvenSandbox, SandboxHost, SandboxProof } from "../sandbox/mod.ts";
 import { mainKey } from "../session/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
+import { type Egress, rulesKey } from "./egress.ts";
 
 /** Where a sandboxed session's commands run and its files are. */
 export interface SandboxPlace {
@@ -20,6 +22,10 @@ export interface SandboxPlace {
   readonly agentWorkspace?: string;
   readonly maxProcesses: number;
   readonly maxMemoryBytes: number;
+  /** What it may reach. Absent: nothing, and there is no proxy. */
+  readonly egress?: readonly EgressRule[];
+  /** The one conversation that it is for, when it is for one. */
+  readonly sessionKey?: string;
   /** What the config asks for that this sandbox cannot give: nothing runs. */
   readonly problem?: string;
 }
@@ -36,6 +42,8 @@ export interface Sandboxes {
   reset(): void;
   /** Removes what sandboxes left in the kernel; when none of them runs. */
   sweep(): Promise<void>;
+  /** Closes the ways out. */
+  close(): Promise<void>;
 }
 
 type SandboxConfig = NonNullable<NonNullable<NonNullable<OpenClawConfig["agents"]>["defaults"]>["sandbox"]>;
@@ -54,6 +62,7 @@ export function createSandboxes(ports: {
   readonly log: Log;
   /** Puts the outcome of a proof on record. */
   readonly record: (facts: Json, outcome: "ok" | "error") => Promise<void>;
+  readonly egress: Egress;
 }): Sandboxes {
   const proofs = new Map<string, Promise<SandboxProof>>();
   let host: Promise<SandboxHost> | undefined;
@@ -89,13 +98,15 @@ export function createSandboxes(ports: {
     if (place.problem !== undefined) return { ok: false, why: place.problem };
     try {
       const [bubblewrap] = await Promise.all([load(), ensureFolder(place.workspace)]);
-      const { id, maxProcesses, maxMemoryBytes, agentWorkspace } = place;
+      const { id, maxProcesses, maxMemoryBytes, agentWorkspace, egress, sessionKey } = place;
+      const about = { sandbox: id, ...(sessionKey === undefined ? {} : { sessionKey }) };
       return await bubblewrap.prove({
         id,
         maxProcesses,
         maxMemoryBytes,
         workspace: realpathSync(place.workspace),
         ...(agentWorkspace === undefined ? {} : { agentWorkspace: realpathSync(agentWorkspace) }),
+        ...(egress === undefined ? {} : { egress: await ports.egress.open({ ...about, rules: egress }) }),
       });
     } catch (error) {
       return { ok: false, why: `It could not be made (${error instanceof Error ? error.message : error}).` };
@@ -125,7 +136,7 @@ export function createSandboxes(ports: {
       });
     },
     prove(place) {
-      const key = JSON.stringify(place);
+      const key = JSON.stringify([place, rulesKey(place.egress ?? [])]);
       const known = proofs.get(key);
       if (known) return known;
       const proof = proveOnRecord(place);
@@ -145,7 +156,12 @@ export function createSandboxes(ports: {
         deny: lists.deny ?? [],
       };
     },
-    reset: () => proofs.clear(),
+    reset() {
+      proofs.clear();
+      // What still runs under the rules of before reaches nothing any more (attack A-134).
+      void ports.egress.closeAll();
+    },
+    close: () => ports.egress.closeAll(),
     sweep: () =>
       load().then(
         (bubblewrap) => bubblewrap.sweep(),
@@ -168,7 +184,9 @@ function placeFor(
   const scope = asked.scope ?? "agent";
   const access = asked.workspaceAccess ?? "none";
   const memory = bytesOf(asked.docker?.memory);
-  const problem = unsupported(asked) ?? (memory === undefined ? "docker.memory is no size." : undefined);
+  const egress = egressOf(asked);
+  const problem =
+    unsupported(asked) ?? egress.problem ?? (memory === undefined ? "docker.memory is no size." : undefined);
   // A name from a digest: a session's key has parts that others choose.
   const id =
     scope === "shared"
@@ -176,14 +194,35 @@ function placeFor(
       : `${scope}-${digest(scope === "agent" ? agentId : sessionKey)}`;
   return {
     id,
-    entry: `bubblewrap:${scope}:${access}`,
-    description: `a bubblewrap sandbox without network, ${sharedBy[scope]}, ${sees[access]}`,
+    // Who may enter what reaches more has to be asked again.
+    entry: `bubblewrap:${scope}:${access}${egress.rules ? `:egress-${digest(JSON.stringify(egress.rules))}` : ""}`,
+    description: `a bubblewrap sandbox ${reaches(egress.rules)}, ${sharedBy[scope]}, ${sees[access]}`,
+    ...(egress.rules ? { egress: egress.rules } : {}),
+    ...(scope === "session" ? { sessionKey } : {}),
     workspace: access === "rw" ? at.agentWorkspace : join(at.folder, id),
     ...(access === "ro" ? { agentWorkspace: at.agentWorkspace } : {}),
     maxProcesses: asked.docker?.pidsLimit ?? defaultProcesses,
     maxMemoryBytes: memory ?? 0,
     ...(problem === undefined ? {} : { problem }),
   };
+}
+
+/** No rules at all: there is no proxy either. */
+function egressOf({ egress }: SandboxConfig): { rules?: readonly EgressRule[]; problem?: string } {
+  if (egress === undefined || egress.length === 0) return {};
+  try {
+    return { rules: egressRules(egress) };
+  } catch (error) {
+    if (error instanceof InputError) return { problem: error.message };
+    throw error;
+  }
+}
+
+function reaches(rules: readonly EgressRule[] | undefined): string {
+  if (!rules) return "without network";
+  const hosts = [...new Set(rules.map((rule) => rule.host))];
+  const more = hosts.length > 5 ? ` and ${hosts.length - 5} more` : "";
+  return `that reaches ${hosts.slice(0, 5).join(", ")}${more} and nothing else`;
 }
 
 const sharedBy = {

@@ -41,6 +41,7 @@ import {
   ruleIndex,
   withStanding,
 } from "./approvals-file.ts";
+import type { Egress } from "./egress.ts";
 import { createSandboxes, type SandboxPlace } from "./sandboxes.ts";
 import { prepareWorkspace } from "./workspace-files.ts";
 
@@ -118,6 +119,8 @@ export function createTools(ports: {
   readonly log: Log;
   readonly timeZone: string | undefined;
   readonly sendSignal: SendSignal;
+  /** The ways out of sandboxes. */
+  readonly egress: Egress;
   /** Puts the outcome of a sandbox's proof on record. */
   readonly recordProof: (facts: Json, outcome: "ok" | "error") => Promise<void>;
   readonly agentWorkspace: (agentId: string) => string | undefined;
@@ -442,6 +445,7 @@ export function createTools(ports: {
     async close() {
       if (!loading) return;
       await (await loading).host.closeAll();
+      await sandboxes.close();
       await sandboxes.sweep();
       for (const opened of workspaces.values()) await (await opened).close();
     },
