@@ -187,7 +187,7 @@ export function channelContract(name: string, harness: ChannelHarness): void {
       assert.equal(most, 1);
     });
 
-    test("(4) a repeated delivery carries the event id of the first", async ({ bench, host }) => {
+    test("(4) a repeated delivery carries the event id of the first (A-180)", async ({ bench, host }) => {
       const eventId = bench.deliver({ person: "ada", text: "hello" });
       await bench.acknowledged(eventId);
       bench.redeliver(eventId);

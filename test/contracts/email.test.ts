@@ -2,6 +2,7 @@ import { after, before, describe } from "node:test";
 import { Dovecot, dovecotMissing } from "../support/email/dovecot.ts";
 import { emailBench } from "../support/email/harness.ts";
 import { channelContract } from "./channel.ts";
+import { channelAttacks } from "./channel-attacks.ts";
 
 const missing = dovecotMissing();
 
@@ -12,4 +13,5 @@ describe("e-mail, against Dovecot", { skip: missing }, () => {
   });
   after(() => dovecot.stop());
   channelContract("e-mail, IMAP and SMTP", () => emailBench(dovecot));
+  channelAttacks("e-mail, IMAP and SMTP", () => emailBench(dovecot));
 });
