@@ -6,8 +6,6 @@ export interface Carrier {
   readonly conversations: readonly string[];
   /** Somebody writes. `away`: while no gateway runs, and where the platform can, unheard by every session of its. */
   write(conversation: string, text: string, away: boolean): void;
-  /** What was written away is found in the histories while newer messages already arrive: it may be answered late. */
-  readonly isLateWhenAway?: true;
   /** The later of two arrives first; absent where the wire itself keeps the order. */
   writeSwapped?(conversation: string, earlier: string, later: string): void;
   /** What was written with this text arrives once more. */

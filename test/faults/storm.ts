@@ -39,8 +39,6 @@ export interface StormOptions {
 /** Nothing new has happened for so long: what is not settled by then never will be. */
 const patienceMs = 90_000;
 const lookEveryMs = 5;
-/** Channels write down whom they know within a second; until then a kill makes them forget it. */
-const keptAfterMs = 1_500;
 
 /** Ends with a gateway that runs, and has settled all that it can. */
 export async function storm(carrier: Carrier, options: StormOptions): Promise<Storm> {
@@ -102,7 +100,6 @@ class Weather {
     await this.#untilConnected();
     for (const conversation of this.#carrier.conversations) this.#write(conversation, false);
     await this.calm();
-    await pause(keptAfterMs);
   }
 
   /** Some messages, some faults; in the end often a kill, and a new start. */
@@ -200,13 +197,12 @@ class Weather {
   }
 
   #write(conversation: string, away: boolean): void {
-    const isLate = away && this.#carrier.isLateWhenAway === true;
-    this.#carrier.write(conversation, this.#note(conversation, undefined, isLate), away);
+    this.#carrier.write(conversation, this.#note(conversation), away);
   }
 
-  #note(conversation: string, place = ++this.#place, isLate = false): string {
+  #note(conversation: string, place = ++this.#place): string {
     const word = `w${String(this.written.length + 1).padStart(5, "0")}`;
-    this.written.push({ word, conversation, place, ...(isLate ? { isLate } : {}) });
+    this.written.push({ word, conversation, place });
     return word;
   }
 
@@ -220,7 +216,7 @@ class Weather {
   #breakSend(): void {
     const ways = Object.entries(this.#carrier.breakSend) as [SendFault, () => void][];
     const way = ways[this.#below(ways.length)];
-    if (!way || !this.#chance(0.15)) return;
+    if (!way || !this.#chance(0.3)) return;
     this.broken[way[0] === "limited" ? "limited" : "lost"] += 1;
     way[1]();
   }

@@ -10,8 +10,6 @@ export interface Written {
   readonly conversation: string;
   /** Where it stands among all that was written; two that arrived the other way round share one place. */
   readonly place: number;
-  /** It may be answered after what was written later. */
-  readonly isLate?: true;
 }
 
 export interface Verdict {
@@ -121,8 +119,8 @@ function outOfOrder(written: readonly Written[], said: readonly Said[]): readonl
   const last = new Map<string, number>();
   return said.flatMap(({ conversation, text }) => {
     const word = wordOf(text) ?? "";
-    const { place, isLate } = known.get(word) ?? { place: 0, isLate: true };
-    if (isLate) return [];
+    const { place } = known.get(word) ?? {};
+    if (place === undefined) return [];
     const before = last.get(conversation) ?? 0;
     last.set(conversation, Math.max(place, before));
     return place < before ? [`${word} was answered after what was written later`] : [];

@@ -38,7 +38,6 @@ export async function slackCarrier(): Promise<Carrier> {
       groupPolicy: "allowlist",
       groups: { [room]: { requireMention: false, allowFrom: persons } },
     },
-    isLateWhenAway: true,
     conversations: [...persons, room],
     write(conversation, text, away) {
       const key = keep(conversation, text);
