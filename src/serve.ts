@@ -45,6 +45,7 @@ import { probeRoutes } from "./compose/probes.ts";
 import { createPrompts } from "./compose/prompts.ts";
 import { endReplaced } from "./compose/replaced-credentials.ts";
 import { createRetention } from "./compose/retention.ts";
+import { createReviewer } from "./compose/review.ts";
 import { createRevocation } from "./compose/revocation.ts";
 import type { RunOverrides } from "./compose/run-overrides.ts";
 import { createSecretReferences } from "./compose/secret-references/mod.ts";
@@ -265,6 +266,11 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const modelChoiceOf = (agentId: string, sessionModel: string | undefined) =>
     models.choice(modelReference(agentId, sessionModel), agentOf(agentId).contextTokens);
 
+  async function openModelOf(agentId: string, sessionModel: string | undefined) {
+    const choice = modelChoiceOf(agentId, sessionModel);
+    return { model: await models.open(choice.provider), choice };
+  }
+
   // --- events to clients ---------------------------------------------------------------------------------------------
   const hub = createHub(holds, mayHear);
   const transcripts = openTranscriptFiles({
@@ -355,13 +361,20 @@ export async function serve(options: ServeOptions): Promise<Served> {
     histories,
     sender,
     approvals,
+    reviewer: createReviewer({
+      config,
+      modelFor: openModelOf,
+      commit,
+      ledger: store.ledger,
+      usage: store.usage,
+      redact,
+      clock,
+      log,
+    }),
     sessionSettings: () => sessionsConfig,
     lastDaily: (hour) => lastDaily(clock.now(), hour, options.timeZone),
     agentSettings: agentOf,
-    async modelFor(agentId, sessionModel) {
-      const choice = modelChoiceOf(agentId, sessionModel);
-      return { model: await models.open(choice.provider), choice };
-    },
+    modelFor: openModelOf,
     promptFor: prompts.of,
     toolSpecs: async (row) => apiTokens.narrowSpecs(row, await tools.specsFor(row)),
     policyFor: async (row, tool, authors) =>

@@ -8,8 +8,25 @@
 import { hash } from "node:crypto";
 import { fence, type ToolAnswer, type ToolRequest } from "./agent/mod.ts";
 import type { ToolCallInfo } from "./control/mod.ts";
-import { admitted, joinSources, type Reason, reasonText, type Source, type Verdict } from "./kernel/mod.ts";
-import { decide, type Effect, effectFacts, type Permit, plainPath, settle } from "./policy/mod.ts";
+import {
+  admitted,
+  joinSources,
+  type Reason,
+  reasonText,
+  refuse,
+  type Source,
+  type Verdict,
+} from "./kernel/mod.ts";
+import {
+  afterReview,
+  decide,
+  type Effect,
+  effectFacts,
+  type Permit,
+  plainPath,
+  type Question,
+  settle,
+} from "./policy/mod.ts";
 import type { ToolOutput } from "./sandbox/mod.ts";
 import { type SessionRow, titleOf } from "./session/mod.ts";
 import type { TurnLog } from "./turn-log.ts";
@@ -17,6 +34,8 @@ import type { Turn, TurnParts } from "./turn-parts.ts";
 
 /** Two for each call of one answer: more calls than a provider lets a model make at once. */
 const maxEntriesOfAnAnswer = 1000;
+/** Of what a refusal says beside its reason, in the record. */
+const maxDetailChars = 300;
 
 export function createToolCalls(
   parts: TurnParts,
@@ -90,22 +109,19 @@ export function createToolCalls(
 
     const context = await parts.policyFor(row, request.tool, task.seen.author);
     const decision = decide(request, await parts.placed(request, context));
-    let verdict: Verdict<Permit>;
-    if (decision.ok === "ask") {
-      events.lifecycle({ phase: "waiting-approval" });
-      const approval = await parts.approvals.ask(
-        approvalId(row.runId, last.entryId, request.id),
-        decision.question,
-        active.abort.signal,
-      );
-      events.approval({ phase: "resolved", kind: "exec", status: approval.state, approvalId: approval.id });
-      // A run that was stopped while it waited was not refused by anybody.
-      if (approval.state === "cancelled") return refusedCall("policy.run_stopped", request.tool);
-      verdict = settle(decision.question, approval.decision);
-    } else verdict = decision;
+    const verdict =
+      decision.ok === "ask"
+        ? await answerTo(decision.question, approvalId(row.runId, last.entryId, request.id), task)
+        : decision;
+    // A run that was stopped while it waited was not refused by anybody.
+    if (!verdict) return refusedCall("policy.run_stopped", request.tool);
 
     if (!admitted(verdict)) {
-      const facts = { tool: request.tool, toolCallId: request.id };
+      const facts = {
+        tool: request.tool,
+        toolCallId: request.id,
+        detail: parts.redact(verdict.detail).slice(0, maxDetailChars),
+      };
       await commit([...task.ends.splice(0), recordVerdict("policy", "refuse", row, facts, verdict.reason)]);
       return refusedCall(verdict.reason, verdict.detail);
     }
@@ -125,6 +141,27 @@ export function createToolCalls(
       events.toolProgress(call, text),
     );
     return { output: outcome, effects: permit.effects, ran: true };
+  }
+
+  /** A second model's verdict where the mode lets it give one, else an operator's. Undefined: the run was stopped. */
+  async function answerTo(question: Question, id: string, task: Turn): Promise<Verdict<Permit> | undefined> {
+    const { row, events, active } = task;
+    const { signal } = active.abort;
+    let asked = question;
+    // What a person was asked before a restart is his to answer.
+    if (question.canReview && !parts.approvals.get(id)) {
+      const { verdict, reason } = await parts.reviewer.review(question.request, question, row, signal);
+      if (signal.aborted) return undefined;
+      if (verdict === "allow") return settle(question, "allow-once");
+      if (verdict === "deny") return refuse("policy.review_denied", reason);
+      asked = afterReview(question, reason);
+    }
+    events.lifecycle({ phase: "waiting-approval" });
+    const approval = await parts.approvals.ask(id, asked, signal);
+    events.approval({ phase: "resolved", kind: "exec", status: approval.state, approvalId: approval.id });
+    if (approval.state === "cancelled") return undefined;
+    if (approval.state === "allowed") parts.reviewer.personAllowed(row.sessionKey);
+    return settle(asked, approval.decision);
   }
 
   /**

@@ -20,7 +20,7 @@ import type {
   SendResult,
 } from "./delivery/mod.ts";
 import type { Clock, Commit, Log, Random, Source, Verdict, Write } from "./kernel/mod.ts";
-import type { Approvals, Permit, PolicyContext } from "./policy/mod.ts";
+import type { Approvals, Permit, PolicyContext, Question, Review } from "./policy/mod.ts";
 import type { Outcome } from "./sandbox/mod.ts";
 import type {
   ActiveRun,
@@ -53,6 +53,7 @@ export interface TurnParts {
   readonly histories: Histories;
   readonly sender: OutboxSender;
   readonly approvals: Approvals;
+  readonly reviewer: ReviewPort;
   readonly sessionSettings: () => SessionSettings;
   /** The newest moment, not after now, at which it was this hour here. Unix ms. */
   readonly lastDaily: (hour: number) => number;
@@ -91,6 +92,13 @@ export interface TurnParts {
   readonly fenceKey: string;
   /** True once the gateway lets go of what runs: a turn that is cut off then stays open on disk. */
   readonly isStopping: () => boolean;
+}
+
+/** The second model of exec mode "auto". */
+export interface ReviewPort {
+  /** Never rejects: whatever goes wrong leaves it to a person. */
+  review(request: ToolRequest, question: Question, row: InboxRow, signal: AbortSignal): Promise<Review>;
+  personAllowed(sessionKey: string): void;
 }
 
 /** Files on their way: from a platform into an agent's workspace, and from there to a platform. */

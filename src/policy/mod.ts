@@ -36,6 +36,14 @@ export { type Effect, effectFacts, plainPath } from "./effect.ts";
 export { type ElevatedCaller, judgeElevated } from "./elevated.ts";
 export { type ExecRule, type ExecWords, execRule, execWords, houseRule, stricter } from "./exec-mode.ts";
 export { commandPlace, judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
+export {
+  afterReview,
+  createDenials,
+  type Review,
+  readReview,
+  reviewPrompt,
+  reviewSubject,
+} from "./review.ts";
 export type { SandboxFacts } from "./sandbox-entry.ts";
 export {
   type ExecSettings,
