@@ -18,6 +18,10 @@ export const notYetEffective: readonly string[] = [
   "session",
   "auth",
   "tools",
+  ...["cacheTtlMinutes", "provider", "readability", "useTrustedEnvProxy"].map(
+    (key) => `tools.web.fetch.${key}`,
+  ),
+  "tools.web.search.cacheTtlMinutes",
   "approvals",
   "browser",
   "skills",
@@ -143,7 +147,7 @@ const effective: readonly string[] = [
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
     perAgent.map((key) => `${at}.${key}`),
   ),
-  ...["allow", "deny", "profile", "exec", "web.fetch", "fs"].map((key) => `tools.${key}`),
+  ...["allow", "deny", "profile", "exec", "web", "fs"].map((key) => `tools.${key}`),
   ...["chatCompletions", "responses"].flatMap((name) =>
     ["enabled", "maxBodyBytes"].map((key) => `gateway.http.endpoints.${name}.${key}`),
   ),
@@ -180,7 +184,7 @@ const effective: readonly string[] = [
   ...["mode", "cap", "drop", "byChannel"].map((key) => `messages.queue.${key}`),
   ...["ownerAllowFrom", "allowFrom", "useAccessGroups"].map((key) => `commands.${key}`),
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
-    ["mode", "scope", "workspaceAccess", "backend", "workspaceRoot", "docker"].map(
+    ["mode", "scope", "workspaceAccess", "backend", "workspaceRoot", "docker", "egress"].map(
       (key) => `${at}.sandbox.${key}`,
     ),
   ),

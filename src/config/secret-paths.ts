@@ -30,6 +30,7 @@ export const secretPaths: readonly string[] = [
   "agents.list.*.sandbox.docker.env.*",
   "agents.entries.*.sandbox.docker.env.*",
   "agents.**.identityData",
+  "agents.**.egress.*.inject.value",
 ];
 
 const patterns: readonly (readonly string[])[] = secretPaths.map((path) => path.split("."));
