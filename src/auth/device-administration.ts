@@ -2,7 +2,9 @@ import { admit, refuse, type Verdict } from "../kernel/mod.ts";
 import { withGrant } from "./device-pairing.ts";
 import type { DeviceToken, PairedDevice, PendingPairing } from "./device-records.ts";
 import type { DeviceRegistry, PairingDecision } from "./device-registry.ts";
+import { scopesIn, withRole } from "./device-role.ts";
 import type { DevicesPorts, Waiting } from "./device-waiting.ts";
+import type { RoleName } from "./limits.ts";
 import type { Principal, Role } from "./principal.ts";
 import { firstMissing, holds, knownScopes } from "./scopes.ts";
 
@@ -35,7 +37,8 @@ export interface DeviceAdministration {
     readonly pending: readonly PendingPairing[];
     readonly paired: readonly DeviceView[];
   };
-  approve(caller: Principal, requestId: string): Promise<Verdict<DeviceView>>;
+  /** With a role it gets what it asks for as far as the role goes, now and later; without one, just that. */
+  approve(caller: Principal, requestId: string, role?: RoleName): Promise<Verdict<DeviceView>>;
   reject(caller: Principal, requestId: string): Promise<Verdict<PendingPairing>>;
   remove(caller: Principal, deviceId: string): Promise<Verdict<PairedDevice>>;
   rename(caller: Principal, deviceId: string, label: string): Promise<Verdict<PairedDevice>>;
@@ -122,23 +125,27 @@ export function createDeviceAdministration(
         .filter((item) => mayManage(caller, item.deviceId))
         .map(view),
     }),
-    approve: (caller, requestId) =>
+    approve: (caller, requestId, role) =>
       registry.change<Verdict<DeviceView>>((draft) => {
-        const request = draft.request(requestId);
-        if (!request || !mayManage(caller, request.deviceId)) return unknownRequest();
+        const found = draft.request(requestId);
+        if (!found || !mayManage(caller, found.deviceId)) return unknownRequest();
+        if (role !== undefined && !found.roles.includes("operator"))
+          return refuse("auth.role_invalid", `${role}: the device does not ask to be an operator`);
+        const request = { ...found, scopes: [...scopesIn(found.scopes, role)] };
         const missing = request.roles.some((role) => role !== "operator")
           ? firstMissing(caller.scopes, ["operator.admin"])
           : firstMissing(caller.scopes, request.scopes);
         if (missing !== undefined) return refuse("auth.scope_missing", missing);
-        const device = withGrant(
-          draft.device(request.deviceId),
-          request,
-          "owner",
-          ports.clock.now(),
-          (role) => registry.newToken(request.deviceId, role),
+        const before = draft.device(request.deviceId);
+        const granted = withGrant(before, request, "owner", ports.clock.now(), (kind) =>
+          registry.newToken(request.deviceId, kind),
         );
+        const device = withRole(granted, role);
         draft.put(device);
-        waiting.resolve(draft, request, "approved");
+        waiting.resolve(draft, found, "approved");
+        // What is open holds what was approved before.
+        if (before && before.operatorRole !== role)
+          draft.afterwards(() => ports.ended(device.deviceId, false));
         return admit(view(device));
       }),
     reject: (caller, requestId) =>

@@ -7,7 +7,9 @@ import {
 } from "./device-pairing.ts";
 import type { PairedDevice, PendingPairing } from "./device-records.ts";
 import type { DeviceRegistry, Draft, IssuedToken } from "./device-registry.ts";
+import { limitsOfRole, withinRole } from "./device-role.ts";
 import type { DevicesPorts, Waiting } from "./device-waiting.ts";
+import { unlimited } from "./limits.ts";
 import { makePrincipal, type Principal, type Role } from "./principal.ts";
 import { firstMissing } from "./scopes.ts";
 import { type SetupCode, setupScopes } from "./setup-codes.ts";
@@ -47,13 +49,15 @@ export function createDeviceDoor(
   waiting: Waiting,
 ): DeviceDoor {
   const hasAll = (ask: DeviceAsk) => pairingNeeds(registry.device(ask.deviceId), ask).length === 0;
+  const narrowed = (ask: DeviceAsk) => withinRole(ask, registry.device(ask.deviceId));
 
   async function decide(
     draft: Draft,
-    ask: DeviceAsk,
+    given: DeviceAsk,
     setup: SetupCode | undefined,
   ): Promise<DeviceAdmission> {
-    const device = draft.device(ask.deviceId);
+    const device = draft.device(given.deviceId);
+    const ask = withinRole(given, device);
     const needs = pairingNeeds(device, ask);
     // A setup code lets the device in again, whether or not it lacks something.
     const need = needs[0] ?? (setup && "not-paired");
@@ -128,10 +132,11 @@ export function createDeviceDoor(
   }
 
   return {
-    async admit(ask, setup) {
+    async admit(given, setup) {
+      const ask = narrowed(given);
       if (!setup && hasAll(ask) && registry.reveal(ask.deviceId, ask.role)) return { state: "paired" };
       try {
-        const admission = await registry.change((draft) => decide(draft, ask, setup));
+        const admission = await registry.change((draft) => decide(draft, given, setup));
         if (setup && admission.state === "paired")
           ports.setupCompleted(ports.setupCodes.settle(setup, ask.deviceId, ask.displayName, true));
         return admission;
@@ -140,7 +145,8 @@ export function createDeviceDoor(
         throw error;
       }
     },
-    enter(ask, method) {
+    enter(given, method) {
+      const ask = narrowed(given);
       if (!hasAll(ask)) return undefined;
       registry.seen(ask.deviceId, ask.role, method === "device-token");
       // A node acts when it is asked to; it holds no operator's scope, whatever it claims.
@@ -150,6 +156,7 @@ export function createDeviceDoor(
         role: ask.role,
         deviceId: ask.deviceId,
         user: ask.identity?.user,
+        limits: ask.role === "operator" ? limitsOfRole(registry.device(ask.deviceId)) : unlimited,
       });
     },
     tokens(deviceId, role) {

@@ -38,6 +38,8 @@ const deviceSchema = open(
     clientMode: optional(word),
     roles: array(role),
     scopes: array(word),
+    /** What it is kept to as an operator, whatever it asks for; absent: to its scopes alone. */
+    operatorRole: optional(oneOf(["owner", "admin", "viewer"])),
     approvedVia: oneOf(approvals),
     createdAtMs: time,
     approvedAtMs: time,

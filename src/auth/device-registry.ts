@@ -289,5 +289,6 @@ export async function openDeviceRegistry(ports: DevicePorts): Promise<DeviceRegi
 function rightsOf(device: PairedDevice | undefined): string {
   if (!device) return "";
   const tokens = device.tokens.map((item) => [item.role, item.hash, item.scopes, item.revokedAtMs ?? 0]);
-  return JSON.stringify([device.publicKey, device.roles, device.scopes, device.platform, tokens]);
+  const { publicKey, roles, scopes, operatorRole = "", platform } = device;
+  return JSON.stringify([publicKey, roles, scopes, operatorRole, platform, tokens]);
 }

@@ -98,13 +98,22 @@ const approve = define({
     usage: "devices approve [request] [options]",
     about: `Lets a device in, with the roles and scopes that it asks for. Without a request it only shows the one that
 asked last, and exits with 1.`,
-    options: [["--latest", "approve the one that asked last"]],
+    options: [
+      ["--latest", "approve the one that asked last"],
+      [
+        "--role <role>",
+        "owner, admin or viewer: what it may do as an operator at most, whatever it asks for",
+      ],
+    ],
     example: "openclaw devices approve 8604bdd8-3b39-4ef9-a1c5-1dcceb512e22",
   },
-  options: { latest: "flag" },
+  options: { latest: "flag", role: "text" },
   words: [0, 1],
   run: async (context) => {
     const [given] = context.words;
+    const { role } = context.options;
+    if (role !== undefined && !["owner", "admin", "viewer"].includes(role))
+      throw new UsageError(`--role ${JSON.stringify(role)}: it must be owner, admin or viewer`);
     const { pending } = given === undefined ? await fetchAll(context) : { pending: [] };
     const latest = pending.reduce<Pending | undefined>(
       (newest, item) => (newest && newest.ts >= item.ts ? newest : item),
@@ -123,6 +132,7 @@ asked last, and exits with 1.`,
     // A device gets nothing that its approver does not hold.
     const answer = await context.ask<{ device: Paired }>("operator.admin", "device.pair.approve", {
       requestId,
+      ...(role === undefined ? {} : { operatorRole: role }),
     });
     context.print(
       answer,

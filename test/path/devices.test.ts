@@ -566,4 +566,18 @@ test("cli: devices are listed, approved, renamed, revoked and removed from the t
   assert.equal((await run("clear", "--pending", "--yes")).code, 0);
   assert.equal((await run("remove", short)).code, 0);
   assert.match((await run()).out, /No device is paired/);
+
+  // As a named role: what it asks for beyond that is not an error, and not granted either.
+  const askAll = () => device.connect(gateway, { auth, scopes: ["operator.admin"], displayName: name });
+  await askAll();
+  assert.equal((await run("approve", "--latest", "--role", "king")).code, 2);
+  const viewer = await run("approve", "--latest", "--role", "viewer");
+  assert.equal(viewer.code, 0, viewer.out);
+  const { client, answer } = await askAll();
+  assert.deepEqual(answer.payload.auth.scopes, ["operator.read"]);
+  assert.equal((await client.ask("config.set", { raw: "{}" })).error.details.missingScope, "operator.admin");
+  const admin = await gateway.connect();
+  const { rows } = await admin.rpc("audit.list", { limit: 50 });
+  const approval = rows.find((row: Payload) => row.action === "device.pair.approve" && row.kind === "admin");
+  assert.equal(approval.facts.operatorRole, "viewer");
 });

@@ -40,10 +40,14 @@ function pairingMethods({ devices }: DeviceControlParts): Method[] {
     method({
       name: "device.pair.approve",
       scope: "operator.pairing",
-      params: object({ requestId }),
-      admin: (params) => ({ action: "device.pair.approve", facts: { requestId: params.requestId } }),
+      params: object({ requestId, operatorRole: optional(oneOf(["owner", "admin", "viewer"])) }),
+      admin: ({ requestId: id, operatorRole }) => ({
+        action: "device.pair.approve",
+        facts: { requestId: id, ...(operatorRole === undefined ? {} : { operatorRole }) },
+      }),
       run: async (params, call) => {
-        const device = granted(await devices.approve(call.principal, params.requestId));
+        const { requestId: id, operatorRole } = params;
+        const device = granted(await devices.approve(call.principal, id, operatorRole));
         const { lastSeenAtMs: _lastSeenAtMs, ...info } = pairedInfo(device);
         return { requestId: params.requestId, device: info };
       },
