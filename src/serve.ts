@@ -31,6 +31,7 @@ import { createLiveConfig } from "./compose/live-config.ts";
 import { createLiveReplies } from "./compose/live-replies.ts";
 import { composeLockout } from "./compose/lockouts.ts";
 import { composeLogging } from "./compose/logging.ts";
+import { tellLostCommands } from "./compose/lost-commands.ts";
 import { machineFacts } from "./compose/machine-facts.ts";
 import { createMedia } from "./compose/media.ts";
 import { createMissedMessages } from "./compose/missed-messages.ts";
@@ -249,6 +250,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     random,
     log,
     timeZone: options.timeZone,
+    keeps: keepsConversations,
     sendSignal: options.sendSignal,
     toolLimitsOf: access.toolLimitsOf,
     recordProof: (facts, outcome) =>
@@ -488,6 +490,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
         return runs.size;
       },
       forget: histories.forget,
+      endCommands: tools.endSession,
     },
     sessions: store.sessions,
     inbox: store.inbox,
@@ -618,6 +621,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     snapshot,
     sessionSettings: () => sessionsConfig,
     workspaceOf: tools.workspaceOf,
+    commands: { end: tools.endSession, forget: tools.forgetCommands },
     runs: { abort: gateway.abort, wait: runs.wait, forget: runs.forget },
     breathe,
   });
@@ -816,6 +820,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
       for (const row of store.sessions.list({ archived: "all", limit: 200, offset: 0 }).rows)
         transcripts.touch(row);
     }
+    await tellLostCommands({ tools, store, touchTranscript: transcripts.touch, clock, random, log }).catch(
+      (error) =>
+        log("error", "conversations could not be told of commands that were lost", { error: error.message }),
+    );
     // A full disk must not keep the turns from beginning once there is room again.
     await commit([store.meta.put("cleanStop", "no")]).catch((error) =>
       log("error", "the start could not be noted", { error: error.message }),

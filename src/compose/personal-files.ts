@@ -46,7 +46,9 @@ export async function filesThatName(
       const path = join(folder, entry.name);
       const place = relative(stateFolder, path);
       if (
-        /^state\/gateway\.sqlite|^agents\/[^/]+\/sessions$|(?:^|\/)node_modules$|(?:^|\/)\.git$/.test(place)
+        /^state\/gateway\.sqlite|^agents\/[^/]+\/sessions$|^homes\/[^/]+\/\.(?:npm|cache)$|(?:^|\/)node_modules$|(?:^|\/)\.git$/.test(
+          place,
+        )
       )
         continue;
       if (entry.isDirectory()) folders.push(path);

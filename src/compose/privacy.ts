@@ -60,6 +60,10 @@ export function composePrivacy(parts: {
     forget(runId: string): void;
   };
   readonly breathe: () => Promise<void>;
+  readonly commands: {
+    readonly end: (sessionKey: string) => Promise<void>;
+    readonly forget: (sessionKey: string) => Promise<void>;
+  };
 }): PrivacyControl {
   const { store, clock } = parts;
   const { personal } = store;
@@ -171,6 +175,9 @@ export function composePrivacy(parts: {
     const runIds = runIdsOf(found);
     for (const { channel, account, id } of found.pairings) await parts.pairings.forget(channel, account, id);
     for (const file of found.attachments) await file.remove();
+    for (const { key } of whole) await parts.commands.end(key);
+    // Who had them run is not known: all goes that ended.
+    for (const { key } of shared) await parts.commands.forget(key);
     const goingFiles = withFiles ? goingFilesOf(found) : [];
     for (const { agentId, path } of goingFiles)
       await rm(resolve(parts.workspaceOf(agentId), path), { force: true });

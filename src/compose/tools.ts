@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ToolLimit } from "../access/mod.ts";
 import { holdsFence, type ToolSpec } from "../agent/mod.ts";
@@ -74,7 +74,12 @@ export interface Tools {
   filesOwner(agentId: string, sessionKey: string): string;
   /** Ends what a crashed gateway of this state folder left running. */
   reapOrphans(): Promise<void>;
+  /** Ends what a session runs, and removes what its commands printed. */
   endSession(sessionKey: string): Promise<void>;
+  /** Removes what the ended commands of a session printed. */
+  forgetCommands(sessionKey: string): Promise<void>;
+  /** Commands that ended with an earlier gateway and whose sessions were not told. Loads nothing where there are none. */
+  lostCommands(): Promise<ReturnType<CommandHost["lost"]>>;
   reset(): void;
   close(): Promise<void>;
 }
@@ -118,6 +123,8 @@ export function createTools(ports: {
   readonly random: Random;
   readonly log: Log;
   readonly timeZone: string | undefined;
+  /** False, or not said: conversations are not kept. */
+  readonly keeps?: () => boolean;
   readonly sendSignal: SendSignal;
   /** The ways out of sandboxes. */
   readonly egress: Egress;
@@ -150,6 +157,7 @@ export function createTools(ports: {
           ...(ports.timeZone === undefined ? {} : { TZ: ports.timeZone }),
         },
         stateDir: ports.stateFolder,
+        keeps: ports.keeps ?? (() => false),
         maxOutputChars: 200_000,
         spawnLimits: { maxRunning: 64, maxRunningPerSession: 16, maxKeptPerSession: 32, killGraceMs: 2000 },
       });
@@ -300,7 +308,7 @@ export function createTools(ports: {
       addressVerdict,
     });
     const door = place && { id: place.id, proven: () => sandboxes.require(place) };
-    const commands = host.forSession(sessionKey, opened, door);
+    const commands = host.forSession(sessionKey, opened, door, join(ports.stateFolder, "homes", agentId));
     return { workspace: opened, commands, web, clock: ports.clock, log: ports.log, progress };
   }
 
@@ -337,6 +345,8 @@ export function createTools(ports: {
     specsOf.set(key, specs);
     return specs;
   }
+
+  const hasRecords = () => existsSync(join(ports.stateFolder, "commands"));
 
   const self: Tools = {
     workspaceOf,
@@ -435,8 +445,12 @@ export function createTools(ports: {
         ports.log("warn", "ended commands that an earlier gateway left running", { processes: ended });
     },
     async endSession(sessionKey) {
-      if (loading) await (await loading).host.endSession(sessionKey);
+      if (loading || hasRecords()) await (await load()).host.endSession(sessionKey);
     },
+    async forgetCommands(sessionKey) {
+      if (loading || hasRecords()) (await load()).host.forgetEnded(sessionKey);
+    },
+    lostCommands: async () => (hasRecords() ? (await load()).host.lost() : []),
     reset() {
       sandboxes.reset();
       settingsOf.clear();

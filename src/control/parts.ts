@@ -84,6 +84,8 @@ export interface RunPort {
   ): { readonly runId: string; readonly text: string; readonly startedAt: number } | undefined;
   readonly activeRuns: number;
   forget(sessionId: string): void;
+  /** Ends what a conversation left running, and removes what it printed. */
+  endCommands(sessionKey: string): Promise<void>;
 }
 
 export interface RunEndInfo {

@@ -265,6 +265,7 @@ export function sessionMethods(parts: ControlParts, names: SessionNames): Method
         parts.runs.abort(key);
         await parts.commit([parts.sessions.delete(key, row.sessionId)]);
         parts.runs.forget(row.sessionId);
+        await parts.runs.endCommands(key);
         parts.hub.send(
           "sessions.changed",
           { kind: "listFollowers" },
