@@ -18,7 +18,7 @@ import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
 import { composeDevices, setupUrl } from "./compose/devices.ts";
 import { composeEdge } from "./compose/edge.ts";
-import { createEgress } from "./compose/egress.ts";
+import { createEgress, toolSecrets } from "./compose/egress.ts";
 import {
   apiRoutes,
   apiSecrets,
@@ -204,7 +204,11 @@ export async function serve(options: ServeOptions): Promise<Served> {
     return sessionsConfig.retention === "keep";
   }
   const models = createModels({ config, env, clock, random });
-  logging.addSecrets(models.secrets, () => apiSecrets(config()));
+  logging.addSecrets(
+    models.secrets,
+    () => apiSecrets(config()),
+    () => toolSecrets(config()),
+  );
   const agentOf = (agentId: string) => agentSettings(config(), agentId);
   // --- access ------------------------------------------------------------------------------------------------------
   const pairings = composePairings(paths.credentials, clock, random);

@@ -3,6 +3,7 @@ import { constants, readdirSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
+import type { OpenClawConfig } from "../config/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random } from "../kernel/mod.ts";
 import { type CertificatePair, issueCertificate, makeAuthority } from "../network/mod.ts";
 import { addressVerdict } from "../policy/mod.ts";
@@ -145,6 +146,20 @@ export function createEgress(ports: {
  */
 export function rulesKey(rules: readonly EgressRule[]): string {
   return hash("sha256", JSON.stringify([rules, rules.map(({ inject }) => inject?.value.reveal())]));
+}
+
+/** Credentials of tools and sandboxes, for whoever hides secrets. */
+export function toolSecrets(config: OpenClawConfig): readonly string[] {
+  const { defaults, entries, list } = config.agents ?? {};
+  const rules = [defaults, ...Object.values(entries ?? {}), ...(list ?? [])].flatMap(
+    (agent) => agent?.sandbox?.egress ?? [],
+  );
+  const found = [...rules.map((rule) => rule.inject?.value), config.tools?.web?.search?.apiKey];
+  return found.flatMap((value) => {
+    if (typeof value !== "string" || value === "") return [];
+    // "Bearer x": what a server repeats may be the second word alone.
+    return [value, ...(/^[A-Za-z]{1,20} (\S{8,})$/.exec(value)?.slice(1) ?? [])];
+  });
 }
 
 interface Trust {

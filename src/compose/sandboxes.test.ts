@@ -18,7 +18,7 @@ function scene(
 ) {
   const stateFolder = realpathSync(mkdtempSync(join(tmpdir(), "sandboxes-")));
   t.after(() => rmSync(stateFolder, { recursive: true, force: true }));
-  const current = { config, recordFails: false };
+  const current = { config, recordFails: false, closed: 0 };
   const recorded: unknown[] = [];
   const sandboxes = createSandboxes({
     config: () => current.config,
@@ -28,7 +28,12 @@ function scene(
     clock: systemClock,
     random: systemRandom,
     log: () => {},
-    egress: { open: async () => opened, closeAll: async () => {} },
+    egress: {
+      open: async () => opened,
+      closeAll: async () => {
+        current.closed += 1;
+      },
+    },
     record: async (facts, outcome) => {
       if (current.recordFails) throw new Error("disk full");
       recorded.push([facts, outcome]);
@@ -202,4 +207,12 @@ test("compose: a sandbox with egress says what it reaches, another set of rules 
     [one?.sessionKey, place([{ host: "a.test" }], "agent")?.sessionKey],
     ["agent:main:x", undefined],
   );
+});
+
+test("sandbox (9), A-134: a change of the config closes the ways out of sandboxes that still run under the one before", async (t) => {
+  const { sandboxes, current } = scene(t, withSandbox({ mode: "all", egress: [{ host: "a.test" }] }));
+  sandboxes.reset();
+  assert.equal(current.closed, 1);
+  await sandboxes.close();
+  assert.equal(current.closed, 2);
 });

@@ -108,6 +108,18 @@ interface Loaded {
 
 type Shell = typeof import("../shell/mod.ts");
 
+const noPrivateNetwork = {
+  dangerouslyAllowPrivateNetwork: false,
+  allowRfc2544BenchmarkRange: false,
+  allowIpv6UniqueLocalRange: false,
+};
+
+/** As an entry of allowedHostnames that means this one port. */
+function hostAndPort(baseUrl: string): string {
+  const url = URL.parse(baseUrl);
+  return url ? `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}` : "";
+}
+
 const trustedFolders = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 export function createTools(ports: {
@@ -133,7 +145,8 @@ export function createTools(ports: {
   readonly agentWorkspace: (agentId: string) => string | undefined;
   readonly toolLimitsOf: (row: InboxRow) => Promise<readonly ToolLimit[]>;
 }): Tools {
-  let loading: Promise<Loaded> | undefined;
+  let loading: Promise<Pick<Loaded, "host" | "sandbox">> | undefined;
+  let tools: Promise<Loaded["tools"]> | undefined;
   const workspaces = new Map<string, Promise<HostWorkspace>>();
   const settingsOf = new Map<string, PolicySettings>();
   // The same list each time: providers remember how a list that they have seen is written.
@@ -141,13 +154,23 @@ export function createTools(ports: {
   let rules: { readonly stamp: string; readonly index: RuleIndex | undefined } | undefined;
   const sandboxes = createSandboxes({ ...ports, workspaceOf, findProgram, record: ports.recordProof });
 
-  function load(): Promise<Loaded> {
+  async function load(): Promise<Loaded> {
+    tools ??= openTools();
+    const [{ host, sandbox }, opened] = await Promise.all([loadHost(), tools]);
+    return { host, sandbox, tools: opened };
+  }
+
+  /** As the config says now. */
+  async function openTools(): Promise<Loaded["tools"]> {
+    const folder = await import("../tools/mod.ts");
+    const problem = folder.searchProblem(ports.config());
+    if (problem !== undefined) ports.log("warn", "there is no web_search", { problem });
+    return folder.loadTools(folder.toolNames, folder.toolSettings(ports.config()));
+  }
+
+  function loadHost(): Promise<Pick<Loaded, "host" | "sandbox">> {
     loading ??= (async () => {
-      const [sandbox, toolFolder] = await Promise.all([
-        import("../sandbox/mod.ts"),
-        import("../tools/mod.ts"),
-      ]);
-      const tools = await toolFolder.loadTools(toolFolder.toolNames, toolFolder.toolSettings(ports.config()));
+      const sandbox = await import("../sandbox/mod.ts");
       const host = sandbox.createCommands({
         clock: ports.clock,
         random: ports.random,
@@ -161,7 +184,7 @@ export function createTools(ports: {
         maxOutputChars: 200_000,
         spawnLimits: { maxRunning: 64, maxRunningPerSession: 16, maxKeptPerSession: 32, killGraceMs: 2000 },
       });
-      return { tools, host, sandbox };
+      return { host, sandbox };
     })();
     return loading;
   }
@@ -281,9 +304,18 @@ export function createTools(ports: {
     return ruleId !== undefined;
   }
 
-  function ssrf(): SsrfSettings {
-    const policySection = ports.config().tools?.web?.fetch?.ssrfPolicy;
+  /** web_search goes to the service that the operator named, wherever that is, and nowhere else. */
+  function ssrf(tool: string): SsrfSettings {
+    const { fetch, search } = ports.config().tools?.web ?? {};
+    const policySection = fetch?.ssrfPolicy;
+    if (tool === "web_search")
+      return {
+        ...noPrivateNetwork,
+        blockedHostnames: policySection?.blockedHostnames ?? [],
+        allowedHostnames: search?.baseUrl === undefined ? [] : [hostAndPort(search.baseUrl)],
+      };
     return {
+      ...(fetch?.allowlist === undefined ? {} : { onlyHostnames: fetch.allowlist }),
       dangerouslyAllowPrivateNetwork: policySection?.dangerouslyAllowPrivateNetwork ?? false,
       allowedHostnames: policySection?.allowedHostnames ?? [],
       blockedHostnames: policySection?.blockedHostnames ?? [],
@@ -293,8 +325,7 @@ export function createTools(ports: {
   }
 
   async function powersOf(
-    agentId: string,
-    sessionKey: string,
+    { tool, agentId, sessionKey }: Permit["request"],
     progress: (text: string) => void,
     place: SandboxPlace | undefined,
   ): Promise<HostPowers> {
@@ -302,7 +333,7 @@ export function createTools(ports: {
     const opened = await workspace(agentId, place);
     const web = sandbox.createWeb({
       resolve: sandbox.systemResolve,
-      ssrf: ssrf(),
+      ssrf: ssrf(tool),
       clock: ports.clock,
       hostVerdict,
       addressVerdict,
@@ -333,7 +364,7 @@ export function createTools(ports: {
         // Only exec has commands to read, and most gateways start without one.
         name === "exec" ? await loadShell() : undefined,
       ),
-      ssrf: ssrf(),
+      ssrf: ssrf(name),
     };
   }
 
@@ -400,7 +431,7 @@ export function createTools(ports: {
       const tool = tools.get(name);
       if (!tool) throw new Error(refuse("policy.tool_unknown", name).detail);
       const place = leavesSandbox(permit) ? undefined : sandboxes.placeOf(agentId, sessionKey);
-      const powers = await powersOf(agentId, sessionKey, progress, place);
+      const powers = await powersOf(permit.request, progress, place);
       return sandbox.execute(permit, tool, () => powers, signal);
     },
     async readFile(permit, maxBytes, signal) {
@@ -424,7 +455,7 @@ export function createTools(ports: {
         },
       };
       const place = sandboxes.placeOf(agentId, sessionKey);
-      const powers = await powersOf(agentId, sessionKey, () => {}, place);
+      const powers = await powersOf(permit.request, () => {}, place);
       const outcome = await sandbox.execute(permit, reading, () => powers, signal);
       if (!content) throw new InputError(outcome.text);
       return content;
@@ -453,6 +484,7 @@ export function createTools(ports: {
     lostCommands: async () => (hasRecords() ? (await load()).host.lost() : []),
     reset() {
       sandboxes.reset();
+      tools = undefined;
       settingsOf.clear();
       specsOf.clear();
     },

@@ -263,3 +263,28 @@ test("policy (5): a URL whose host is only dots is refused, and an exception tha
     assert.equal(hostVerdict("http://localhost/", { ...open, allowedHostnames: [entry] }).ok, false, entry);
   }
 });
+
+test("policy (5): with an allowlist only its hosts are fetched, on their ports, and an empty one admits nobody", () => {
+  const base = {
+    dangerouslyAllowPrivateNetwork: false,
+    allowedHostnames: [],
+    blockedHostnames: ["bad.example.com"],
+    allowRfc2544BenchmarkRange: false,
+    allowIpv6UniqueLocalRange: false,
+  };
+  const ok = (url: string, onlyHostnames: readonly string[]) =>
+    hostVerdict(url, { ...base, onlyHostnames }).ok;
+  const list = ["docs.example.com", "*.example.com", "a.test:8080", "10.0.0.7"];
+  for (const url of ["https://docs.example.com/", "https://x.example.com/", "http://a.test:8080/"])
+    assert.equal(ok(url, list), true, url);
+  for (const url of [
+    "https://example.com/",
+    "http://a.test/",
+    "https://evil.test/",
+    "https://bad.example.com/",
+  ])
+    assert.equal(ok(url, list), false, url);
+  // Being listed here does not make a private address a public one.
+  assert.equal(ok("http://10.0.0.7/", list), false);
+  assert.equal(ok("https://docs.example.com/", []), false);
+});

@@ -81,6 +81,8 @@ export interface SsrfSettings {
   readonly allowedHostnames: readonly string[];
   /** The same forms; refused before everything else, and before any DNS question. */
   readonly blockedHostnames: readonly string[];
+  /** The same forms; when it is there, nothing else is asked for. Empty: nothing at all. */
+  readonly onlyHostnames?: readonly string[];
   readonly allowRfc2544BenchmarkRange: boolean;
   readonly allowIpv6UniqueLocalRange: boolean;
 }
@@ -139,6 +141,8 @@ export function hostVerdict(url: string, ssrf: SsrfSettings): Verdict<Destinatio
   const port = parsed.port === "" ? (parsed.protocol === "https:" ? 443 : 80) : Number(parsed.port);
   if (ssrf.blockedHostnames.some((entry) => nameMatches(entry, hostname, port)))
     return no(`${hostname} is in blockedHostnames`);
+  if (ssrf.onlyHostnames && !ssrf.onlyHostnames.some((entry) => nameMatches(entry, hostname, port)))
+    return no(`${hostname} is not in tools.web.fetch.allowlist`);
 
   const literal = isAddress(hostname) ? hostname : undefined;
   // http://2130706433/, http://0x7f.1/, http://１２７.0.0.1/ all become 127.0.0.1 in the parser. Nobody with a good
