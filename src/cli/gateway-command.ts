@@ -5,7 +5,7 @@ import type { Cli } from "./mod.ts";
 import { parseOptions } from "./options.ts";
 
 const help = `Usage: openclaw gateway [run] [options]
-       openclaw gateway status|health|probe|call|remote-configure
+       openclaw gateway status|health|probe|call|discover|remote-configure
        openclaw gateway install|uninstall|start|stop|restart
 
 Runs the gateway in this terminal until it is stopped with Ctrl-C or SIGTERM.
@@ -27,6 +27,8 @@ Questions to a running gateway, each with its own --help:
   health              whether it is well
   probe               whether one answers, and what this terminal may do with it
   call <method>       one method of its protocol
+
+  discover            which gateways tell the local network of themselves
 
   install             run it as a service of this user, from now on; uninstall takes that back
   start, stop, restart
@@ -54,6 +56,7 @@ export async function gatewayCommand(cli: Cli, args: readonly string[]): Promise
     if (first === "uninstall") return serviceUninstall("gateway")(cli, others);
     return serviceAction("gateway", first)(cli, others);
   }
+  if (first === "discover") return (await import("./discover-command.ts")).gatewayDiscover(cli, others);
   if (first !== undefined && queries.has(first)) {
     const { gatewayCall, gatewayHealth, gatewayProbe, gatewayStatus } = await import("./gateway-queries.ts");
     const query = { call: gatewayCall, health: gatewayHealth, probe: gatewayProbe, status: gatewayStatus }[

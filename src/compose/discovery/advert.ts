@@ -22,7 +22,7 @@ export interface Advert {
   readonly interfaces: readonly string[];
 }
 
-const service = "_openclaw-gw._tcp.local";
+export const service = "_openclaw-gw._tcp.local";
 const ttlSeconds = 120;
 
 /** Which mode the config and the environment ask for. It starts by itself on macOS only, and never in a container. */

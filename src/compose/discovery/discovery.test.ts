@@ -7,7 +7,8 @@ import fc from "fast-check";
 import { StandingClock } from "../../../test/contracts/standing-clock.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
 import { type AdvertFacts, advertOf, mdnsMode } from "./advert.ts";
-import { parseQuery, responseBytes } from "./dns-message.ts";
+import { browse } from "./browse.ts";
+import { type DnsRecord, parseQuery, parseResponse, queryBytes, responseBytes } from "./dns-message.ts";
 import { startResponder } from "./responder.ts";
 
 const facts: AdvertFacts = {
@@ -243,4 +244,101 @@ test("discovery (4): over real multicast, where the machine has it: announced, a
   const gone = wait((bytes) => bytes.includes(Buffer.from([0, 33, 0x80, 1, 0, 0, 0, 0])));
   await responder.close();
   assert.equal(await gone, true);
+});
+
+const fingerprint = "ab".repeat(32);
+const rogue: readonly DnsRecord[] = [
+  { name: "_openclaw-gw._tcp.local", ttlSeconds: 1, type: "PTR", target: "far._openclaw-gw._tcp.local" },
+  { name: "far._openclaw-gw._tcp.local", ttlSeconds: 1, type: "SRV", port: 1, target: "far.local" },
+  { name: "far.local", ttlSeconds: 1, type: "A", address: "203.0.113.1" },
+  { name: "_openclaw-gw._tcp.local", ttlSeconds: 1, type: "PTR", target: "nowhere._openclaw-gw._tcp.local" },
+  { name: "_openclaw-gw._tcp.local", ttlSeconds: 1, type: "PTR", target: "lost._openclaw-gw._tcp.local" },
+  { name: "lost._openclaw-gw._tcp.local", ttlSeconds: 1, type: "SRV", port: 1, target: "lost.local" },
+  { name: "_other._tcp.local", ttlSeconds: 1, type: "PTR", target: "x._openclaw-gw._tcp.local" },
+];
+
+async function found(records: readonly DnsRecord[]) {
+  const clock = new StandingClock();
+  const advert = { records, interfaces: [] };
+  const responder = await startResponder({ advert, clock, log: () => {}, port: 0 });
+  const beacons = await browse({
+    interfaces: ["127.0.0.1"],
+    timeoutMs: 1,
+    clock: {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      // The time that it waits is over when a packet has been there and back, twice.
+      after(_delayMs, action) {
+        const probe = createSocket("udp4");
+        probe.on("message", () => {
+          probe.close();
+          setImmediate(() => setImmediate(action));
+        });
+        probe.bind(0, "127.0.0.1", () =>
+          probe.send(question("_openclaw-gw._tcp.local", 1), responder.port, "127.0.0.1"),
+        );
+        return () => {};
+      },
+    },
+    target: { address: "127.0.0.1", port: responder.port },
+  });
+  await responder.close();
+  return beacons;
+}
+
+test("discovery (5): a gateway is found where its records lead, with what it claims to be (A-237)", async () => {
+  const advert = spoken("full", { certificateFingerprint: fingerprint });
+  assert.ok(advert);
+  const words = advert.records.map((record) =>
+    record.type === "TXT"
+      ? {
+          ...record,
+          texts: [
+            ...record.texts.filter((text) => !text.startsWith("lanHost")),
+            "lanHost=evil.example",
+            "gatewayPort=1",
+          ],
+        }
+      : record,
+  );
+  assert.deepEqual(await found([...words, ...rogue]), [
+    {
+      instance: "johns-laptop",
+      displayName: "johns-laptop",
+      address: "192.168.1.5",
+      port: 18789,
+      wsUrl: "wss://192.168.1.5:18789/",
+      claimedFingerprint: fingerprint,
+    },
+  ]);
+  const plain = spoken("minimal", { certificateFingerprint: undefined });
+  const [beacon] = await found(plain?.records ?? []);
+  assert.deepEqual([beacon?.wsUrl, beacon?.claimedFingerprint], ["ws://192.168.1.5:18789/", undefined]);
+  const odd = spoken("minimal", { certificateFingerprint: "zz" });
+  assert.equal((await found(odd?.records ?? []))[0]?.claimedFingerprint, undefined);
+});
+
+test("discovery (4): records are read back as they were written, and no packet makes the reader fail", () => {
+  const advert = spoken("full");
+  assert.ok(advert);
+  const bytes = responseBytes(advert.records);
+  assert.deepEqual(parseResponse(bytes), advert.records);
+  assert.equal(parseResponse(queryBytes("_openclaw-gw._tcp.local")), undefined);
+  assert.equal(parseQuery(queryBytes("_openclaw-gw._tcp.local"))?.questions[0]?.wantsUnicast, true);
+  assert.equal(parseResponse(bytes.subarray(0, bytes.length - 1)), undefined);
+  const many = Buffer.from(bytes);
+  many.writeUInt16BE(200, 10);
+  assert.equal(parseResponse(many), undefined);
+  const asked = responseBytes(advert.records, {
+    id: 1,
+    questions: [{ name: "a.b", type: 12, wantsUnicast: false }],
+  });
+  assert.equal(parseResponse(asked)?.length, advert.records.length);
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(300), fc.nat(300), (noise, at, keep) => {
+      parseResponse(Buffer.from(noise));
+      parseResponse(Buffer.concat([bytes.subarray(0, at), noise, bytes.subarray(keep)]));
+    }),
+    { numRuns: 2000 },
+  );
 });

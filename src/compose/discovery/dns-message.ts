@@ -1,4 +1,4 @@
-/** As much of the DNS message (RFC 1035) as a responder of multicast DNS (RFC 6762) needs: questions in, records out. */
+/** As much of the DNS message (RFC 1035) as multicast DNS (RFC 6762) needs here: questions and records, both ways. */
 
 export type RecordData =
   | { readonly type: "A"; readonly address: string }
@@ -29,6 +29,7 @@ const headerBytes = 12;
 const maxNameBytes = 255;
 const maxLabelBytes = 63;
 const maxQuestions = 32;
+const maxRecords = 128;
 
 /** Undefined for what is no query, or not one that can be read to its end. */
 export function parseQuery(bytes: Buffer): Query | undefined {
@@ -53,6 +54,55 @@ export function parseQuery(bytes: Buffer): Query | undefined {
     at = read.end + 4;
   }
   return { id: bytes.readUInt16BE(0), questions };
+}
+
+/** The records of a response, as far as they are of a kind that we know; undefined for what is none, or is cut off. */
+export function parseResponse(bytes: Buffer): readonly DnsRecord[] | undefined {
+  if (bytes.length < headerBytes || (bytes.readUInt16BE(2) & 0xf800) !== topBit) return undefined;
+  let at = headerBytes;
+  for (let left = bytes.readUInt16BE(4); left > 0; left--) {
+    const name = readName(bytes, at);
+    if (!name) return undefined;
+    at = name.end + 4;
+  }
+  // Answers, authorities and what else may be of use.
+  const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
+  if (count > maxRecords) return undefined;
+  const records: DnsRecord[] = [];
+  for (let left = count; left > 0; left--) {
+    const name = readName(bytes, at);
+    if (!name || name.end + 10 > bytes.length) return undefined;
+    const from = name.end + 10;
+    const to = from + bytes.readUInt16BE(name.end + 8);
+    if (to > bytes.length) return undefined;
+    const data = readData(bytes, bytes.readUInt16BE(name.end), from, to);
+    if (data) records.push({ name: name.name, ttlSeconds: bytes.readUInt32BE(name.end + 4), ...data });
+    at = to;
+  }
+  return records;
+}
+
+function readData(bytes: Buffer, type: number, from: number, to: number): RecordData | undefined {
+  switch (type) {
+    case typeNumbers.A:
+      return to - from === 4 ? { type: "A", address: bytes.subarray(from, to).join(".") } : undefined;
+    case typeNumbers.PTR: {
+      const target = readName(bytes, from)?.name;
+      return target === undefined ? undefined : { type: "PTR", target };
+    }
+    case typeNumbers.SRV: {
+      const target = to - from > 6 ? readName(bytes, from + 6)?.name : undefined;
+      return target === undefined ? undefined : { type: "SRV", port: bytes.readUInt16BE(from + 4), target };
+    }
+    case typeNumbers.TXT: {
+      const texts: string[] = [];
+      for (let at = from; at < to; at += 1 + (bytes[at] ?? 0))
+        texts.push(bytes.toString("utf8", at + 1, Math.min(to, at + 1 + (bytes[at] ?? 0))));
+      return { type: "TXT", texts };
+    }
+    default:
+      return undefined;
+  }
 }
 
 /** Pointers may only lead back, so that a message cannot send us round in circles. */
@@ -80,6 +130,13 @@ function readName(bytes: Buffer, from: number): { readonly name: string; readonl
     labels.push(bytes.toString("utf8", at + 1, at + 1 + length));
     at += length + 1;
   }
+}
+
+/** A question for the list of a service's instances, from an ordinary port: answers come to it alone. */
+export function queryBytes(name: string): Buffer {
+  const header = Buffer.alloc(headerBytes);
+  header.writeUInt16BE(1, 4);
+  return Buffer.concat([header, nameBytes(name), uint16(typeNumbers.PTR), uint16(internet | topBit)]);
 }
 
 /**

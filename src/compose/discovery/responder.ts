@@ -117,7 +117,8 @@ function answersTo(query: Query, records: readonly DnsRecord[]): readonly DnsRec
   return [...asked, ...rest.filter((record) => !asked.includes(record))];
 }
 
-function isNear(address: string): boolean {
+/** An address of the local network. */
+export function isNear(address: string): boolean {
   const [a = 0, b = 0] = address.split(".").map(Number);
   return (
     a === 127 ||
