@@ -52,6 +52,7 @@ export function createToolCalls(
       title: callTitle(request),
     };
     events.toolStart(call);
+    task.stream?.working(call.title);
     const { output, effects, ran } = await permitAndRun(request, task, call);
     const source = sourceOf(request, effects, output, parts.filesOwner(row));
     task.seen = joinSources(task.seen, source);

@@ -18,6 +18,7 @@ import type {
   OutboxStore,
   ReplyTo,
   SendResult,
+  StreamingSettings,
 } from "./delivery/mod.ts";
 import type { Clock, Commit, Log, Random, Source, Verdict, Write } from "./kernel/mod.ts";
 import type { Approvals, Permit, PolicyContext, Question, Review } from "./policy/mod.ts";
@@ -121,7 +122,8 @@ export interface MediaPort {
 
 /** Replies that are shown while they grow. */
 export interface LiveReplyPort {
-  isOn(row: InboxRow): boolean;
+  /** How; undefined: only once it is whole. */
+  manner(row: InboxRow): StreamingSettings | undefined;
   /** Resolves when the row's channel may take another edit, or the signal aborts. */
   turn(row: InboxRow, signal: AbortSignal): Promise<void>;
   /** Never rejects. */

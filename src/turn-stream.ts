@@ -1,9 +1,10 @@
 /**
- * A reply that grows before the eyes of whoever waits for it (`streaming.mode: "partial"`). This file is a map, as
- * turn.ts is: the first piece is a row of the outbox like any other, later texts edit its message, and the reply's end
- * is a row that edits it for good. A crash in between leaves a message that is completed, never a second one.
+ * A reply that grows before the eyes of whoever waits for it, or a line that work goes on in its place
+ * (`streaming.mode`). This file is a map, as turn.ts is: the first piece is a row of the outbox like any other, later
+ * texts edit its message, and the reply's end is a row that edits it for good. A crash in between leaves a message that
+ * is completed, never a second one.
  */
-import { type OutboxRow, replyRows, withPrefix } from "./delivery/mod.ts";
+import { type OutboxRow, replyRows, type StreamingSettings, withPrefix } from "./delivery/mod.ts";
 import { sleep, type Write } from "./kernel/mod.ts";
 import type { TurnLog } from "./turn-log.ts";
 import type { Turn, TurnParts } from "./turn-parts.ts";
@@ -11,10 +12,17 @@ import type { Turn, TurnParts } from "./turn-parts.ts";
 /** Shorter pieces are not worth a message that changes at once. */
 const minFirstChars = 24;
 const lookEveryMs = 250;
+/** What is done sooner needs no line that it is being done. */
+const firstStatusAfterMs = 1500;
+const maxStatusLines = 6;
+/** For an end that has no text: a line that something is done must not stay. */
+const doneText = "✓";
 
 export interface ReplyStream {
   /** The whole text so far. */
   show(text: string): void;
+  /** What is being done before the reply is there, in a line. */
+  working(what: string): void;
   /** Ends the showing; resolves when nothing of it is on its way. Gives what belongs into the next commit. */
   settle(): Promise<readonly Write[]>;
 }
@@ -26,12 +34,38 @@ export function firstRowId(messageId: string): string {
 
 /** The rows of a reply whose first message is there already: the first one edits it. */
 export function overDraft(rows: readonly OutboxRow[], draft: OutboxRow | undefined): OutboxRow[] {
-  return rows.map((row) => {
-    if (row.id !== draft?.id) return row;
-    const id = `${row.id}e`;
-    const edits = row.message.file ? {} : { edits: draft.id };
-    return { ...row, id, message: { ...row.message, id, ...edits } };
+  if (!draft) return [...rows];
+  const [first] = rows;
+  if (first && !first.message.file) {
+    const id = `${draft.id}e`;
+    return [{ ...first, id, message: { ...first.message, id, edits: draft.id } }, ...rows.slice(1)];
+  }
+  const files = rows.map((row) => {
+    const id = row.id === draft.id ? `${row.id}f` : row.id;
+    return { ...row, id, message: { ...row.message, id } };
   });
+  return [...endOfStatus(draft, doneText), ...files];
+}
+
+/** The end of a line that work goes on, where no text takes its place; none for any other draft. */
+export function endOfStatus(draft: OutboxRow | undefined, text: string): OutboxRow[] {
+  if (!draft?.message.isStatus) return [];
+  const id = `${draft.id}e`;
+  const { isStatus: _, ...message } = draft.message;
+  const { detail: _detail, platformId: _platformId, ...row } = draft;
+  const end = { ...message, id, text, edits: draft.id };
+  return [{ ...row, id, message: end, state: "pending", attempts: 0, notBefore: 0 }];
+}
+
+/** Where a text that is shown up to `from` may be shown to next: behind a paragraph, line, sentence or word. */
+export function blockEnd(text: string, from: number, { minChars, maxChars }: StreamingSettings): number {
+  const room = text.slice(from, from + maxChars);
+  for (const boundary of [/\n\n+/g, /\n/g, /[.!?…](?=\s)/g, /\s/g]) {
+    const ends = [...room.matchAll(boundary)].map((found) => found.index + found[0].length);
+    const last = ends.filter((end) => end >= minChars).at(-1);
+    if (last !== undefined) return from + last;
+  }
+  return room.length < maxChars ? from : from + maxChars;
 }
 
 export function createReplyStreams(parts: TurnParts, { recordEffect }: TurnLog) {
@@ -41,33 +75,39 @@ export function createReplyStreams(parts: TurnParts, { recordEffect }: TurnLog) 
   function begin(task: Omit<Turn, "stream">): ReplyStream | undefined {
     const { row } = task;
     const { reply } = row;
-    if (!reply || !live.isOn(row)) return undefined;
+    const manner = live.manner(row);
+    if (!reply || !manner) return undefined;
+    const { mode } = manner;
     const draftId = firstRowId(row.messageId);
     const ended = new AbortController();
     let latest = "";
     let shown = "";
     let edits = 0;
+    let blockTo = 0;
+    const lines: string[] = [];
     let work: Promise<void> | undefined;
 
     function visible(text: string): string {
       // A line that names a file becomes one in the end, or a sentence.
       const words = text.slice(0, /^M(?:E(?:D(?:I(?:A(?::.*)?)?)?)?)?$/m.exec(text)?.index);
-      const whole = withPrefix(words, parts.media.settings(row.channel, row.account).responsePrefix, {
+      return withPrefix(words, parts.media.settings(row.channel, row.account).responsePrefix, {
         provider: task.choice.provider,
         model: task.choice.model,
         thinkingLevel: task.session.current.thinkingLevel,
         identityName: parts.agentSettings(row.agentId).identityName,
       });
-      return whole.trimEnd();
     }
 
     function firstRow(text: string): OutboxRow | undefined {
       const limit = parts.channelTextLimit(row.channel, row.account);
-      return reply && replyRows(row, text, reply, limit, clock.now())[0];
+      const first = reply && replyRows(row, text, reply, limit, clock.now())[0];
+      if (!first || mode !== "progress") return first;
+      return { ...first, message: { ...first.message, isStatus: true } };
     }
 
     async function run(): Promise<void> {
       let draft = outbox.byId(draftId);
+      if (!draft && mode === "progress") await sleep(clock, firstStatusAfterMs, ended.signal);
       while (!ended.signal.aborted && latest !== shown) {
         const of = latest;
         const next = firstRow(of);
@@ -104,18 +144,34 @@ export function createReplyStreams(parts: TurnParts, { recordEffect }: TurnLog) 
       return result.outcome === "sent" || result.outcome === "retry";
     }
 
+    function showNext(text: string): void {
+      if (ended.signal.aborted || text === "") return;
+      latest = text;
+      work ??= run()
+        .catch((error) =>
+          parts.log("warn", "a growing reply could not be shown", { error: (error as Error).message }),
+        )
+        .finally(() => {
+          work = undefined;
+        });
+    }
+
     return {
       show(text) {
+        if (mode === "progress") return;
         const words = visible(text);
-        if (ended.signal.aborted || words.length < minFirstChars) return;
-        latest = words;
-        work ??= run()
-          .catch((error) =>
-            parts.log("warn", "a growing reply could not be shown", { error: (error as Error).message }),
-          )
-          .finally(() => {
-            work = undefined;
-          });
+        if (mode === "block") {
+          // A round after a tool begins a text of its own.
+          if (words.length < blockTo) blockTo = 0;
+          blockTo = blockEnd(words, blockTo, manner);
+          showNext(words.slice(0, blockTo).trimEnd());
+        } else if (words.trimEnd().length >= minFirstChars) showNext(words.trimEnd());
+      },
+      working(what) {
+        if (mode !== "progress") return;
+        if (manner.showsTools) lines.push(`- ${parts.redact(what)}`);
+        const said = [manner.label, ...lines.slice(-maxStatusLines)];
+        showNext(said.filter((line) => line !== "").join("\n"));
       },
       async settle() {
         ended.abort();

@@ -48,7 +48,7 @@ import { createTurnLog } from "./turn-log.ts";
 import { createTurnMedia, type ReplyContent } from "./turn-media.ts";
 import type { Said, Turn, TurnParts } from "./turn-parts.ts";
 import { createTurnQueue } from "./turn-queue.ts";
-import { createReplyStreams, firstRowId, overDraft } from "./turn-stream.ts";
+import { createReplyStreams, endOfStatus, firstRowId, overDraft } from "./turn-stream.ts";
 
 const quotedSource: Source = { author: "quoted", proof: "none", trust: "untrusted", sensitivity: "public" };
 const charsPerToken = 3.5;
@@ -358,7 +358,10 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       said && row.reply && !aborted && maySendTo(row, row.reply)
         ? prefixed(await media.sendOut(said.task, result.text), said.task)
         : { text: result.text, files: [], writes: [] };
-    const replies = row.reply && !aborted ? repliesTo(row, content, row.reply) : [];
+    const replies =
+      row.reply && !aborted
+        ? repliesTo(row, content, row.reply)
+        : endOfStatus(parts.outbox.byId(firstRowId(row.messageId)), "Stopped.");
     await commit([
       ...writes,
       ...content.writes,

@@ -9,7 +9,8 @@
  * 5. What a file is, its content says; a name that somebody chose leads nowhere and ends no line.
  * 6. Only a whole line of a reply, outside of code, names a file that is to go with it.
  * 7. Signs (an emoji for "seen", a prefix) stand only where the config wants them.
- * 8. What completes a message edits it, again and again until that is certain, and is never sent beside it.
+ * 8. What completes a message edits it, again and again until that is certain, and is never sent beside it, unless the
+ *    platform surely refuses the edit, or the message was a mere sign of work that never came.
  */
 export type * from "./channel.ts";
 export { ackEmoji, withPrefix } from "./manners.ts";
@@ -18,4 +19,4 @@ export { plainName, plainType, replyParts, sizeText, withFileLines } from "./med
 export { createOutboxSender, type Sender as OutboxSender } from "./outbox.ts";
 export type * from "./queue.ts";
 export { digestOf, inboxRowOf, replyRows, sameConversation, type Target } from "./rows.ts";
-export { type DeliverySettings, deliverySettings } from "./settings.ts";
+export { type DeliverySettings, deliverySettings, type StreamingSettings } from "./settings.ts";

@@ -45,7 +45,7 @@ function bench(input: {
   let sends = 0;
   let asks = 0;
   const store: OutboxStore = {
-    insert: () => assert.fail("the sender inserts nothing"),
+    insert: (item) => (() => void rows.set(item.id, item)) as unknown as Write,
     move: (id, change) =>
       (() => {
         const before = rows.get(id) ?? row(0, { id });
@@ -98,6 +98,7 @@ function bench(input: {
     places,
     ended,
     state: (n: number): OutboxState | undefined => rows.get(`row-${n}`)?.state,
+    stateOf: (id: string): OutboxState | undefined => rows.get(id)?.state,
     detail: (n: number) => rows.get(`row-${n}`)?.detail,
     platformId: (n: number) => rows.get(`row-${n}`)?.platformId,
     fill: (full: boolean) => {
@@ -370,6 +371,38 @@ for (const [first, expected] of fates) {
     await settled();
     assert.equal(at.state(2), expected);
     assert.deepEqual(at.said, []);
+  });
+}
+
+test("delivery (8): an edit that is surely refused becomes a message of its own, once, in the same commit", async () => {
+  const at = bench({
+    left: [row(1, { state: "sent", platformId: "p7" }), completing()],
+    edit: () => ({ outcome: "rejected", detail: "message to edit not found" }),
+  });
+  at.sender.resume();
+  await settled();
+  assert.deepEqual([at.state(2), at.detail(2)], ["dismissed", "message to edit not found"]);
+  assert.equal(at.stateOf("row-2n"), "sent");
+  assert.deepEqual(at.said, ["text 2"]);
+});
+
+for (const state of ["unknown", "rejected"] as const) {
+  test(`delivery (8): where a sign of work is ${state}, the reply is a message of its own, and asked about as one`, async () => {
+    const status = row(1, { state, message: { ...row(1).message, isStatus: true } });
+    const edit = () => assert.fail("nothing to edit");
+    const at = bench({ left: [status, completing()], edit });
+    at.sender.resume();
+    await settled();
+    assert.deepEqual([at.state(2), at.said], ["sent", ["text 2"]]);
+    const killed = bench({
+      left: [status, completing({ state: "sending", attempts: 1 })],
+      edit,
+      wasSent: () => ({ platformId: "p9", isExact: true }),
+      hasDoubtBeside: true,
+    });
+    killed.sender.resume();
+    await settled();
+    assert.deepEqual([killed.state(2), killed.platformId(2), killed.said], ["sent", "p9", []]);
   });
 }
 

@@ -99,7 +99,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     if (stopSignal.signal.aborted) return row;
     const channel = ports.channel(row.channel, row.account);
     // An edit that is repeated changes nothing: there is nothing to ask about.
-    if (row.state === "sending" && row.message.edits === undefined) {
+    if (row.state === "sending" && !isEdit(row)) {
       return askAbout(row, channel, row.updatedAt, "the gateway stopped while this was being sent");
     }
     if (!channel) {
@@ -121,15 +121,13 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     const sending: OutboxRow = { ...row, state: "sending", attempts, message };
     let result: SendResult;
     try {
-      result = await (row.message.edits === undefined
-        ? channel.send(message)
-        : editOf(row, row.message.edits, channel));
+      result = await (isEdit(row) ? editOf(row, channel) : channel.send(message));
     } catch (error) {
       result = { outcome: "unknown", detail: `the channel failed in mid-send: ${(error as Error).message}` };
     }
     // Still `sending` on disk meanwhile: after a crash the next start asks.
     const { outcome } = result;
-    const isAsked = outcome === "unknown" && row.message.edits === undefined && channel.wasSent !== undefined;
+    const isAsked = outcome === "unknown" && !isEdit(row) && channel.wasSent !== undefined;
     const lostAt = ports.clock.now();
     // What was done is done: when the store refuses to note it (disk full), it is noted later, never sent again.
     for (;;) {
@@ -147,9 +145,18 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     }
   }
 
+  const firstOf = ({ message }: OutboxRow) =>
+    message.edits === undefined ? undefined : ports.store.byId(message.edits);
+
+  /** What would replace a mere sign of work that never came, or nobody knows where, is a message of its own. */
+  function isEdit(row: OutboxRow): boolean {
+    const first = firstOf(row);
+    return row.message.edits !== undefined && !(first?.message.isStatus && first.platformId === undefined);
+  }
+
   /** The message that it completes came before it in the same queue, so its fate is known. */
-  async function editOf(row: OutboxRow, edits: string, channel: Channel): Promise<SendResult> {
-    const first = ports.store.byId(edits);
+  async function editOf(row: OutboxRow, channel: Channel): Promise<SendResult> {
+    const first = firstOf(row);
     if (first?.platformId === undefined || !channel.edit) {
       const detail = first?.detail ?? "the message that this completes has no id";
       return { outcome: first?.state === "rejected" ? "rejected" : "unknown", detail };
@@ -191,7 +198,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       return settle(row, { outcome: "rejected", detail: doubt });
     }
     // What was found may as well be the other one, whose fate nobody knows.
-    if (typeof seen === "object" && ports.store.hasDoubtBeside(row)) seen = "unknown";
+    if (typeof seen === "object" && !seen.isExact && ports.store.hasDoubtBeside(row)) seen = "unknown";
     if (seen === "unknown") {
       const detail = `${doubt}; it may have been seen`;
       ports.log("warn", "a reply was not delivered (unknown)", { id: row.id, channel: row.channel, detail });
@@ -223,6 +230,9 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       return { ...row, state: "pending", notBefore };
     }
     const state = result.outcome === "unknown" ? "unknown" : "rejected";
+    // Somebody took the message away that this was to complete, or it is too old: the reply is wanted all the same.
+    if (result.outcome === "rejected" && isEdit(row) && firstOf(row)?.platformId !== undefined)
+      return sendInstead(row, result.detail, at);
     ports.log("warn", `a reply was not delivered (${state})`, {
       id: row.id,
       channel: row.channel,
@@ -230,6 +240,29 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     });
     await move(row, state, at, result.detail);
     return undefined;
+  }
+
+  /** A row of its own, in the commit that ends the edit: a crash leaves one or the other. */
+  async function sendInstead(row: OutboxRow, detail: string, at: number): Promise<OutboxRow> {
+    const id = `${row.id}n`;
+    const { edits: _, ...message } = row.message;
+    const own: OutboxRow = {
+      ...row,
+      id,
+      message: { ...message, id },
+      state: "pending",
+      attempts: 0,
+      notBefore: 0,
+      createdAt: at,
+      updatedAt: at,
+    };
+    await ports.commit([
+      ports.store.move(row.id, { state: "dismissed", attempts: row.attempts, notBefore: 0, detail, at }),
+      ports.record(row, "dismissed", detail),
+      ports.store.insert(own),
+    ]);
+    ports.settled(row, "dismissed");
+    return own;
   }
 
   async function move(

@@ -77,7 +77,7 @@ export interface InboxStore {
 }
 
 /** `sending` is committed before the request leaves, so that a crash in between shows as doubt. */
-/** `dismissed`: an operator looked at what was unknown or rejected, and let it be. */
+/** `dismissed`: an operator looked at what was unknown or rejected, and let it be; or another row took its place. */
 export type OutboxState = "pending" | "sending" | "sent" | "unknown" | "rejected" | "dismissed";
 
 export interface OutboxRow {

@@ -8,10 +8,22 @@ export interface DeliverySettings {
   readonly ackReaction: string | undefined;
   readonly ackReactionScope: "group-mentions" | "group-all" | "direct" | "all" | "off" | "none";
   readonly removeAckAfterReply: boolean;
-  /** How a reply is shown while it grows; only "partial" does anything. */
-  readonly streamingMode: string;
+  readonly streaming: StreamingSettings;
   /** Undefined or empty: none. */
   readonly responsePrefix: string | undefined;
+}
+
+/** How a reply is shown before it is whole. */
+export interface StreamingSettings {
+  /** `partial`: as it is written; `block`: in larger steps; `progress`: a line that work goes on, until the reply is there. */
+  readonly mode: "off" | "partial" | "block" | "progress";
+  /** Of one step of `block`, UTF-16 units. */
+  readonly minChars: number;
+  readonly maxChars: number;
+  /** First line of `progress`; empty: none. */
+  readonly label: string;
+  /** Whether `progress` names the tools that are used. */
+  readonly showsTools: boolean;
 }
 
 interface Section {
@@ -19,8 +31,14 @@ interface Section {
   readonly ackReaction?: string;
   readonly ackReactionScope?: DeliverySettings["ackReactionScope"];
   readonly responsePrefix?: string;
-  readonly streaming?: string | boolean | { readonly mode?: string };
+  readonly streaming?: string | boolean | Streaming;
   readonly accounts?: Readonly<Record<string, Section | undefined>>;
+}
+
+interface Streaming {
+  readonly mode?: string;
+  readonly preview?: unknown;
+  readonly progress?: unknown;
 }
 
 const defaultFileMb = 20;
@@ -43,11 +61,39 @@ export function deliverySettings(config: OpenClawConfig, channel: string, accoun
     ackReactionScope: first("ackReactionScope") ?? "group-mentions",
     removeAckAfterReply: config.messages?.removeAckAfterReply ?? false,
     responsePrefix: first("responsePrefix"),
-    streamingMode: modeOf(first("streaming")),
+    streaming: streamingOf(first("streaming")),
   };
 }
 
-function modeOf(streaming: Section["streaming"]): string {
-  if (typeof streaming === "string") return streaming;
-  return (typeof streaming === "object" ? streaming.mode : undefined) ?? "off";
+const modes = ["off", "partial", "block", "progress"] as const;
+const usualLabel = "Working";
+const maxLabelChars = 80;
+
+function streamingOf(given: Section["streaming"]): StreamingSettings {
+  const { mode, preview, progress }: Streaming = typeof given === "object" ? given : {};
+  const named = typeof given === "string" ? given : mode;
+  const { chunk } = fieldsOf(preview);
+  const { minChars, maxChars } = fieldsOf(chunk);
+  const { label, toolProgress } = fieldsOf(progress);
+  const least = positive(minChars) ?? 200;
+  return {
+    mode: modes.find((item) => item === named) ?? "off",
+    minChars: least,
+    maxChars: Math.max(least, positive(maxChars) ?? 800),
+    label: label === false ? "" : labelOf(label),
+    showsTools: toolProgress === true,
+  };
+}
+
+function labelOf(label: unknown): string {
+  if (typeof label !== "string" || label === "auto" || label.trim() === "") return usualLabel;
+  return label.replace(/\s+/g, " ").trim().slice(0, maxLabelChars);
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
+
+function positive(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }

@@ -23,8 +23,8 @@ export interface ApiAnswer {
 /** What goes wrong with the next call whose "METHOD /path" holds the fault's words. */
 export type ApiFault =
   | ({ readonly kind: "answer" } & ApiAnswer)
-  /** No answer, ever. */
-  | { readonly kind: "hang" }
+  /** No answer, ever; of the second one, though it took effect. */
+  | { readonly kind: "hang" | "hangAfter" }
   /** The connection ends before the call is looked at, or after it took effect. */
   | { readonly kind: "closeBefore" | "closeAfter" };
 
@@ -129,7 +129,7 @@ export class FakeApi {
     else {
       const answer = this.#handle(seen);
       if (fault?.kind === "closeAfter") response.destroy();
-      else write(response, answer);
+      else if (fault?.kind !== "hangAfter") write(response, answer);
     }
     this.changed();
   }

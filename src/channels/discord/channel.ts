@@ -59,7 +59,7 @@ class DiscordChannel implements Channel {
 
   constructor(settings: DiscordAccount, deps: ChannelDeps) {
     this.account = settings.accountId;
-    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes };
+    this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes, namesFoundMessages: true };
     this.#settings = settings;
     this.#deps = deps;
     const { clock } = deps;

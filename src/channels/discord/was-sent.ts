@@ -1,4 +1,4 @@
-import type { OutboundMessage } from "../../delivery/channel.ts";
+import type { OutboundMessage, WasSent } from "../../delivery/channel.ts";
 import { fileName } from "./files.ts";
 import { contentOf } from "./outbound.ts";
 import { isGone, type Places } from "./places.ts";
@@ -17,7 +17,7 @@ export async function wasSent(
   message: OutboundMessage,
   isKnown: (platformId: string) => boolean,
   ports: { readonly rest: Rest; readonly places: Places; readonly botId: string | undefined },
-): Promise<"sent" | "absent" | "unknown"> {
+): Promise<WasSent> {
   const { botId } = ports;
   let after = message.afterMessageId;
   if (!isSnowflake(after) || botId === undefined) return "unknown";
@@ -29,7 +29,8 @@ export async function wasSent(
       const answer = await ports.rest.call({ method: "GET", path });
       const messages = (Array.isArray(answer) ? answer : []) as readonly WireMessage[];
       const ours = messages.filter((item) => item.author?.id === botId && !isKnown(item.id));
-      if (ours.some((item) => item.content?.trim() === content && hasFile(item, message))) return "sent";
+      const found = ours.find((item) => item.content?.trim() === content && hasFile(item, message));
+      if (found) return { platformId: found.id, isExact: true };
       if (messages.length < pageSize) return "absent";
       after = newest(messages);
     }

@@ -1,4 +1,4 @@
-import type { OutboundMessage } from "../../delivery/channel.ts";
+import type { OutboundMessage, WasSent } from "../../delivery/channel.ts";
 import { metadataOf } from "./outbound.ts";
 import { type Places, threadOf } from "./places.ts";
 import { ApiFault, type WebApi } from "./web-api.ts";
@@ -12,6 +12,7 @@ const gone: ReadonlySet<string> = new Set(["channel_not_found", "not_in_channel"
 
 interface HistoryPage {
   readonly messages?: readonly {
+    readonly ts?: string;
     readonly metadata?: { readonly event_payload?: { readonly id?: unknown } };
   }[];
   readonly has_more?: boolean;
@@ -26,7 +27,7 @@ interface HistoryPage {
 export async function wasSent(
   message: OutboundMessage,
   ports: { readonly api: WebApi; readonly places: Places },
-): Promise<"sent" | "absent" | "unknown"> {
+): Promise<WasSent> {
   if (!isTimestamp(message.afterMessageId) || message.file) return "unknown";
   const wanted = metadataOf(message.id).event_payload.id;
   const thread = threadOf(message.conversation);
@@ -45,8 +46,8 @@ export async function wasSent(
           cursor,
         },
       );
-      const found = answer.messages?.some((item) => item.metadata?.event_payload?.id === wanted);
-      if (found) return "sent";
+      const found = answer.messages?.find((item) => item.metadata?.event_payload?.id === wanted);
+      if (found) return isTimestamp(found.ts) ? { platformId: found.ts, isExact: true } : "sent";
       cursor = answer.response_metadata?.next_cursor;
       if (answer.has_more !== true || !cursor) return "absent";
     }

@@ -193,6 +193,15 @@ export class FakeDiscord {
     return this.#channelCall(channel, rest, request);
   }
 
+  /** Somebody deleted it. */
+  forget(messageId: string): void {
+    for (const [channel, messages] of this.#messages)
+      this.#messages.set(
+        channel,
+        messages.filter((message) => message.id !== messageId),
+      );
+  }
+
   #channelCall(channel: KeptChannel, rest: string, request: ApiRequest): ApiAnswer {
     const messages = this.#messages.get(channel.id) ?? [];
     if (rest === "") return { status: 200, body: channel };
