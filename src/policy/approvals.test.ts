@@ -5,6 +5,7 @@ import type { Write } from "../kernel/mod.ts";
 import type { Approval } from "./approval.ts";
 import { createApprovals } from "./approvals.ts";
 import type { Question } from "./decide.ts";
+import { ruleForCommands } from "./standing-rule.ts";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 const running = new AbortController().signal;
@@ -256,4 +257,106 @@ test("policy (7): a question says where its command would run, and an answer for
     ["gateway", "node", "sandbox"],
   );
   await assert.rejects(approvals.ask("q2", question("ls"), running), /another call/);
+});
+
+test("an answer that comes second is told which was first, and by whom", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("ls"), running);
+  await settled();
+  await at.approvals.resolve("1", "deny", "ada");
+  await asked;
+  await assert.rejects(at.approvals.resolve("1", "allow-once", "ben"), /already resolved: ada answered deny/);
+  const other = at.approvals.ask("2", question("ls"), running);
+  await settled();
+  at.clock.advance(1000);
+  assert.equal((await other).state, "expired");
+  await assert.rejects(at.approvals.resolve("2", "allow-once", "ben"), /already resolved: it is expired/);
+});
+
+const touch = (name: string) =>
+  question(`touch ${name}`, { standing: ruleForCommands("main", [["touch", name]], ".") });
+
+test("policy (4): allow-always keeps exactly the rule that was shown, and the proposal only when that is asked for", async () => {
+  const at = bench();
+  for (const name of ["a", "b", "c"]) {
+    const asked = at.approvals.ask(name, touch(name), running);
+    await settled();
+    assert.equal(at.approvals.get(name)?.request.proposal, undefined);
+    await assert.rejects(
+      at.approvals.resolve(name, "allow-always", "operator", "proposal"),
+      /no rule is proposed/,
+    );
+    at.clock.advance(1);
+    await at.approvals.resolve(name, "allow-once", "operator");
+    assert.equal((await asked).keeps, undefined);
+  }
+  const commandsOf = (id: string) =>
+    at.approvals
+      .get(id)
+      ?.keeps?.commands.map((words) => words.join(" "))
+      .sort();
+  void at.approvals.ask("d", touch("d"), running);
+  void at.approvals.ask("e", touch("e"), running);
+  await settled();
+  assert.equal(at.approvals.get("d")?.request.proposal?.commands.length, 4);
+  await assert.rejects(at.approvals.resolve("d", "allow-once", "operator", "proposal"), /invalid decision/);
+  await at.approvals.resolve("d", "allow-always", "operator", "proposal");
+  assert.deepEqual(commandsOf("d"), ["touch a", "touch b", "touch c", "touch d"]);
+  await at.approvals.resolve("e", "allow-always", "operator");
+  assert.deepEqual(commandsOf("e"), ["touch e"]);
+});
+
+/** Of everything that a yes is for, one thing that is another by the time of the run. */
+const changes: readonly (readonly [what: string, change: Partial<Question["approval"]>])[] = [
+  ["the command", { command: "touch b" }],
+  ["the folder", { cwd: "/w/sub" }],
+  ["the environment", { env: { A: "1" } }],
+  ["the node", { nodeId: "n" }],
+  ["the sandbox", { sandboxEntry: "e" }],
+  ["what is bound by its digest", { binding: "other" }],
+];
+
+for (const [what, change] of changes)
+  test(`policy (7): a yes does not carry over when ${what} changed between the answer and the run`, async () => {
+    const at = bench();
+    const asked = at.approvals.ask("1", question("touch a"), running);
+    await settled();
+    await at.approvals.resolve("1", "allow-once", "operator");
+    assert.equal((await asked).state, "allowed");
+    const again = at.approvals.ask("1", question("touch a", change), running);
+    const state = await again.then(
+      (approval) => `${approval.state} ${approval.decision}`,
+      (error: Error) => error.message,
+    );
+    assert.match(state, /^expired undefined$|was asked for another call/);
+  });
+
+test("policy (7): a yes that nothing came of before it expired is none afterwards", async () => {
+  const at = bench();
+  const asked = at.approvals.ask("1", question("touch a"), running);
+  await settled();
+  await at.approvals.resolve("1", "allow-once", "operator");
+  await asked;
+  at.clock.advance(999);
+  assert.equal((await at.approvals.ask("1", question("touch a"), running)).decision, "allow-once");
+  at.clock.advance(1);
+  const late = await at.approvals.ask("1", question("touch a"), running);
+  assert.deepEqual([late.state, late.decision], ["expired", undefined]);
+});
+
+test("policy (7): a question about what is no longer there is taken back, before or after a restart", async () => {
+  const before = bench();
+  const first = before.approvals.ask("1", question("./run.sh"), running);
+  await settled();
+  const changed = await before.approvals.ask("1", question("./run.sh", { binding: "other" }), running);
+  assert.equal(changed.state, "expired");
+  assert.equal((await first).state, "expired");
+  await assert.rejects(before.approvals.resolve("1", "allow-once", "operator"), /it is expired/);
+  const waiting = bench();
+  void waiting.approvals.ask("1", question("./run.sh"), running);
+  await settled();
+  const after = bench(waiting.stored);
+  await after.approvals.ask("1", question("./run.sh", { binding: "other" }), running);
+  await settled();
+  assert.deepEqual(after.approvals.pending(), []);
 });

@@ -52,7 +52,8 @@ export function readReview(text: string): Review {
   if (typeof value !== "object" || value === null || Object.keys(value).sort().join() !== "reason,verdict")
     return unsure("The reviewing model did not answer with a verdict.");
   const { verdict, reason } = value as { readonly verdict: unknown; readonly reason: unknown };
-  if (typeof reason !== "string" || reason.trim() === "") return unsure("The reviewing model gave no reason.");
+  if (typeof reason !== "string" || reason.trim() === "")
+    return unsure("The reviewing model gave no reason.");
   if (verdict !== "allow" && verdict !== "deny" && verdict !== "ask")
     return unsure("The reviewing model did not answer with a verdict.");
   return { verdict, reason: reason.slice(0, maxReasonChars) };
