@@ -82,7 +82,7 @@ import {
   readMachine,
 } from "./network/mod.ts";
 import { createOperator } from "./operator.ts";
-import type { SendSignal } from "./sandbox/mod.ts";
+import { helperMark, type SendSignal } from "./sandbox/mod.ts";
 import {
   createLanes,
   createRuns,
@@ -154,7 +154,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const runSecret = new Secret(token(random));
   let auth = authSettings(config(), env, runSecret);
   let pairing = pairingSettings(config());
-  const edge = composeEdge({ config, env, clock, random, fetch, log: (...line) => log(...line) });
+  const instance = random.bytes(6).toString("hex");
+  const ofHelpers = helperMark(paths.root, instance);
+  const edge = composeEdge({
+    ...{ config, env, clock, random, fetch, helperMark: ofHelpers },
+    log: (...line) => log(...line),
+  });
   const readNetwork = () =>
     networkSettings(config(), env, options.port, {
       stateFolder: paths.root,
@@ -255,6 +260,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log,
     timeZone: options.timeZone,
     keeps: keepsConversations,
+    instance,
     sendSignal: options.sendSignal,
     toolLimitsOf: access.toolLimitsOf,
     recordProof: (facts, outcome) =>
@@ -443,6 +449,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
 
   const channels = createChannels({
     env,
+    helperMark: ofHelpers,
     folder: paths.credentials,
     deps: { clock, random, log },
     log,

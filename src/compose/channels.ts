@@ -56,10 +56,16 @@ export function createChannels(ports: {
   /** Told of each account that the config asks for, so that what is wrong with who may talk is said before anybody does. */
   readonly wanted: (id: string, account: string) => Promise<unknown>;
   readonly changed: () => void;
+  /** Of the programs that channels run. */
+  readonly helperMark: string;
 }): Channels {
   const running = new Map<string, Running>();
   let secrets: readonly string[] = [];
-  const programs = createHelperPrograms({ path: ports.env.PATH ?? "", after: ports.deps.clock.after });
+  const programs = createHelperPrograms({
+    path: ports.env.PATH ?? "",
+    after: ports.deps.clock.after,
+    mark: ports.helperMark,
+  });
   const keyOf = (id: string, account: string) => `${id}\n${account}`;
 
   async function accountsOf(config: OpenClawConfig): Promise<Account[]> {

@@ -36,12 +36,17 @@ export function composeEdge(deps: {
   readonly random: Random;
   readonly log: Log;
   readonly fetch: typeof fetch;
+  readonly helperMark: string;
 }): Edge {
   const { config, env, clock, random, log } = deps;
   let settings: IdentitySettings = identitySettings(config(), env);
   if (settings.problems.length > 0) throw new InputError(settings.problems.join("\n"));
   let trusted = trustedOf(config());
-  const programs = createHelperPrograms({ path: env.PATH ?? "", after: clock.after });
+  const programs = createHelperPrograms({
+    path: env.PATH ?? "",
+    after: clock.after,
+    mark: deps.helperMark,
+  });
   const tailscale = createTailscale({ programs, clock, log });
   let route: TailscaleRoute | undefined;
   let advertising: Advertising | undefined;

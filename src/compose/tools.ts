@@ -135,6 +135,8 @@ export function createTools(ports: {
   readonly random: Random;
   readonly log: Log;
   readonly timeZone: string | undefined;
+  /** Tells this gateway's processes from those of gateways before it. */
+  readonly instance?: string;
   /** False, or not said: conversations are not kept. */
   readonly keeps?: () => boolean;
   readonly sendSignal: SendSignal;
@@ -181,6 +183,7 @@ export function createTools(ports: {
         },
         stateDir: ports.stateFolder,
         keeps: ports.keeps ?? (() => false),
+        ...(ports.instance === undefined ? {} : { instance: ports.instance }),
         maxOutputChars: 200_000,
         spawnLimits: { maxRunning: 64, maxRunningPerSession: 16, maxKeptPerSession: 32, killGraceMs: 2000 },
       });

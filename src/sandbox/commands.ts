@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
@@ -17,6 +16,7 @@ import { type LineDeps, runLine } from "./line-run.ts";
 import { createPipes, removeLeftPipes } from "./pipes.ts";
 import { bootId, markedProcesses, processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
 import { resolveProgram } from "./program.ts";
+import { stateMark as markOfState } from "./run-mark.ts";
 import { followLine, type RunningDeps } from "./running-command.ts";
 import type { InsideRun, ProvenSandbox } from "./sandbox-host.ts";
 import { storedCommand } from "./stored-command.ts";
@@ -33,6 +33,8 @@ export interface CommandHostDeps {
   readonly baseEnv: BaseEnvironment;
   /** Absolute. Tells this gateway's processes from another's when orphans are looked for. */
   readonly stateDir: string;
+  /** Tells this gateway's processes from those of gateways before it. Absent: nothing else starts any. */
+  readonly instance?: string;
   /** In memory, of each command. */
   readonly maxOutputChars: number;
   /** On the disk. */
@@ -101,8 +103,8 @@ const defaultRecordLimits: RecordLimits = {
 /** Runs permitted commands on this host, each as a process group of its own with an environment built from nothing. */
 export function createCommands(deps: CommandHostDeps): CommandHost {
   const sessions = new Map<string, Session>();
-  const stateMark = createHash("sha256").update(deps.stateDir).digest("hex").slice(0, 16);
-  const instance = deps.random.bytes(6).toString("hex");
+  const stateMark = markOfState(deps.stateDir);
+  const instance = deps.instance ?? deps.random.bytes(6).toString("hex");
   const searchFolders = searchPath(deps.baseEnv.PATH);
   const pipesName = `${pipesPrefix}${instance}`;
   const pipes = createPipes(join(deps.stateDir, pipesName), searchFolders);

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
+import { basename } from "node:path";
 import { InputError } from "../kernel/mod.ts";
-import { searchPath } from "./environment.ts";
+import { runVariable, searchPath } from "./environment.ts";
 import { resolveProgram } from "./program.ts";
 
 /** How a helper ended. `code` is null when a signal ended it; the texts are cut at the end. */
@@ -59,11 +60,14 @@ export interface TalkingHelper {
 const maxOutputChars = 1_000_000;
 const killGraceMs = 3000;
 const keptErrorChars = 2000;
+const systemFolders = ["/usr/bin", "/bin"];
 
 export function createHelperPrograms(deps: {
   /** A PATH; only its absolute folders count. */
   readonly path: string;
   readonly after: (delayMs: number, action: () => void) => () => void;
+  /** Of the gateway that they belong to: the next one finds by it what this one left. See {@link helperMark}. */
+  readonly mark?: string;
 }): HelperPrograms {
   const folders = searchPath(deps.path);
 
@@ -74,14 +78,28 @@ export function createHelperPrograms(deps: {
     return file;
   }
 
-  const options = { cwd: "/", env: { PATH: folders.join(":"), LANG: "C.UTF-8" }, shell: false } as const;
+  const mark = deps.mark === undefined ? {} : { [runVariable]: deps.mark };
+  const options = {
+    cwd: "/",
+    env: { PATH: folders.join(":"), LANG: "C.UTF-8", ...mark },
+    shell: false,
+  } as const;
+
+  /** What to spawn so that the system asks the program to end when this process is gone, however it went. */
+  async function bound(program: string, args: readonly string[]): Promise<[string, readonly string[]]> {
+    const file = await fileOf(program);
+    const setpriv = await resolveProgram("setpriv", systemFolders, "/");
+    // The one of BusyBox has the name, but not the option.
+    if (setpriv === undefined || basename(setpriv) !== "setpriv") return [file, args];
+    return [setpriv, ["--pdeathsig", "TERM", "--", file, ...args]];
+  }
 
   async function talk(
     program: string,
     args: readonly string[],
     onOutput: (text: string) => void,
   ): Promise<TalkingHelper> {
-    const child = spawn(await fileOf(program), args, { ...options, stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn(...(await bound(program, args)), { ...options, stdio: ["pipe", "pipe", "pipe"] });
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", onOutput);
     child.stderr.setEncoding("utf8").on("data", (piece: string) => {
@@ -110,7 +128,7 @@ export function createHelperPrograms(deps: {
   }
 
   async function start(program: string, args: readonly string[]): Promise<RunningHelper> {
-    const child = spawn(await fileOf(program), args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(...(await bound(program, args)), { ...options, stdio: ["ignore", "pipe", "pipe"] });
     const texts = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8").on("data", (piece: string) => {

@@ -30,6 +30,7 @@ export { identifyFile } from "./file-identity.ts";
 export { createHelperPrograms, type HelperPrograms, type RunningHelper } from "./helper-program.ts";
 export type { SendSignal } from "./process-tree.ts";
 export { systemResolve } from "./resolve.ts";
+export { helperMark } from "./run-mark.ts";
 export type {
   ProvenSandbox,
   PruneLimits,
