@@ -288,6 +288,47 @@ test("why it asks is said in words", () => {
   assert.match(why("echo x", { env: { A: "1" } }), /sets environment variables/);
 });
 
+test('policy (9): ask "always" asks for what is listed and for safe programs too; a call may ask for that, never for less', () => {
+  const always = { exec: { ...exec, asksAlways: true } };
+  for (const text of ["git pull", "echo hi", "touch x"]) {
+    assert.equal(outcome([command(text)], always), "ask allow-once,deny", text);
+    assert.equal(outcome([command(text, { ask: "always" })]), "ask allow-once,deny", text);
+  }
+  assert.equal(
+    outcome([command("echo hi")], { exec: { ...exec, mode: "full", asksAlways: true } }),
+    "ask allow-once,deny",
+  );
+  assert.equal(
+    outcome([command("touch x", { ask: "on-miss" })], mode("full")),
+    "ask allow-once,allow-always,deny",
+  );
+  assert.equal(
+    outcome([command("touch x", { ask: "always" })], mode("allowlist")),
+    "policy.exec_not_allowlisted",
+  );
+  assert.equal(outcome([command("touch x", { ask: "on-miss" })], mode("deny")), "policy.exec_denied");
+  const why = (text: string) => {
+    const decision = decide(request(), context([command(text)], always));
+    return decision.ok === "ask" ? decision.question.approval.warningText : "";
+  };
+  assert.match(why("echo hi"), /Each command asks here/);
+  assert.match(why("touch x"), /touch is not on this agent's allowlist/);
+});
+
+test("policy (4): the rule that an allow-always would keep is shown with the question, and only where one may stand", () => {
+  const standing = (text: string, more = {}) => {
+    const decision = decide(request(), context([command(text, more)]));
+    assert.ok(decision.ok === "ask");
+    return decision.question.approval.standing;
+  };
+  const rule = standing("touch 'a b'", { workdir: "/w/sub/" });
+  assert.deepEqual([rule?.commands, rule?.workdir], [[["touch", "a b"]], "sub"]);
+  assert.match(rule?.text ?? "", /exactly this in sub of its workspace: touch 'a b'/);
+  for (const text of ["python3 x.py", "git push", "nice touch x", "touch x && touch y", "touch $HOME"])
+    assert.equal(standing(text), undefined, text);
+  assert.equal(standing("touch x", { workdir: "/elsewhere" }), undefined, "a folder that no rule can name");
+});
+
 test("policy (6): what a line opens by itself is an effect like a file tool's, and needs that tool", () => {
   const effects = (text: string, change: Partial<PolicySettings> = {}) => {
     const decision = decide(request(), context([command(text)], change));
@@ -347,6 +388,7 @@ test("policy (7): the digest of a question changes with each fact that an answer
     digest("touch x", {}, { env: { A: "1" } }),
     digest("touch x", {}, { workdir: "sub" }),
     digest("touch x", {}, { background: true }),
+    digest("touch x", {}, { elevated: true }),
     digest("touch x", {}, {}, { identify: () => identity }),
     digest("touch x", {}, {}, { identify: () => undefined }),
     digest("touch x", {}, {}, { resolve: () => "/opt/touch" }),

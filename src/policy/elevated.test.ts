@@ -5,8 +5,9 @@ import { schema } from "../kernel/mod.ts";
 import { readCommandLine } from "../shell/mod.ts";
 import { type Decision, decide, type PolicyContext } from "./decide.ts";
 import type { Effect } from "./effect.ts";
-import type { ElevatedCaller, ElevatedWords } from "./elevated.ts";
+import { type ElevatedCaller, type ElevatedWords, judgeElevated } from "./elevated.ts";
 import { policySettings } from "./settings.ts";
+import type { ToolStep } from "./tool-policy.ts";
 
 const ada: ElevatedCaller = { agentId: "main", channel: "telegram", senderIds: ["7"] };
 
@@ -97,6 +98,22 @@ test("policy (10): a command leaves its sandbox through both gates only, and is 
       assert.equal(decision.question.canReview, false, "a second model is not asked");
     }
   }
+});
+
+test("policy (8): what is told of the gates is the decision: the first that refuses decided", () => {
+  const steps: ToolStep[] = [];
+  const at = (needsList: boolean) => [needsList ? "tools" : "agents"];
+  const gates = [
+    { words: { allowFrom: ["main"] }, at: at(true), needsList: true },
+    { words: { enabled: false }, at: at(false), needsList: false },
+    { words: { allowFrom: ["x"] }, at: at(false), needsList: false },
+  ];
+  const decided = judgeElevated({ gates }, ada, (step) => steps.push(step));
+  assert.deepEqual(
+    steps.map(({ outcome, because }) => `${outcome}: ${because}`),
+    ["pass: it is open", "refuse: it is turned off", "refuse: agent main is not in allowFrom"],
+  );
+  assert.equal(decided, steps[1]);
 });
 
 test("policy (10): of a text that several wrote each must be listed, and nobody is nobody", () => {

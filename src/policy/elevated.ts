@@ -66,7 +66,7 @@ function closedBecause(
   if (allowFrom === undefined) return needsList ? "nobody is listed in allowFrom" : undefined;
   if (isAgentList(allowFrom))
     return listed(allowFrom, caller.agentId) ? undefined : `agent ${caller.agentId} is not in allowFrom`;
-  const senders = Object.hasOwn(allowFrom, caller.channel) ? (allowFrom[caller.channel] ?? []) : [];
+  const senders = new Map(Object.entries(allowFrom)).get(caller.channel) ?? [];
   const stranger = caller.senderIds.find((id) => !listed(senders, id));
   if (stranger === undefined && caller.senderIds.length > 0) return undefined;
   return `${caller.channel}:${stranger ?? "nobody"} is not in allowFrom`;

@@ -72,6 +72,17 @@ test("policy (6): who was granted the entry runs anything in the sandbox, and it
   assert.deepEqual(outcome(judge(typing, facts({ granted: true }))), [typing]);
 });
 
+test('policy (9): ask "always" asks at each command, granted or not, and offers no lasting yes', () => {
+  const decision = judge(command(), facts({ granted: true }), { asksAlways: true });
+  assert.ok(decision.ok === "ask");
+  const { allowedDecisions, standing, warningText } = decision.question.approval;
+  assert.deepEqual(allowedDecisions, ["allow-once", "deny"]);
+  assert.equal(standing, undefined);
+  assert.match(warningText, /Each command asks here/);
+  assert.equal(outcome(judge(command(), facts(), { mode: "full", asksAlways: true })), "ask");
+  assert.equal(outcome(judge(typing, facts({ granted: true }), { asksAlways: true })), "ask");
+});
+
 test("policy (6): the first entry asks, says what a lasting yes opens, and a yes is for this sandbox", () => {
   const decision = judge(command(), facts());
   assert.ok(decision.ok === "ask");

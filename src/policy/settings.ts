@@ -90,7 +90,7 @@ export function forTurn(settings: PolicySettings, config: OpenClawConfig, facts:
   if (facts.isSubagent) layers.push(listLayer("subagent", config.tools?.subagents?.tools, subagentsAt));
   if (!facts.ownerWrote) layers.push(toolLayer("owner only", { deny: ownerOnlyTools }));
   const isOpen = settings.exec.mode === "full" || settings.exec.mode === "auto";
-  if (layers.length === 0 && (facts.ownerWrote || !isOpen)) return settings;
+  if (layers.length === 0) return settings;
   return Object.freeze({
     ...settings,
     layers: [...settings.layers, ...layers],

@@ -18,14 +18,14 @@ const groups: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Tools of the house but those that touch files, run commands or draw on the canvas. */
-const ownGroups = Object.keys(groups).filter((name) => !/^group:(?:fs|runtime)$/.test(name));
+const ownTools = Object.entries(groups)
+  .filter(([name]) => !/^group:(?:fs|runtime)$/.test(name))
+  .flatMap(([, members]) => members)
+  .filter((name) => !/^(?:canvas|message)$/.test(name));
 
 const allGroups: ReadonlyMap<string, readonly string[]> = new Map([
   ...Object.entries(groups),
-  [
-    "group:openclaw",
-    ownGroups.flatMap((name) => groups[name] ?? []).filter((name) => !/^(?:canvas|message)$/.test(name)),
-  ],
+  ["group:openclaw", ownTools],
   // Tools of plugins and MCP servers bear their server's name.
   ["group:plugins", ["bundle-mcp", "*__*"]],
 ]);
