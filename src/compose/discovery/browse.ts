@@ -40,8 +40,7 @@ export async function browse(ports: {
   // An interface that goes down while we ask is none to find anything on.
   socket.on("error", () => {});
   socket.on("message", (bytes: Buffer, from) => {
-    if (!isNear(from.address)) return;
-    for (const beacon of beaconsIn(parseResponse(bytes) ?? []))
+    for (const beacon of heard(bytes, from.address))
       if (found.size < maxBeacons) found.set(`${beacon.address}:${beacon.port}`, beacon);
   });
   socket.bind(0, "0.0.0.0");
@@ -60,6 +59,11 @@ export async function browse(ports: {
   await sleep(clock, timeoutMs);
   await new Promise<void>((resolve) => void socket.close(resolve));
   return [...found.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
+}
+
+/** What a packet from this address tells of. */
+export function heard(bytes: Buffer, from: string): readonly Beacon[] {
+  return isNear(from) ? beaconsIn(parseResponse(bytes) ?? []) : [];
 }
 
 function beaconsIn(records: readonly DnsRecord[]): Beacon[] {

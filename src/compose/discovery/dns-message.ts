@@ -29,7 +29,6 @@ const headerBytes = 12;
 const maxNameBytes = 255;
 const maxLabelBytes = 63;
 const maxQuestions = 32;
-const maxRecords = 128;
 
 /** Undefined for what is no query, or not one that can be read to its end. */
 export function parseQuery(bytes: Buffer): Query | undefined {
@@ -67,7 +66,6 @@ export function parseResponse(bytes: Buffer): readonly DnsRecord[] | undefined {
   }
   // Answers, authorities and what else may be of use.
   const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
-  if (count > maxRecords) return undefined;
   const records: DnsRecord[] = [];
   for (let left = count; left > 0; left--) {
     const name = readName(bytes, at);
