@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Clock, InputError, type Random, token } from "../kernel/mod.ts";
 import { bubblewrapArgv, type SandboxPrograms } from "./bubblewrap-argv.ts";
 import { createControlGroups } from "./control-groups.ts";
+import { keepFile } from "./keep-file.ts";
 import { provenSandbox, type SandboxHost, type SandboxProof, type SandboxSpec } from "./sandbox-host.ts";
 import { homesOf, placeProblem } from "./sandbox-place.ts";
 import { type ProofFacts, probeScript } from "./sandbox-probe.ts";
@@ -137,13 +138,6 @@ export function createBubblewrap(deps: BubblewrapDeps): SandboxHost {
     prune: async () => 0,
     sweep: async () => groups.removeEmpty(),
   };
-}
-
-/** Sandboxes that run already read the same file: it is written only where it is not what it should be. */
-function keepFile(path: string, content: Buffer): void {
-  if (existsSync(path) && readFileSync(path).equals(content)) return;
-  rmSync(path, { force: true });
-  writeFileSync(path, content, { mode: 0o600, flag: "wx" });
 }
 
 function messageOf(error: unknown): string {

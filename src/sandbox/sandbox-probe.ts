@@ -63,8 +63,9 @@ program() {
   case $? in 0) tried "$1" open;; 1|159) tried "$1" closed;; esac
   rm -f /tmp/${mark}
 }
-attempt read-usr 'ls -d /bin/sh /usr'
+attempt read-usr 'ls -d /bin/sh'
 attempt write-workspace ': > /workspace/${mark} && rm /workspace/${mark}'
+attempt write-tmp ': > /tmp/${mark} && rm /tmp/${mark}'
 attempt secret ${q(`read -r line < ${q(facts.secretFile)}`)}
 ln -s ${q(facts.secretFile)} /workspace/${mark} && attempt link 'read -r line < /workspace/${mark}'; rm -f /workspace/${mark}
 attempt folders ${q(anyThere(facts.hiddenFolders))}

@@ -30,7 +30,7 @@ const kept = [
   ..."own-users own-mounts trace processes".split(" "),
 ]
   .map((name) => `${name} closed`)
-  .concat("read-usr open", "read-agent open", "write-workspace open")
+  .concat("read-usr open", "read-agent open", "write-workspace open", "write-tmp open")
   .concat(ownNamespaces.map((name) => `ns-${name} ${name}:[2]`))
   .concat(
     ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((name) => `status-${name}: 0000000000000000`),

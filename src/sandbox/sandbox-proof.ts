@@ -33,6 +33,7 @@ const attempts: Readonly<Record<string, string>> = {
 /** What must work, or the attempts above failed for some other reason. */
 const controls: Readonly<Record<string, string>> = {
   "write-workspace": "it cannot write to its workspace",
+  "write-tmp": "it cannot write to its /tmp, where programs are tried",
   "read-agent": "it cannot read the agent's workspace",
   "egress-answers": "its egress does not answer",
   "read-usr": "it cannot read its programs",
