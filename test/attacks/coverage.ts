@@ -42,7 +42,7 @@ const table: Readonly<Record<string, readonly (readonly [ids: string, title: str
       "A-163",
       "sandbox (5): a name that answers public first and 127.0.0.1 next is not asked twice in one hop",
     ],
-    ["A-164", "sandbox (5): each redirect is judged like a first URL"],
+    ["A-164 B-07", "sandbox (5): each redirect is judged like a first URL"],
     [
       "A-164",
       "sandbox (5): headers of the caller stay with its own origin, and framing headers are never the caller's",
@@ -74,6 +74,14 @@ const table: Readonly<Record<string, readonly (readonly [ids: string, title: str
   ],
   "test/path/access.test.ts": [
     ["A-190", "a sender who floods is held back and told so a few times; others are answered meanwhile"],
+    [
+      "B-11",
+      "a group is reached by those who are listed and call the agent, by mention, reply or name; a topic has rules of its own",
+    ],
+    [
+      "B-11",
+      "access (11): a command is refused to whom nobody named, in a sentence and without a turn; a stranger hears nothing",
+    ],
   ],
   "test/path/page.test.ts": [
     ["A-022", "network (2)(3): another site's page, a rebound name and an unknown proxy reach nothing"],
@@ -90,6 +98,105 @@ const table: Readonly<Record<string, readonly (readonly [ids: string, title: str
   "test/path/tokens.test.ts": [
     ["A-248", "tokens: limits hold for methods, agents and rights, whatever the parameters are called"],
     ["A-248", "tokens: over HTTP the same token does the same, and no more"],
+  ],
+  "src/channels/imessage/settings.test.ts": [
+    [
+      "A-057 A-058",
+      "channels (5): a sender is a number or an address, and nothing that only looks like one (attack A-064)",
+    ],
+  ],
+  "src/channels/signal/settings.test.ts": [
+    [
+      "A-057 A-058",
+      "channels (5): a sender is a number or an account's id, and nothing that only looks like one (attack A-064)",
+    ],
+    ["A-181", "two accounts of one number are told, and named ones have numbers of their own"],
+  ],
+  "src/channels/whatsapp/inbound.test.ts": [
+    [
+      "A-058",
+      "channels (5): only the account itself is the account, however its device is named (attack A-064)",
+    ],
+    [
+      "A-069",
+      "whatsapp: reactions, edits, polls, status, our own and nobody's are no messages (attack A-067)",
+    ],
+    [
+      "A-071",
+      "whatsapp: mentions, replies, forwards, wrapped messages and files are told as WhatsApp tells them",
+    ],
+  ],
+  "test/contracts/email-wire.test.ts": [
+    ["A-067", "email (2): vacation notes, lists, bounces and our own mail are never handed in, and marked"],
+  ],
+  "src/channels/github/inbound.test.ts": [
+    ["A-067", "github (3): edits, deletions and other changes of a post are no messages"],
+    ["A-070", "a mention is one that GitHub would make: not in code, quotations, addresses or longer names"],
+    [
+      "A-071",
+      "channels (5): a comment carries the writer's number, place and time; what it is about is a quotation",
+    ],
+  ],
+  "src/channels/signal/inbound.test.ts": [
+    ["A-069 A-070 A-071", "signal: groups, mentions, quotes and files are told as Signal tells them"],
+  ],
+  "src/channels/imessage/inbound.test.ts": [
+    ["A-069 A-070 A-071", "imessage: groups, replies and files are told as Messages tells them"],
+  ],
+  "src/channels/irc/inbound.test.ts": [
+    [
+      "A-069",
+      "the conversation is the channel as configured, or the sender; a message to its operators is a thread",
+    ],
+  ],
+  "src/channels/discord/inbound.test.ts": [
+    ["A-070", "a mention is one that Discord marks and that was said to us; a reply is a reply"],
+    ["A-071", "discord (2): forwarded words are quoted, whatever they say (attack A-080)"],
+  ],
+  "src/channels/slack/inbound.test.ts": [
+    ["A-070", "a mention is Slack's own mark, outside of quotations and code"],
+    ["A-071", "words of others that are shared are quoted, whatever they say (attack A-080)"],
+  ],
+  "src/session/session.test.ts": [
+    ["A-247", "no id of a platform makes its way into another conversation's key"],
+  ],
+  "test/path/media.test.ts": [["A-072", "media: a stranger's file is never fetched"]],
+  "ui/test/page.test.ts": [
+    ["B-01", "trades the ticket for a session and takes it out of the address bar"],
+    ["B-01", "shows why a ticket is refused and takes the token instead"],
+  ],
+  "test/path/flood.test.ts": [
+    [
+      "B-02",
+      "auth (5): a thousand wrong secrets at once wait; who came in does not, and the owner still can (A-240)",
+    ],
+  ],
+  "test/attacks/files.test.ts": [
+    ["B-05", "sandbox (1): names that only look like a way out are read and written (A-143, control)"],
+  ],
+  "test/attacks/addresses.test.ts": [
+    [
+      "B-07 B-08",
+      "policy (5): a host that an operator listed is reached on its port, and its redirects are judged like any address (A-164, control)",
+    ],
+  ],
+  "test/path/telegram.test.ts": [
+    [
+      "B-09",
+      "webhook: the secret opens the door, a kill loses nothing, a repeated delivery is answered once",
+    ],
+  ],
+  "test/path/methods.test.ts": [
+    [
+      "B-14",
+      "control (wire): the whole config is replaced only by who read the newest, and secrets survive it",
+    ],
+  ],
+  "test/utility/utility.test.ts": [
+    [
+      "B-15",
+      "utility: with the first run's config everyday tasks run as docs/utility.md says, and their results are there",
+    ],
   ],
 };
 

@@ -38,7 +38,9 @@ export const kinds = {
 export type Kind = keyof typeof kinds;
 
 /** Kinds of which every attack must have a test. */
-export const enforced: readonly Kind[] = ["AU", "OR", "SC", "PA", "DO", "DI", "RL"];
+export const enforced: readonly Kind[] = "AU OR SC PA AL GR CM EX EN SB FS SS WH DO CF XS DI RL SK".split(
+  " ",
+) as Kind[];
 
 /** One line each: id, kind, what is done, what stops it. */
 const table = `
@@ -157,12 +159,12 @@ A-131 | SB | Dangerous container options through config | what a sandbox cannot 
 A-132 | SB | Bind validation dodged by path shape | folders are compared after links were followed; system folders, homes and the state folder are never shown
 A-133 | SB | Network namespace modes | no network but none; a probe tries to leave
 A-134 | SB | Config hash ignores order | the arrangement is made from what was proved, and a change of the config proves again
-A-135 | SB | Child agent runs unsandboxed |
-A-137 | SB | Heartbeat or background context regains host/owner |
-A-138 | SB | Sandboxed session reads others' sessions |
+A-135 | SB | Child agent runs unsandboxed | there are no subagents, no jobs and no tool that reaches another agent or session
+A-137 | SB | Heartbeat or background context regains host/owner | nothing runs by itself: there is no heartbeat, and what ends in the background starts no turn
+A-138 | SB | Sandboxed session reads others' sessions | no tool tells of sessions, and none takes a session's key
 A-139 | SB | Sandbox files become host code on sync | nothing is synchronised; file tools follow no link
 A-140 | SB | FS-bridge race | a file is reached by descriptors from the sandbox's folder
-A-141 | SB | Host control from a sandboxed browser or loopback tool |
+A-141 | SB | Host control from a sandboxed browser or loopback tool | there is no browser and no tool of others; a sandbox's calls go nowhere else
 A-143 | FS | Plain traversal forms in read/write/edit | a path is opened part by part below the workspace
 A-145 | FS | Symlink, hardlink, dangling link | links out, dangling links and hard links are refused
 A-146 | FS | Check/use race on workspace files | a file is checked by its descriptor, not by its name

@@ -52,6 +52,7 @@ export async function toolScene(
         throw new Error(`${waiting.length} calls ended ${JSON.stringify(end).slice(0, 500)}`);
       all.push(...results);
     }
+    waiting = [];
     return all;
   }
   return { gateway, client, model, workspace, outside, callAll };

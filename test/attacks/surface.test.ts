@@ -260,3 +260,37 @@ test("tools (5): no tool that a model is offered has a field for a gateway's add
   assert.equal((await client.rpc("tools.invoke", { name: "read", args: { path: "note.txt" } })).ok, true);
   assert.equal(readFileSync(gateway.configFile, "utf8"), before);
 });
+
+test("tools (5): no tool and no method unpacks an archive: what is in one is data (A-155)", async (t) => {
+  const gateway = await GatewayProcess.start(t);
+  const client = await gateway.connect();
+  const workspace = join(gateway.stateFolder, "workspace");
+  const packed = join(workspace, "evil.tar");
+  // One entry of the old format that would land beside the workspace.
+  const header = Buffer.alloc(512);
+  header.write("../../canary");
+  header.write("0000644\0 0000000\0 0000000\0 00000000001\0 00000000000\0", 100);
+  header.fill(" ", 148, 156);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  writeFileSync(packed, Buffer.concat([header, Buffer.from("x".padEnd(512, "\0")), Buffer.alloc(1024)]));
+  for (const [method, params] of [
+    ["skills.install", { name: "evil", source: packed }],
+    ["skills.upload.begin", { name: "evil", bytes: 1 }],
+    ["plugins.install", { path: packed }],
+    ["update.run", {}],
+    ...["extract", "unpack", "unzip", "skill", "plugin"].map(
+      (name) => ["tools.invoke", { name, args: { path: "evil.tar" } }] as const,
+    ),
+  ] as const) {
+    const answer = await client.ask(method, params);
+    assert.notEqual(answer.ok && answer.payload?.ok !== false, true, `${method} ${JSON.stringify(answer)}`);
+  }
+  const read = await client.rpc("tools.invoke", { name: "read", args: { path: "evil.tar" } });
+  assert.notEqual(read.ok, true, "an archive is no text");
+  const found = readdirSync(gateway.folder, { recursive: true, encoding: "utf8" });
+  assert.deepEqual(
+    found.filter((name) => /canary|evil|(?:skills|plugins|extensions)\//.test(name)),
+    ["state/workspace/evil.tar"],
+  );
+});
