@@ -83,7 +83,9 @@ export function parseFrame(bytes: Buffer): ParsedFrame {
   } catch {
     return { ok: false, garbage: true };
   }
-  const problems = schema.check(requestSchema, value);
+  const problems = isTooDeep(value, bytes.length)
+    ? [{ path: ["params"], kind: "value" as const, message: `nest at most ${maxDepth} levels deep` }]
+    : schema.check(requestSchema, value);
   if (problems.length === 0) return { ok: true, frame: value as RequestFrame };
   const id = (value as { id?: unknown } | null)?.id;
   return {
@@ -93,6 +95,24 @@ export function parseFrame(bytes: Buffer): ParsedFrame {
     isObject: typeof value === "object" && value !== null && (value as { type?: unknown }).type === "req",
     error: invalid(`invalid request frame: ${problems.map(schema.problemText).join("; ")}`),
   };
+}
+
+// Everything that walks a value by calling itself would run out of stack somewhere beyond this.
+const maxDepth = 200;
+
+/** A level takes two bytes at least: short frames need no look. */
+function isTooDeep(value: unknown, bytes: number): boolean {
+  if (bytes < 2 * maxDepth) return false;
+  let level: object[] = [{ value }];
+  for (let depth = 0; depth <= maxDepth; depth++) {
+    const next: object[] = [];
+    for (const node of level)
+      for (const item of Array.isArray(node) ? node : Object.values(node))
+        if (typeof item === "object" && item !== null) next.push(item);
+    if (next.length === 0) return false;
+    level = next;
+  }
+  return true;
 }
 
 export function parseConnect(

@@ -95,6 +95,7 @@ test("network (7): an upgrade while the gateway stops is answered with 503", () 
     ),
     connectionKey: () => "",
     logRefusal: () => {},
+    clock: { after: () => () => {} },
     onSocket: () => assert.fail("there is no socket"),
   });
   upgrades.stop();

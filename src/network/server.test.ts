@@ -24,6 +24,7 @@ import {
   type Route,
   type Socket,
 } from "./mod.ts";
+import { maxBufferedBytes } from "./socket.ts";
 
 interface Started {
   readonly listener: Listener;
@@ -643,7 +644,7 @@ test("network (4): before connect a frame has 64 KiB and everything together 128
   known.terminate();
 });
 
-test("network (6): a socket carries whole messages, closes with at most 123 bytes of reason, and ends a slow reader", async (t) => {
+test("network (6): a socket carries whole messages, and closes with at most 123 bytes of reason", async (t) => {
   const { port, sockets } = await start(t);
   const client = await openSocket(port);
   const [socket] = sockets as [Socket];
@@ -665,15 +666,39 @@ test("network (6): a socket carries whole messages, closes with at most 123 byte
   assert.equal(String(reason), "ü".repeat(61));
   assert.equal((await closed.promise)[0], 1008);
   socket.send("nobody is there");
+});
 
-  const deaf = await openSocket(port);
-  const slow = sockets.at(-1) as Socket;
-  (deaf as unknown as { _socket: Connection })._socket.pause();
-  const ended = Promise.withResolvers<void>();
-  slow.onClose(() => ended.resolve());
-  for (let index = 0; index < 40; index += 1) slow.send("x".repeat(2_000_000));
-  await ended.promise;
-  deaf.terminate();
+test("network (6): a slow reader is told why it is closed if it reads on, and keeps nothing waiting if it does not", async (t) => {
+  const clock = manualClock();
+  const { port, sockets } = await start(t, { clock });
+  /** A client that takes nothing, and our end of it with more than may wait. */
+  async function overflowing() {
+    const client = await openSocket(port);
+    const socket = sockets.at(-1) as Socket;
+    const connection = (client as unknown as { _socket: Connection })._socket;
+    connection.pause();
+    const closed = Promise.withResolvers<void>();
+    socket.onClose(() => closed.resolve());
+    for (let index = 0; index < 40; index += 1) socket.send("x".repeat(2_000_000));
+    const waiting = socket.bufferedBytes;
+    socket.send("x".repeat(2_000_000));
+    assert.ok(socket.bufferedBytes <= waiting, "nothing more is queued");
+    assert.ok(waiting < maxBufferedBytes + 3_000_000);
+    return { client, connection, closed: closed.promise };
+  }
+  const late = await overflowing();
+  const told = once(late.client, "close");
+  late.connection.resume();
+  const [code, reason] = await told;
+  assert.deepEqual([code, String(reason)], [1008, "slow consumer"]);
+  await late.closed;
+  const before = clock.timers;
+
+  const deaf = await overflowing();
+  assert.equal(clock.timers, before + 1);
+  clock.pass(2000);
+  await deaf.closed;
+  deaf.client.terminate();
 });
 
 // --- strangers -------------------------------------------------------------------------------------------------------

@@ -104,6 +104,7 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
       door,
       connectionKey: (request: IncomingMessage) => connectionKey(request.socket),
       logRefusal,
+      clock,
       onSocket: ports.onSocket,
     });
     upgrades.push(upgrade);

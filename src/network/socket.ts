@@ -1,11 +1,15 @@
 import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
+import type { Clock } from "../kernel/mod.ts";
 
 /** One WebSocket, reduced to what the control plane needs: whole text messages in, whole text messages out. */
 export interface Socket {
   onMessage(action: (bytes: Buffer) => void): void;
   onClose(action: (code: number, reason: string) => void): void;
-  /** Queues a message. Ends the socket when the peer reads so slowly that `maxBufferedBytes` wait. */
+  /**
+   * Queues a message. When the peer reads so slowly that `maxBufferedBytes` wait, nothing more is queued and the socket
+   * closes with 1008 "slow consumer", which arrives behind what waits if the peer takes that within two seconds.
+   */
   send(text: string): void;
   close(code: number, reason: string): void;
   /** Lets larger frames in, and stops counting this socket as unauthenticated. */
@@ -22,8 +26,15 @@ export const maxBufferedBytes = 52_428_800;
 export const maxPayloadBytesBeforeConnect = 65_536;
 export const maxBytesBeforeConnect = 131_072;
 
+const slowConsumerGraceMs = 2000;
+
 /** `release` is called once the peer is no longer unauthenticated. */
-export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => void): Socket {
+export function wrapSocket(
+  socket: WebSocket,
+  stream: Duplex,
+  release: () => void,
+  clock: Pick<Clock, "after">,
+): Socket {
   // Messages of one moment leave in one system call.
   let corked = false;
   const cork = () => {
@@ -47,7 +58,10 @@ export function wrapSocket(socket: WebSocket, stream: Duplex, release: () => voi
     send(text) {
       if (socket.readyState !== socket.OPEN) return;
       if (socket.bufferedAmount > maxBufferedBytes) {
-        socket.terminate();
+        socket.close(1008, "slow consumer");
+        // What waits is memory; a peer that does not take it keeps none.
+        const cancel = clock.after(slowConsumerGraceMs, () => socket.terminate());
+        socket.once("close", cancel);
         return;
       }
       cork();

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import { admitted, type Refusal, reasonText, refuse } from "../kernel/mod.ts";
+import { admitted, type Clock, type Refusal, reasonText, refuse } from "../kernel/mod.ts";
 import { endWith, type HttpAnswer, refusal } from "./answer.ts";
 import type { Arrival, ArrivingRequest, Entrance } from "./arrival.ts";
 import type { Door } from "./door.ts";
@@ -17,6 +17,7 @@ export interface UpgradePorts {
   /** The name of a connection at the door. */
   readonly connectionKey: (request: IncomingMessage) => string;
   readonly logRefusal: (refusal: Refusal, peer: string) => void;
+  readonly clock: Pick<Clock, "after">;
   readonly onSocket: (socket: Socket, arrival: Arrival, cookie: string) => void;
 }
 
@@ -72,10 +73,11 @@ export function createUpgrades(ports: UpgradePorts): Upgrades {
     stream.cork();
     setImmediate(() => stream.uncork());
     sockets.handleUpgrade(request, stream, head, (webSocket) => {
-      const socket = wrapSocket(webSocket, stream, () => {
+      const release = () => {
         waiting();
         door.proved(key);
-      });
+      };
+      const socket = wrapSocket(webSocket, stream, release, ports.clock);
       if (arrival.origin !== undefined || arrival.via === "proxy") {
         const open = { request: arriving, socket };
         conditional.add(open);

@@ -65,6 +65,30 @@ test("control (1): what is sent ahead of the answer to connect is not done", asy
   assert.ok(!socket.frames.some((frame) => frame.id === "second" || frame.id === "ahead"));
 });
 
+test("control (1): a request that nests without end is answered with what is wrong, whatever it is for", async (context) => {
+  const gateway = await GatewayProcess.start(context);
+  const client = await gateway.connect();
+  const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+  const ask = (id: string, method: string, params: string) => {
+    client.sendRaw(`{"type":"req","id":"${id}","method":"${method}","params":${params}}`);
+    return client.answerTo(id);
+  };
+  const node = (levels: number) =>
+    `{"nodeId":"${"0".repeat(64)}","command":"x","idempotencyKey":"k","params":${nested(levels)}}`;
+  for (const levels of [250, 5000, 60_000]) {
+    const { error } = await ask(`deep-${levels}`, "node.invoke", node(levels));
+    assert.deepEqual(
+      [error?.code, error?.message],
+      ["INVALID_REQUEST", "invalid request frame: at /params: must nest at most 200 levels deep"],
+    );
+  }
+  // As deep as may be is looked at like any other.
+  assert.equal((await ask("ok", "node.invoke", node(190))).error?.details?.code, "PAIRING_CHANGED");
+  const wide = `{"key":"main","label":${JSON.stringify("x".repeat(100_000))},"list":[${"[],".repeat(9999)}[]]}`;
+  assert.doesNotMatch((await ask("wide", "sessions.describe", wide)).error?.message ?? "", /levels/);
+  assert.doesNotMatch(await gateway.readLog(), /a method failed/);
+});
+
 test("control (1): ids are the client's business: two requests with one id are both answered", async (context) => {
   const gateway = await GatewayProcess.start(context);
   const client = await gateway.connect();
