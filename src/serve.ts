@@ -81,6 +81,7 @@ import {
   type Route,
   readMachine,
 } from "./network/mod.ts";
+import { commandText } from "./nodes/mod.ts";
 import { createOperator } from "./operator.ts";
 import { helperMark, type SendSignal } from "./sandbox/mod.ts";
 import {
@@ -557,6 +558,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       textLimit: channelTextLimit,
       sendPolicy: () => sessionsConfig.sendPolicy,
     }),
+    nodeApprovals: { isNode: (nodeId: string) => nodes.nodes.find(nodeId) !== undefined, commandText },
     approvalsDocument: standingRules.document,
   };
   let devicesChanged = () => {};
@@ -600,7 +602,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     inbox: store.inbox,
     activeRuns: () => runs.size,
     abort: gateway.abort,
-    others: [nodes.nodes, toolCalls],
+    others: [nodes.nodes, nodeCommands, toolCalls],
     accessSettings: access.settingsOf,
     pairings,
     sessionSettings: () => sessionsConfig,

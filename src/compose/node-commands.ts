@@ -50,6 +50,8 @@ export interface NodeCommands {
   /** True when the approval was for a node: its rule is kept there. */
   remember(approval: Approval): boolean;
   readonly port: NodeCommandPort;
+  /** Ends what these operators asked for themselves; agents' commands end with their runs. */
+  cancelOf(isOver: (owner: string) => boolean): void;
 }
 
 interface Prepared {
@@ -125,6 +127,7 @@ export function composeNodeCommands(parts: {
   // By the request itself: what was prepared for one call can never be found by another.
   const prepared = new WeakMap<ToolRequest, Prepared>();
   const remembered = new Set<string>();
+  const operating = new Map<AbortController, string>();
   const repeats = createRepeats<Invoked>({
     clock,
     sizeOf: (invoked) =>
@@ -341,6 +344,9 @@ export function composeNodeCommands(parts: {
       remembered.add(callKey(runId, toolCallId));
       return true;
     },
+    cancelOf(isOver) {
+      for (const [end, owner] of operating) if (isOver(owner)) end.abort();
+    },
     port: {
       run: async (nodeId, params, asked) => {
         const refused = nodes.whyNot(nodeId, "system.run") ?? nodes.whyNot(nodeId, "system.run.prepare");
@@ -384,6 +390,7 @@ export function composeNodeCommands(parts: {
       runId,
     };
     const end = new AbortController();
+    operating.set(end, asked.owner);
     const cancel = clock.after(asked.timeoutMs, () => end.abort());
     try {
       const { mode } = context.settings.exec;
@@ -409,6 +416,7 @@ export function composeNodeCommands(parts: {
       throw error;
     } finally {
       cancel();
+      operating.delete(end);
     }
   }
 }

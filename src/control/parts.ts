@@ -65,6 +65,12 @@ export interface ControlParts {
   readonly approvalsDocument: ApprovalsDocumentPort;
   readonly access: AccessPort;
   readonly outgoing: OutgoingPort;
+  readonly nodeApprovals: {
+    /** True for the id of a paired node. */
+    readonly isNode: (nodeId: string) => boolean;
+    /** What a person reads of a command that goes to a node, word by word. */
+    readonly commandText: (argv: readonly string[]) => string;
+  };
 }
 
 export interface RunPort {

@@ -523,3 +523,67 @@ test("nodes: A-103, A-121: a node that prepares another command than was asked f
   await node.answer(run.id, { exitCode: 0, timedOut: false, stdout: "Linux\n", stderr: "" });
   assert.match(JSON.stringify(await said), /Linux/);
 });
+
+test("nodes (5): what somebody asked a node to run ends when his token does (A-005)", async (t) => {
+  const [gateway, admin] = await start(t, { tools: { exec: { host: "node", mode: "full" } } });
+  const node = await approvedNode(gateway, admin, ["system.run", "system.run.prepare"]);
+  const { token } = await admin.rpc("tokens.create", { name: "bot", scopes: ["operator.admin"] });
+  const bot = await gateway.connect({ token, scopes: ["operator.admin"] });
+  const params = { command: ["sleep", "60"] };
+  const fields = { nodeId: node.id, command: "system.run", timeoutMs: 600_000, params };
+  void bot.ask("node.invoke", { ...fields, idempotencyKey: "bots" }).catch(() => {});
+  const prepare = async (nth: number) => {
+    const plan = { argv: params.command, cwd: "/srv", commandText: "sleep 60" };
+    const asked = await node.request(nth);
+    await node.answer(asked.id, { plan, execPolicy: { security: "full", ask: "off" } });
+  };
+  await prepare(0);
+  const running = await node.request(1);
+  const own = admin.ask("node.invoke", { ...fields, idempotencyKey: "admins" });
+  await prepare(2);
+  const others = await node.request(3);
+  await admin.rpc("tokens.revoke", { token: "bot" });
+  assert.equal((await bot.closed).code, 4001);
+  const { payload } = await node.client.waitFor((event) => event.event === "node.invoke.cancel");
+  assert.equal(payload.invokeId, running.id);
+  await node.answer(others.id, { exitCode: 0, timedOut: false, stdout: "mine\n", stderr: "" });
+  assert.equal((await own).ok, true, "somebody else's goes on");
+});
+
+test("control (wire): an approval for a command on a node shows all that its plan would run, and where", async (t) => {
+  const [gateway, admin] = await start(t);
+  const node = await approvedNode(gateway, admin, ["system.run", "system.run.prepare"]);
+  const systemRunPlan = {
+    argv: ["/bin/sh", "-lc", "ls | wc"],
+    cwd: "/srv",
+    commandText: "ls | wc",
+    agentId: "main",
+    sessionKey: "agent:main:main",
+  };
+  const ask = (more: Payload) =>
+    admin.ask("exec.approval.request", { host: "node", nodeId: node.id, systemRunPlan, ...more });
+  for (const [more, said] of [
+    [{ systemRunPlan: undefined }, /^systemRunPlan is required for host=node$/],
+    [{ nodeId: undefined }, /^nodeId is required for host=node$/],
+    [{ nodeId: "f".repeat(64) }, /^unknown nodeId$/],
+    [{ systemRunPlan: { ...systemRunPlan, commandText: "ls" } }, /commandText does not say/],
+    [{ systemRunPlan: { ...systemRunPlan, argv: [] } }, /argv/],
+    [{ command: "ls" }, /does not agree with the request: command$/],
+    [{ commandArgv: ["/bin/sh", "-lc", "ls"] }, /commandArgv/],
+    [{ cwd: "/" }, /cwd/],
+    [{ agentId: "work" }, /agentId/],
+    [{ sessionKey: "agent:main:other" }, /sessionKey/],
+  ] as const)
+    assert.match((await ask(more)).error?.message, said, JSON.stringify(more));
+  const answer = ask({ id: "on-a-node", command: "ls | wc", cwd: "/srv" });
+  const { payload } = await admin.waitFor((event) => event.event === "exec.approval.requested");
+  assert.deepEqual(
+    [payload.request.command, payload.request.host, payload.request.nodeId, payload.request.cwd],
+    ["ls | wc", "node", node.id, "/srv"],
+  );
+  const { approval } = await admin.rpc("approval.get", { id: "on-a-node" });
+  assert.equal(approval.presentation.nodeId, node.id);
+  assert.deepEqual(approval.presentation.allowedDecisions, ["allow-once", "deny"]);
+  await admin.rpc("approval.resolve", { id: "on-a-node", kind: "exec", decision: "allow-once" });
+  assert.equal((await answer).payload.decision, "allow-once");
+});

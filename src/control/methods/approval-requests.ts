@@ -5,10 +5,20 @@ import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 
-const { any, array, boolean, integer, object, oneOf, open, optional, record, string, union } = schema;
+const { array, boolean, integer, object, oneOf, open, optional, record, string, union } = schema;
 
-const nullableText = optional(union([string({ maxLength: 4096 }), { type: "null" } as schema.Schema<null>]));
 const id = string({ minLength: 1, maxLength: 256 });
+const nullable = union([string({ maxLength: 4096 }), { type: "null" } as schema.Schema<null>]);
+const nullableText = optional(nullable);
+const planSchema = open(
+  object({
+    argv: array(string({ maxLength: 131_072 }), { minItems: 1, maxItems: 4096 }),
+    cwd: nullableText,
+    commandText: string({ maxLength: 131_072 }),
+    agentId: nullableText,
+    sessionKey: nullableText,
+  }),
+);
 const maxWaiting = 500;
 const longestWaitMs = 30 * 60_000;
 
@@ -27,26 +37,18 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
           cwd: nullableText,
           env: optional(record(string())),
           host: nullableText,
+          nodeId: nullableText,
           agentId: nullableText,
           sessionKey: nullableText,
           timeoutMs: optional(integer({ minimum: 1, maximum: 86_400_000 })),
           twoPhase: optional(boolean()),
-          systemRunPlan: optional(any()),
+          systemRunPlan: optional(planSchema),
         }),
       ),
       admin: () => ({ action: "exec.approval.request" }),
       run: async (params, call) => {
-        const command = params.command ?? params.commandArgv?.join(" ") ?? "";
+        const { command, cwd, nodeId } = params.host === "node" ? onNode(parts, params) : onGateway(params);
         if (command.trim() === "") throw new MethodError(invalid("command or commandArgv required"));
-        if (params.host === "node") {
-          throw new MethodError(
-            params.systemRunPlan === undefined
-              ? invalid("systemRunPlan is required for host=node")
-              : unavailable("approvals for commands on a node are not available yet", {
-                  reason: "not-available-yet",
-                }),
-          );
-        }
         // An id that exists belongs to another question: joining it would show its answer as one to this command.
         const approvalId = params.id ?? uuid(parts.random);
         if (parts.approvals.get(approvalId)) throw new MethodError(invalid("approval id already in use"));
@@ -57,7 +59,7 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
           return { ...times, decision: null, terminalReason: "no-route" };
         if (parts.approvals.pending().length >= maxWaiting)
           throw new MethodError(unavailable("too many approvals wait already", undefined, 60_000));
-        const question = questionOf(params, command, approvalId);
+        const question = questionOf({ ...params, cwd, nodeId }, command, approvalId);
         const end = new AbortController();
         const cancel =
           params.timeoutMs === undefined ? () => {} : parts.clock.after(params.timeoutMs, () => end.abort());
@@ -137,6 +139,40 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
   ];
 }
 
+interface Asked {
+  readonly command?: string;
+  readonly commandArgv?: readonly string[];
+  readonly cwd?: string | null;
+  readonly nodeId?: string | null;
+  readonly agentId?: string | null;
+  readonly sessionKey?: string | null;
+  readonly systemRunPlan?: schema.Static<typeof planSchema>;
+}
+
+function onGateway({ command, commandArgv, cwd }: Asked) {
+  return { command: command ?? commandArgv?.join(" ") ?? "", cwd, nodeId: undefined };
+}
+
+/** A command on a node as its plan says it: what a person reads must be all that the plan would run, and where. */
+function onNode({ nodeApprovals }: ControlParts, params: Asked) {
+  const { systemRunPlan: plan, nodeId } = params;
+  if (plan === undefined) throw new MethodError(invalid("systemRunPlan is required for host=node"));
+  if (!nodeId) throw new MethodError(invalid("nodeId is required for host=node"));
+  if (!nodeApprovals.isNode(nodeId)) throw new MethodError(invalid("unknown nodeId"));
+  const command = nodeApprovals.commandText(plan.argv);
+  const differs = (what: string) =>
+    new MethodError(
+      invalid(`systemRunPlan does not agree with the request: ${what}`, { reason: "PLAN_MISMATCH" }),
+    );
+  if (plan.commandText !== command) throw differs("commandText does not say what argv would run");
+  if (params.command !== undefined && params.command !== command) throw differs("command");
+  if (params.commandArgv && params.commandArgv.join("\0") !== plan.argv.join("\0"))
+    throw differs("commandArgv");
+  for (const key of ["cwd", "agentId", "sessionKey"] as const)
+    if (params[key] && plan[key] && params[key] !== plan[key]) throw differs(key);
+  return { command, cwd: plan.cwd ?? params.cwd, nodeId };
+}
+
 function found(parts: ControlParts, approvalId: string): Approval {
   const approval = parts.approvals.get(approvalId);
   if (!approval) throw new MethodError(invalid("approval not found", { reason: "APPROVAL_NOT_FOUND" }));
@@ -145,10 +181,11 @@ function found(parts: ControlParts, approvalId: string): Approval {
 
 function questionOf(
   params: {
-    readonly cwd?: string | null;
+    readonly cwd?: string | null | undefined;
     readonly env?: Readonly<Record<string, string>>;
     readonly agentId?: string | null;
     readonly sessionKey?: string | null;
+    readonly nodeId: string | undefined;
   },
   command: string,
   approvalId: string,
@@ -162,9 +199,11 @@ function questionOf(
     env: params.env ?? {},
     agentId,
     sessionKey,
+    ...(params.nodeId === undefined ? {} : { nodeId: params.nodeId }),
   };
   return {
     approval: {
+      ...(params.nodeId === undefined ? {} : { nodeId: params.nodeId }),
       binding: hash("sha256", canonicalJson(asked)),
       command,
       cwd: params.cwd ?? "",
@@ -206,7 +245,7 @@ function snapshot(approval: Approval) {
       commandPreview: command.slice(0, 200),
       warningText,
       host,
-      nodeId: null,
+      nodeId: approval.request.nodeId ?? null,
       agentId: agentId === "" ? null : agentId,
       allowedDecisions,
     },
