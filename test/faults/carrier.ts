@@ -3,11 +3,17 @@ export interface Carrier {
   readonly channel: string;
   /** The channel's section of openclaw.json. */
   readonly section: Readonly<Record<string, unknown>>;
+  /** Where the platform posts its events to: each life of the gateway listens there. */
+  readonly port?: number;
+  /** Of the gateway's process. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly conversations: readonly string[];
   /** Somebody writes. `away`: while no gateway runs, and where the platform can, unheard by every session of its. */
   write(conversation: string, text: string, away: boolean): void;
   /** The later of two arrives first; absent where the wire itself keeps the order. */
   writeSwapped?(conversation: string, earlier: string, later: string): void;
+  /** The platform itself gives this later than what was written after it. */
+  mayBeLate?(text: string): boolean;
   /** What was written with this text arrives once more. */
   repeat(text: string): void;
   /** Breaks every connection. */

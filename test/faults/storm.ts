@@ -46,8 +46,10 @@ export async function storm(carrier: Carrier, options: StormOptions): Promise<St
   ending.after(() => carrier.close());
   const model = await startModelServer({ wire: "openai-completions", script: echo });
   ending.after(() => model.close());
-  const { channel, section } = carrier;
+  const { channel, section, port, env } = carrier;
   const gateway = await GatewayProcess.prepare(ending, {
+    ...(port === undefined ? {} : { port }),
+    ...(env === undefined ? {} : { env }),
     config: {
       ...modelConfig(model.url),
       channels: { [channel]: { ...section, messageLimits: { perSender: false, perChat: false } } },

@@ -48,6 +48,7 @@ test("faults: an answer after that of a later message is out of order, unless th
   assert.deepEqual(wrong(swapped), ["w00001 was answered after what was written later"]);
   const samePlace = written.map((one) => (one.word === "w00002" ? { ...one, place: 1 } : one));
   assert.deepEqual(wrong(swapped, {}, samePlace), []);
+  assert.deepEqual(wrong(swapped, {}, first(written, { isLate: true })), []);
 });
 
 test("faults: a reply in doubt may have been seen or not, and is counted", () => {

@@ -10,6 +10,8 @@ export interface Written {
   readonly conversation: string;
   /** Where it stands among all that was written; two that arrived the other way round share one place. */
   readonly place: number;
+  /** It may be answered after what was written later. */
+  readonly isLate?: true;
 }
 
 export interface Verdict {
@@ -70,7 +72,9 @@ export function keptBy(gateway: GatewayProcess): Kept {
 
 export async function verdictOn({ carrier, gateway, written }: Storm): Promise<Verdict> {
   const kept = keptBy(gateway);
-  const verdict = judge(written, carrier.said(), kept);
+  const isLate = true as const;
+  const judged = written.map((one) => (carrier.mayBeLate?.(one.word) ? { ...one, isLate } : one));
+  const verdict = judge(judged, carrier.said(), kept);
   const client = await gateway.connect();
   const { intact } = (await client.rpc("audit.verify", {})) as { intact: boolean };
   return intact ? verdict : { ...verdict, wrong: [...verdict.wrong, "the record is not whole"] };
@@ -119,8 +123,8 @@ function outOfOrder(written: readonly Written[], said: readonly Said[]): readonl
   const last = new Map<string, number>();
   return said.flatMap(({ conversation, text }) => {
     const word = wordOf(text) ?? "";
-    const { place } = known.get(word) ?? {};
-    if (place === undefined) return [];
+    const { place, isLate } = known.get(word) ?? { place: 0, isLate: true };
+    if (isLate) return [];
     const before = last.get(conversation) ?? 0;
     last.set(conversation, Math.max(place, before));
     return place < before ? [`${word} was answered after what was written later`] : [];

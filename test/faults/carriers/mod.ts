@@ -4,15 +4,23 @@ import type { Ending } from "../../support/gateway.ts";
 import type { Carrier } from "../carrier.ts";
 import { discordCarrier } from "./discord.ts";
 import { emailCarrier } from "./email.ts";
+import { githubCarrier } from "./github.ts";
+import { imessageCarrier } from "./imessage.ts";
 import { ircCarrier } from "./irc.ts";
+import { signalCarrier } from "./signal.ts";
 import { slackCarrier } from "./slack.ts";
 import { telegramCarrier } from "./telegram.ts";
 
 export const carriers = {
-  telegram: telegramCarrier,
+  telegram: () => telegramCarrier(),
+  "telegram-webhook": () => telegramCarrier(true),
   discord: discordCarrier,
-  slack: slackCarrier,
+  slack: () => slackCarrier(),
+  "slack-events": () => slackCarrier(true),
   irc: ircCarrier,
+  signal: signalCarrier,
+  github: githubCarrier,
+  imessage: imessageCarrier,
   async email(ending: Ending) {
     const dovecot = await Dovecot.start();
     ending.after(() => dovecot.stop());

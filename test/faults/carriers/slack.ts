@@ -1,11 +1,16 @@
+import { freePort } from "../../support/gateway.ts";
 import { FakeSlack } from "../../support/slack/server.ts";
 import type { Carrier } from "../carrier.ts";
 
 const persons = ["UADA00041", "UBEN00042", "UCEM00043", "UDIA00044", "UEVA00045"];
 const room = "CROOM0001";
 
-export async function slackCarrier(): Promise<Carrier> {
+/** `posted`: events come to a path of ours; over a socket otherwise. */
+export async function slackCarrier(posted = false): Promise<Carrier> {
   const fake = await FakeSlack.start();
+  const port = posted ? await freePort() : undefined;
+  fake.now = () => Math.floor(Date.now() / 1000);
+  if (posted) fake.postTo = `http://127.0.0.1:${port}/slack/events`;
   fake.kinds.set(room, { is_channel: true });
   for (const person of persons) fake.kinds.set(fake.directOf(person), { is_im: true });
   const keys = new Map<string, string>();
@@ -29,9 +34,10 @@ export async function slackCarrier(): Promise<Carrier> {
   const call = "chat.postMessage";
   return {
     channel: "slack",
+    ...(port === undefined ? {} : { port }),
     section: {
       botToken: fake.botToken,
-      appToken: fake.appToken,
+      ...(posted ? { mode: "http", signingSecret: fake.signingSecret } : { appToken: fake.appToken }),
       apiRoot: fake.apiRoot,
       dmPolicy: "allowlist",
       allowFrom: persons,

@@ -1,11 +1,25 @@
+import { freePort } from "../../support/gateway.ts";
 import { FakeTelegram } from "../../support/telegram/server.ts";
 import type { Carrier } from "../carrier.ts";
 
 const chats = ["41", "42", "43", "44", "45"];
 const group = "-100200300";
 
-export async function telegramCarrier(): Promise<Carrier> {
-  const fake = await FakeTelegram.start({ keepAlive: false });
+const webhookPath = "/telegram-webhook";
+
+/** `posted`: to a webhook of ours; fetched by us otherwise. */
+export async function telegramCarrier(posted = false): Promise<Carrier> {
+  const port = posted ? await freePort() : undefined;
+  const fake = await FakeTelegram.start({
+    keepAlive: false,
+    // What a proxy in front of the gateway does.
+    webhookTo: () => `http://127.0.0.1:${port}${webhookPath}`,
+  });
+  const webhook = {
+    webhookUrl: `https://bot.example${webhookPath}`,
+    webhookPath,
+    webhookSecret: "storm-secret_0123456",
+  };
   const updates = new Map<string, number>();
   const messageOf = (conversation: string, text: string) => ({
     text,
@@ -17,7 +31,9 @@ export async function telegramCarrier(): Promise<Carrier> {
   };
   return {
     channel: "telegram",
+    ...(port === undefined ? {} : { port }),
     section: {
+      ...(posted ? webhook : {}),
       botToken: fake.token,
       apiRoot: fake.url,
       dmPolicy: "allowlist",

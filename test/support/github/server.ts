@@ -158,6 +158,12 @@ export class FakeGithub {
     return this.deliveries.some((item) => item.key === key && item.status === 200);
   }
 
+  /** It was posted, and did not arrive. */
+  firstTryFailed(key: string): boolean {
+    const status = this.deliveries.find((item) => item.key === key)?.status;
+    return status !== undefined && status !== 200;
+  }
+
   taken(key: string): Promise<void> {
     return this.api.until(() => this.isTaken(key));
   }

@@ -75,9 +75,20 @@ export class FakeSignal {
     data: object,
     envelope: object = {},
   ): { at: number; event: object } {
+    const event = this.envelope(from, data, envelope);
+    this.push(event);
+    return { at: this.#at, event };
+  }
+
+  /** Written, and not told to anybody yet. */
+  envelope(
+    from: { uuid?: string; number?: string; name?: string },
+    data: object,
+    envelope: object = {},
+  ): object {
     this.#at += 1;
     const at = this.#at;
-    const event = {
+    return {
       account: "+15550009999",
       envelope: {
         source: from.number ?? from.uuid,
@@ -90,8 +101,6 @@ export class FakeSignal {
         ...envelope,
       },
     };
-    this.push(event);
-    return { at, event };
   }
 
   push(event: object): void {

@@ -32,6 +32,11 @@ export class UpdateQueue {
     this.#kept = this.#kept.filter((update) => update.update_id >= offset);
   }
 
+  /** Forgets one. */
+  drop(updateId: number): void {
+    this.#kept = this.#kept.filter((update) => update.update_id !== updateId);
+  }
+
   take(limit: number): Update[] {
     const repeat = this.#repeats.shift();
     return (repeat ? [repeat] : this.#kept).slice(0, limit);

@@ -43,7 +43,7 @@ export class WebhookCaller {
     this.#post(update).then((status) => {
       this.#busy = false;
       const taken = status >= 200 && status < 300;
-      if (taken && this.#queue.pending[0] === update.update_id) this.#queue.confirm(update.update_id + 1);
+      if (taken) this.#queue.drop(update.update_id);
       this.#answered();
       if (taken) this.#next();
       else this.#timer = setTimeout(() => this.#next(), againMs);
