@@ -81,10 +81,11 @@ export function createToolCalls(
         ),
       );
       // Whether or not the tool finished: what it may have written carries the label of all that was read before.
-      for (const effect of effects) {
-        if (effect.kind === "file.write")
-          writes.push(parts.fileSources.put(parts.filesOwner(row), plainPath(effect.path), task.seen));
-      }
+      const written = effects.flatMap((effect) =>
+        effect.kind === "file.write" && !effect.below ? [effect.path] : [],
+      );
+      for (const path of [...written, ...(output.wrote ?? [])])
+        writes.push(parts.fileSources.put(parts.filesOwner(row), plainPath(path), task.seen));
     }
     await commit([...writes, sessions.put(task.session.current)]);
     parts.entryAdded(task.session.current, entry);

@@ -48,7 +48,7 @@ export interface Sandboxes {
 
 type SandboxConfig = NonNullable<NonNullable<NonNullable<OpenClawConfig["agents"]>["defaults"]>["sandbox"]>;
 
-const defaultTools = ["exec", "process", "read", "write", "edit", "apply_patch"];
+const defaultTools = ["exec", "process", "read", "write", "edit", "apply_patch", "extract", "undo"];
 const defaultProcesses = 256;
 const defaultMemoryBytes = 1024 ** 3;
 

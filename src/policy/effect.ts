@@ -8,7 +8,12 @@ import type { CommandRun } from "./command-tree.ts";
  */
 export type Effect =
   | { readonly kind: "file.read"; readonly path: string }
-  | { readonly kind: "file.write"; readonly path: string }
+  | {
+      readonly kind: "file.write";
+      readonly path: string;
+      /** Not the path itself, but new files anywhere below it. */
+      readonly below?: true;
+    }
   | { readonly kind: "file.delete"; readonly path: string }
   | {
       readonly kind: "command";
@@ -71,6 +76,8 @@ export function effectFacts(effects: readonly Effect[], redact: (text: string) =
         };
       case "process":
         return { kind: effect.kind, action: effect.action };
+      case "file.write":
+        return { kind: effect.kind, path: effect.path, ...(effect.below ? { below: true } : {}) };
       default:
         return { kind: effect.kind, path: effect.path };
     }

@@ -4,7 +4,7 @@ const sessions =
   "conversations_list conversations_send conversations_turn subagents session_status suggest_task dismiss_task";
 
 const groups: Readonly<Record<string, readonly string[]>> = {
-  "group:fs": words("read write edit apply_patch"),
+  "group:fs": words("read write edit apply_patch extract undo"),
   "group:runtime": words("exec process code_execution"),
   "group:sessions": words(sessions),
   "group:memory": words("memory_search memory_get"),

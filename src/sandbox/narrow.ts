@@ -13,8 +13,12 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
     "file.delete": new Set(),
   };
   const plain = (path: string) => parseWorkspacePath(workspace.root, path).join("/");
+  /** Each with its slash. The workspace as a whole is never one. */
+  const below: string[] = [];
   for (const effect of effects) {
-    if (effect.kind === "file.read" || effect.kind === "file.write" || effect.kind === "file.delete")
+    if (effect.kind === "file.write" && effect.below) {
+      if (plain(effect.path) !== "") below.push(`${plain(effect.path)}/`);
+    } else if (effect.kind === "file.read" || effect.kind === "file.write" || effect.kind === "file.delete")
       allowed[effect.kind].add(plain(effect.path));
   }
   // Taking back what this very call did is an undo: removing the file it made, writing again the file it removed.
@@ -24,6 +28,10 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
   function require(kind: FileEffect["kind"], path: string): void {
     if (allowed[kind].has(plain(path))) return;
     throw notPermitted(`${kind} of ${showPath(path)}`);
+  }
+
+  function isBelow(path: string): boolean {
+    return below.some((folder) => plain(path).startsWith(folder));
   }
 
   return {
@@ -37,7 +45,8 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
       return workspace.list(path, limit);
     },
     write: async (path, bytes) => {
-      if (!removed.delete(plain(path))) require("file.write", path);
+      const isNewBelow = isBelow(path) && !(await workspace.exists(path));
+      if (!isNewBelow && !removed.delete(plain(path))) require("file.write", path);
       const result = await workspace.write(path, bytes);
       if (result.created) created.add(plain(path));
       return result;
@@ -49,7 +58,8 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
     },
     exists: async (path) => {
       const name = plain(path);
-      if (!Object.values(allowed).some((paths) => paths.has(name)))
+      const isTarget = below.includes(`${name}/`) || isBelow(path);
+      if (!isTarget && !Object.values(allowed).some((paths) => paths.has(name)))
         throw notPermitted(`a look at ${showPath(path)}`);
       return workspace.exists(path);
     },

@@ -27,6 +27,8 @@ export interface ToolOutput {
   readonly trust?: Trust;
   /** Default: private. */
   readonly sensitivity?: Sensitivity;
+  /** Files that it wrote beside those that its effects name one by one: they too carry the label of what was read. */
+  readonly wrote?: readonly string[];
 }
 
 /** All that a tool may touch. Each is already confined to what the permit names. */

@@ -18,6 +18,7 @@ const loaders = {
   write: async () => (await import("./write/tool.ts")).openWrite,
   edit: async () => (await import("./edit/tool.ts")).openEdit,
   apply_patch: async () => (await import("./apply_patch/tool.ts")).openApplyPatch,
+  extract: async () => (await import("./extract/tool.ts")).openExtract,
   exec: async () => (await import("./exec/tool.ts")).openExec,
   process: async () => (await import("./process/tool.ts")).openProcess,
   web_search: async () => (await import("./web_search/tool.ts")).openWebSearch,
