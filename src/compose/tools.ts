@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ToolLimit } from "../access/mod.ts";
 import { holdsFence, type ToolSpec } from "../agent/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
+import type { SandboxControl } from "../control/mod.ts";
 import type { InboxRow } from "../delivery/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random, refuse } from "../kernel/mod.ts";
 import {
@@ -31,7 +32,7 @@ import {
   toolAllowed,
   withExecRule,
 } from "../policy/mod.ts";
-import type { CommandHost, HostPowers, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
+import type { CommandHost, EnginePlaces, HostPowers, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
 import {
   type ApprovalsDocument,
@@ -80,6 +81,8 @@ export interface Tools {
   forgetCommands(sessionKey: string): Promise<void>;
   /** Commands that ended with an earlier gateway and whose sessions were not told. Loads nothing where there are none. */
   lostCommands(): Promise<ReturnType<CommandHost["lost"]>>;
+  /** For operators: which sandboxes there are, and why. */
+  readonly sandboxes: SandboxControl;
   reset(): void;
   close(): Promise<void>;
 }
@@ -140,6 +143,8 @@ export function createTools(ports: {
   /** False, or not said: conversations are not kept. */
   readonly keeps?: () => boolean;
   readonly sendSignal: SendSignal;
+  /** Where engines of containers are looked for; absent: nowhere. */
+  readonly engines?: EnginePlaces;
   /** The ways out of sandboxes. */
   readonly egress: Egress;
   /** Puts the outcome of a sandbox's proof on record. */
@@ -185,7 +190,13 @@ export function createTools(ports: {
         keeps: ports.keeps ?? (() => false),
         ...(ports.instance === undefined ? {} : { instance: ports.instance }),
         maxOutputChars: 200_000,
-        spawnLimits: { maxRunning: 64, maxRunningPerSession: 16, maxKeptPerSession: 32, killGraceMs: 2000 },
+        spawnLimits: {
+          maxRunning: 64,
+          maxRunningPerSession: 16,
+          maxKeptPerSession: 32,
+          killGraceMs: 2000,
+          maxProcesses: 512,
+        },
       });
       return { host, sandbox };
     })();
@@ -260,10 +271,10 @@ export function createTools(ports: {
   async function sandboxFacts(agentId: string, place: SandboxPlace): Promise<SandboxFacts> {
     const proof = await sandboxes.prove(place);
     if (!proof.ok) return { usable: false, why: proof.why };
-    const { id, entry, description } = place;
+    const { sandbox, entry, description } = proof;
     const { commands, workdir } = entryRule(entry);
     const granted = used((await standingRules())?.command(agentId, commands[0], workdir));
-    return { usable: true, id, entry, description, granted };
+    return { usable: true, id: sandbox.id, entry, description, granted };
   }
 
   /** The host document of standing rules, read again when its file has changed. Unreadable: undefined, no rule holds. */
@@ -383,6 +394,7 @@ export function createTools(ports: {
   const hasRecords = () => existsSync(join(ports.stateFolder, "commands"));
 
   const self: Tools = {
+    sandboxes,
     workspaceOf,
     async specs(agentId) {
       let specs = specsOf.get(agentId);
@@ -495,7 +507,6 @@ export function createTools(ports: {
       if (!loading) return;
       await (await loading).host.closeAll();
       await sandboxes.close();
-      await sandboxes.sweep();
       for (const opened of workspaces.values()) await (await opened).close();
     },
   };

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -43,7 +44,12 @@ function runOf(command: string): CommandRun {
 
 async function scene(
   t: TestContext,
-  more: { maxOutputChars?: number; keeps?: boolean; recordLimits?: RecordLimits } = {},
+  more: {
+    maxOutputChars?: number;
+    keeps?: boolean;
+    recordLimits?: RecordLimits;
+    maxProcesses?: number;
+  } = {},
 ) {
   const base = realpathSync(mkdtempSync(join(tmpdir(), "cmd-")));
   const ws = join(base, "ws");
@@ -57,7 +63,7 @@ async function scene(
       baseEnv: { PATH: "/usr/local/bin:/usr/bin:/bin" },
       stateDir: base,
       maxOutputChars: more.maxOutputChars ?? 10_000,
-      spawnLimits: limits,
+      spawnLimits: more.maxProcesses === undefined ? limits : { ...limits, maxProcesses: more.maxProcesses },
       keeps: () => more.keeps ?? true,
       ...(more.recordLimits ? { recordLimits: more.recordLimits } : {}),
     });
@@ -448,4 +454,45 @@ test("sandbox (6): killing what runs in a terminal ends all of it", async (t) =>
   assert.equal(lives(pid), true);
   await command.kill();
   assert.equal(lives(pid), false);
+});
+
+// Only where a thread can be put into a group by itself is a process in it from its very beginning.
+const noGroups = (() => {
+  const folder = "/sys/fs/cgroup/pids/test-of-commands";
+  try {
+    mkdirSync(folder);
+    const holds = existsSync(join(folder, "tasks"));
+    rmdirSync(folder);
+    return holds ? false : "threads cannot be moved by themselves";
+  } catch {
+    return "this process may make no control groups";
+  }
+})();
+
+test("sandbox (6): a fork bomb stays in its bounds, and ends", { skip: noGroups }, async (t) => {
+  const { start } = await scene(t, { maxProcesses: 64 });
+  const command = await start(
+    "bomb() { [ $1 = 9 ] || { bomb $(($1 + 1)) & bomb $(($1 + 1)) & sleep 5; }; }; bomb 0",
+  );
+  await printed(command, /fork|Resource|annot/);
+  await command.kill();
+  assert.notEqual(command.exit, undefined);
+});
+
+test("sandbox (6): killing ends also what took its mark off, left its session and lost its parents", {
+  skip: noGroups,
+}, async (t) => {
+  const { start, open } = await scene(t, { maxProcesses: 64 });
+  const line = "(setsid env -i sh -c '(setsid sh -c \"echo pid=\\$\\$; exec sleep 600\" &)' &); sleep 600";
+  const command = await start(line);
+  const pid = Number((await printed(command, /pid=(\d+)\n/))[1]);
+  assert.equal(readFileSync(`/proc/${pid}/environ`, "latin1").includes("OPENCLAW_RUN"), false);
+  await command.kill();
+  assert.equal(lives(pid), false);
+
+  const left = await start(line);
+  const other = Number((await printed(left, /pid=(\d+)\n/))[1]);
+  await open().reapOrphans();
+  while (lives(other)) await pause(10);
+  await left.wait(20_000, never);
 });

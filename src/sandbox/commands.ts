@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
 import type { CommandLine } from "../policy/command-tree.ts";
+import { type CommandGroup, openCommandGroup } from "./command-group.ts";
 import { CommandOutput } from "./command-output.ts";
 import {
   createCommandRecords,
@@ -10,6 +11,7 @@ import {
   type StoredCommand,
 } from "./command-records.ts";
 import { type LineStreams, openStreams } from "./command-streams.ts";
+import { createControlGroups } from "./control-groups.ts";
 import { type BaseEnvironment, buildEnvironment, environmentProblem, searchPath } from "./environment.ts";
 import { requireSame, requireSameFolder } from "./file-identity.ts";
 import { type LineDeps, runLine } from "./line-run.ts";
@@ -51,6 +53,8 @@ export interface SpawnLimits {
   readonly maxKeptPerSession: number;
   /** From TERM to KILL, for whoever does not end when asked. */
   readonly killGraceMs: number;
+  /** Of one command on the host, with all that it starts; holds where control groups can be made. Absent: unlimited. */
+  readonly maxProcesses?: number;
 }
 
 interface Session {
@@ -115,6 +119,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     bootId: bootId(),
     keeps: deps.keeps ?? (() => false),
   });
+  const groups = createControlGroups(markOfState(`${deps.stateDir}\nhost`));
   let closing = false;
   let starts = 0;
 
@@ -159,11 +164,14 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     if (!sandbox) await mkdir(home, { recursive: true, mode: 0o700 });
     const folder = await workspace.openFolder(request.workdir);
     const record = () => {
-      if (starts++ % startsPerTidying === 0) records.tidy(runs);
+      if (starts++ % startsPerTidying === 0) {
+        records.tidy(runs);
+        groups.removeEmpty();
+      }
       const place = sandbox ? { place: sandbox.id } : {};
       return records.open({ id, sessionKey, ...place, mark, command, startedAtMs: deps.clock.now() });
     };
-    const following = (opened: OpenRecord): RunningDeps => ({
+    const following = (opened: OpenRecord, group?: CommandGroup): RunningDeps => ({
       clock: deps.clock,
       sendSignal: deps.sendSignal,
       id,
@@ -175,6 +183,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       endsWhole: sandbox !== undefined,
       output: new CommandOutput(deps.maxOutputChars, { file: opened.output, isTerminal: hasTerminal }),
       hasTerminal,
+      group,
       ended: (exit) => opened.end(closing ? { ...exit, lost: true } : exit),
       remove() {
         kept.delete(id);
@@ -212,6 +221,9 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       throw error;
     }
     const opened = record();
+    const { maxProcesses } = deps.spawnLimits;
+    const group =
+      sandbox || maxProcesses === undefined ? undefined : openCommandGroup(groups, id, maxProcesses);
     const run = runLine({
       ...files,
       env,
@@ -220,10 +232,14 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       folder,
       streams: streams.children,
       environmentProblem,
-      started: opened.leader,
+      ...(group ? { within: group.within } : {}),
+      started(leader) {
+        group?.enter(leader.pid);
+        opened.leader(leader);
+      },
     });
     void run.done.then(streams.closeChildren);
-    return keep(followLine(run, streams, following(opened)));
+    return keep(followLine(run, streams, following(opened, group)));
   }
 
   const runs = (id: string) => [...sessions.values()].some(({ kept }) => kept.get(id) && !kept.get(id)?.exit);
@@ -336,7 +352,8 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
         await markedProcesses((mark) => mark.startsWith(`${stateMark}.`) && !mark.startsWith(own)),
       );
       const open = records.all().filter((stored) => !stored.exit && !stored.mark.startsWith(own));
-      for (const stored of open) for (const pid of await leftOf(stored)) pids.add(pid);
+      for (const stored of open)
+        for (const pid of [...groups.processes(stored.id), ...(await leftOf(stored))]) pids.add(pid);
       for (const pid of pids) {
         try {
           deps.sendSignal(pid, "SIGKILL");
@@ -344,6 +361,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
           // It ended by itself in the meantime.
         }
       }
+      groups.removeEmpty();
       for (const stored of open) stored.end({ code: null, signal: null, timedOut: false, lost: true });
       return pids.size;
     },

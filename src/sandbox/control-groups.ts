@@ -6,12 +6,14 @@ import { join } from "node:path";
  * processes the kernel limits in no other way). Without any, each process has limits of its own; whether those hold is
  * for the proof to find out.
  */
-interface ControlGroups {
-  /** Makes or adjusts the groups of a sandbox. Gives the files that a process is written into; empty: there are none. */
+export interface ControlGroups {
+  /** Makes or adjusts the groups of a sandbox, or of a command. Gives the files that a process is written into; empty: there are none. */
   open(
     id: string,
-    limits: { readonly maxProcesses: number; readonly maxMemoryBytes: number },
+    limits: { readonly maxProcesses: number; readonly maxMemoryBytes?: number },
   ): readonly string[];
+  /** What runs in a group, also in one that an earlier gateway made. */
+  processes(id: string): readonly number[];
   /** Removes every group of this state folder that has no process left, an earlier gateway's too. */
   removeEmpty(): void;
 }
@@ -29,19 +31,34 @@ export function createControlGroups(mark: string, root = "/sys/fs/cgroup"): Cont
 
   return {
     open(id, { maxProcesses, maxMemoryBytes }) {
-      const folders = parents.map((parent) => join(parent, prefix + id));
+      const limited = maxMemoryBytes === undefined ? parents.slice(0, 1) : parents;
+      const folders = limited.map((parent) => join(parent, prefix + id));
       try {
         if (isUnified) {
           const enabled = readFileSync(join(root, "cgroup.subtree_control"), "utf8").split(/\s+/);
           if (!enabled.includes("pids") || !enabled.includes("memory")) return [];
-          set(folders[0] as string, { "pids.max": maxProcesses, "memory.max": maxMemoryBytes });
+          const memory = maxMemoryBytes === undefined ? {} : { "memory.max": maxMemoryBytes };
+          set(folders[0] as string, { "pids.max": maxProcesses, ...memory });
         } else {
           set(folders[0] as string, { "pids.max": maxProcesses });
-          set(folders[1] as string, { "memory.limit_in_bytes": maxMemoryBytes });
+          if (maxMemoryBytes !== undefined)
+            set(folders[1] as string, { "memory.limit_in_bytes": maxMemoryBytes });
         }
         return folders.map((folder) => join(folder, "cgroup.procs"));
       } catch {
         // Not for us to make.
+        return [];
+      }
+    },
+    processes(id) {
+      try {
+        const text = readFileSync(join(parents[0] as string, prefix + id, "cgroup.procs"), "utf8");
+        // 0 stands for what another namespace of processes holds.
+        return text
+          .split("\n")
+          .map(Number)
+          .filter((pid) => pid > 0);
+      } catch {
         return [];
       }
     },

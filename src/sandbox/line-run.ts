@@ -37,6 +37,8 @@ export interface LineDeps {
   ) => { readonly file: string; readonly args: readonly string[] };
   /** Of each process, right after its start. */
   readonly started?: (leader: Leader) => void;
+  /** Around each start. */
+  readonly within?: <T>(start: () => T) => T;
 }
 
 export interface LineRun {
@@ -232,15 +234,17 @@ export function runLine(deps: LineDeps): LineRun {
     // Nothing waits between this look and the start.
     requireSame(deps.files);
     const through = deps.terminal?.(file, [name, ...args]);
-    const child = spawn(through?.file ?? file, through?.args ?? args, {
-      ...(through ? {} : { argv0: name }),
-      cwd: folder.path,
-      env: variables,
-      // A session of its own: the whole of it can be ended, and it has no terminal to type into.
-      detached: true,
-      shell: false,
-      stdio: [...descriptors],
-    });
+    const begin = () =>
+      spawn(through?.file ?? file, through?.args ?? args, {
+        ...(through ? {} : { argv0: name }),
+        cwd: folder.path,
+        env: variables,
+        // A session of its own: the whole of it can be ended, and it has no terminal to type into.
+        detached: true,
+        shell: false,
+        stdio: [...descriptors],
+      });
+    const child = deps.within ? deps.within(begin) : begin();
     const leader = { pid: child.pid ?? 0, startTicks: startTicksOf(child.pid ?? 0), hasEnded: false };
     if (child.pid !== undefined) {
       leaders.push(leader);

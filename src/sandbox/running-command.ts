@@ -2,6 +2,7 @@ import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { type Clock, InputError, sleep } from "../kernel/mod.ts";
+import type { CommandGroup } from "./command-group.ts";
 import type { CommandOutput } from "./command-output.ts";
 import type { LineEnd, LineRun } from "./line-run.ts";
 import { processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
@@ -37,6 +38,7 @@ export interface RunningDeps {
   readonly end?: (graceMs: number) => Promise<void>;
   readonly output: CommandOutput;
   readonly hasTerminal?: boolean;
+  readonly group?: CommandGroup | undefined;
   ended?(exit: CommandExit): void;
   remove(): void;
 }
@@ -87,6 +89,7 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
     // What it left behind is ended: a process that no tool lists and nobody can stop must not stay. Ending it also
     // closes the pipes, so the output is complete.
     if (!killing && !deps.endsWhole) remainders = endTree();
+    void remainders.then(() => deps.group?.remove());
     // What escaped may hold the pipes open; the command has ended all the same.
     const cancel = clock.after(2 * graceMs + killRounds * lookAgainMs, () => {
       for (const stream of outputs) stream.destroy();
@@ -110,6 +113,7 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
       left = await remaining();
       if (left.length === 0) return;
     }
+    deps.group?.stopForks();
     for (let round = 0; round < killRounds && left.length > 0; round += 1) {
       signalAll(left, "SIGKILL");
       await sleep(clock, lookAgainMs);
@@ -126,8 +130,9 @@ export function followLine(run: LineRun, streams: CommandStreams, deps: RunningD
   }
 
   async function look(): Promise<number[]> {
-    const found = await processesOfRun(run.leaders, deps.mark);
-    return found.filter((pid) => !run.leaders.some((leader) => leader.pid === pid && leader.hasEnded));
+    const found = new Set(await processesOfRun(run.leaders, deps.mark));
+    for (const pid of deps.group?.processes() ?? []) found.add(pid);
+    return [...found].filter((pid) => !run.leaders.some((leader) => leader.pid === pid && leader.hasEnded));
   }
 
   function signalAll(pids: readonly number[], signal: "SIGTERM" | "SIGKILL"): void {
