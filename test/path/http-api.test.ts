@@ -431,6 +431,8 @@ test("http-api (7): /tools/invoke runs what policy allows, records it, and never
     "write",
     "edit",
     "apply_patch",
+    "extract",
+    "undo",
   ]) {
     const args = { command: `touch ${marker}`, path: "marker", content: "x" };
     assert.equal((await post("/tools/invoke", { tool, args })).status, 404, tool);

@@ -34,6 +34,8 @@ const closedOverHttp: readonly string[] = [
   "write",
   "edit",
   "apply_patch",
+  "extract",
+  "undo",
   "sessions_spawn",
   "sessions_send",
 ];
