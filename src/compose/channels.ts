@@ -24,6 +24,8 @@ export interface Channels {
   /** Secrets in use, for the redactor. */
   secrets(): readonly string[];
   webhook(path: string): Channel["webhook"] | undefined;
+  /** False until `apply` has opened what the config asks for: until then a webhook may be missing that comes at once. */
+  readonly isSettled: boolean;
   /** Starts an account that was stopped by hand; false when the config has none of that name. */
   startAccount(config: OpenClawConfig, id: string, account: string): Promise<boolean>;
   /** Stops one until it is started by hand, its settings change, or the gateway starts again. */
@@ -60,6 +62,9 @@ export function createChannels(ports: {
   readonly helperMark: string;
 }): Channels {
   const running = new Map<string, Running>();
+  /** How many `apply` have begun and have not opened everything; the first one counts from the beginning. */
+  let opening = 1;
+  let isFirst = true;
   let secrets: readonly string[] = [];
   const programs = createHelperPrograms({
     path: ports.env.PATH ?? "",
@@ -94,11 +99,17 @@ export function createChannels(ports: {
     }));
   }
 
-  async function start(account: Account): Promise<void> {
+  /** From now on its webhook is known. */
+  async function open(account: Account): Promise<Running> {
     const stateFolder = join(ports.folder, account.id, account.account);
     const channel = await account.platform.open({ ...ports.deps, programs, stateFolder });
     const item: Running = { account, channel, status: { state: "starting" }, connectedSince: undefined };
     running.set(keyOf(account.id, account.account), item);
+    return item;
+  }
+
+  async function begin(item: Running): Promise<void> {
+    const { account, channel } = item;
     await channel.start({
       accept: ports.accept,
       report(status) {
@@ -117,28 +128,37 @@ export function createChannels(ports: {
     });
   }
 
+  /** Opens what the config asks for and was not there, and ends what it no longer does. */
+  async function openAll(config: OpenClawConfig): Promise<Running[]> {
+    const wanted = await accountsOf(config);
+    for (const { id, account } of wanted) await ports.wanted(id, account);
+    secrets = wanted.flatMap((account) => account.platform.secrets);
+    const wantedKeys = new Map(wanted.map((account) => [keyOf(account.id, account.account), account]));
+    for (const [key, item] of running) {
+      if (wantedKeys.get(key)?.fingerprint === item.account.fingerprint) continue;
+      running.delete(key);
+      await item.channel.stop();
+    }
+    const missing = wanted.filter((account) => !running.has(keyOf(account.id, account.account)));
+    const opened = await Promise.all(missing.map((account) => open(account).catch(failed(account))));
+    return opened.filter((item) => item !== undefined);
+  }
+
+  const failed = (account: Account) => (error: Error) =>
+    void ports.log("error", `${account.id} could not be started`, { error: error.message });
+
   return {
     async apply(config) {
-      const wanted = await accountsOf(config);
-      for (const { id, account } of wanted) await ports.wanted(id, account);
-      secrets = wanted.flatMap((account) => account.platform.secrets);
-      const wantedKeys = new Map(wanted.map((account) => [keyOf(account.id, account.account), account]));
-      for (const [key, item] of running) {
-        if (wantedKeys.get(key)?.fingerprint === item.account.fingerprint) continue;
-        running.delete(key);
-        await item.channel.stop();
-      }
-      await Promise.all(
-        wanted.map((account) => {
-          const current = running.get(keyOf(account.id, account.account));
-          return current
-            ? undefined
-            : start(account).catch((error) =>
-                ports.log("error", `${account.id} could not be started`, { error: (error as Error).message }),
-              );
-        }),
-      );
+      if (!isFirst) opening += 1;
+      isFirst = false;
+      const opened = await openAll(config).finally(() => {
+        opening -= 1;
+      });
+      await Promise.all(opened.map((item) => begin(item).catch(failed(item.account))));
       ports.changed();
+    },
+    get isSettled() {
+      return opening === 0;
     },
     get: (id, account) => running.get(keyOf(id, account))?.channel,
     connectedSince: (id, account) => running.get(keyOf(id, account))?.connectedSince,
@@ -163,7 +183,7 @@ export function createChannels(ports: {
       const current = running.get(key);
       if (current && current.status.state !== "stopped" && current.status.state !== "failed") return true;
       await current?.channel.stop();
-      await start(wanted);
+      await begin(await open(wanted));
       ports.changed();
       return true;
     },
@@ -181,21 +201,26 @@ export function createChannels(ports: {
   };
 }
 
+const notOpenYet = { status: 503, headers: { "retry-after": "1" } };
+
 /** Platform webhooks come in on our own port, under paths that the config names. */
-export function webhookRoute(channels: Channels): Route {
+export function webhookRoute(channels: Pick<Channels, "webhook" | "isSettled">): Route {
   return {
     method: "POST",
     path: "/*",
-    has: (path) => channels.webhook(path) !== undefined,
+    // Some platforms post once: to them "not found" would be the last word on a message.
+    has: (path) => channels.webhook(path) !== undefined || !channels.isSettled,
     auth: "webhook",
     maxBodyBytes: 1_048_576,
+    before: ({ path }) => (channels.webhook(path) === undefined ? notOpenYet : undefined),
     async handle(request) {
       const webhook = channels.webhook(request.path);
-      if (!webhook) return { status: 404 };
+      if (!webhook) return notOpenYet;
       if (request.body.length > webhook.maxBodyBytes) return { status: 413 };
       const proved = webhook.verify(request.headers, request.body);
       if (!proved.ok) return { status: 401 };
       const answer = await webhook.receive(request.body);
+      if (answer === 503) return notOpenYet;
       if (typeof answer === "number") return { status: answer };
       return { ...answer, headers: { "content-type": "text/plain; charset=utf-8" } };
     },

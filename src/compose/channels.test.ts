@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { OpenClawConfig } from "../config/mod.ts";
+import { silentLog, systemClock, systemRandom } from "../kernel/mod.ts";
+import type { HttpHead, HttpRequest } from "../network/mod.ts";
+import { createChannels, webhookRoute } from "./channels.ts";
+
+const head = { path: "/telegram/hook", headers: {} } as HttpHead;
+
+test("channels: a webhook that may still open is asked to come again; one that will not is not there", async () => {
+  const channels = createChannels({
+    env: {},
+    folder: "/nowhere",
+    deps: { clock: systemClock, random: systemRandom, log: silentLog },
+    log: silentLog,
+    accept: () => assert.fail("nothing comes in"),
+    changed: () => {},
+    wanted: async () => {},
+    helperMark: "",
+  });
+  const route = webhookRoute(channels);
+  assert.equal(route.has?.(head.path), true, "the channels have not been looked at yet");
+  const later = { status: 503, headers: { "retry-after": "1" } };
+  assert.deepEqual(await route.before?.(head), later);
+  await channels.apply({});
+  assert.equal(route.has?.(head.path), false);
+  const again = channels.apply({} as OpenClawConfig);
+  assert.equal(route.has?.(head.path), true);
+  await again;
+  assert.equal(route.has?.(head.path), false);
+});
+
+test("channels: a webhook that stores nothing now says when to come again", async () => {
+  const webhook = {
+    path: head.path,
+    maxBodyBytes: 10,
+    verify: () => ({ ok: true as const, value: undefined }),
+    receive: async () => 503,
+  };
+  const route = webhookRoute({ webhook: () => webhook, isSettled: true });
+  assert.equal(await route.before?.(head), undefined);
+  const request = { ...head, body: Buffer.from("{}") } as HttpRequest;
+  assert.deepEqual(await route.handle(request), { status: 503, headers: { "retry-after": "1" } });
+});
