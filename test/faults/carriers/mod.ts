@@ -10,6 +10,7 @@ import { ircCarrier } from "./irc.ts";
 import { signalCarrier } from "./signal.ts";
 import { slackCarrier } from "./slack.ts";
 import { telegramCarrier } from "./telegram.ts";
+import { whatsappCarrier } from "./whatsapp.ts";
 
 export const carriers = {
   telegram: () => telegramCarrier(),
@@ -21,6 +22,7 @@ export const carriers = {
   signal: signalCarrier,
   github: githubCarrier,
   imessage: imessageCarrier,
+  whatsapp: whatsappCarrier,
   async email(ending: Ending) {
     const dovecot = await Dovecot.start();
     ending.after(() => dovecot.stop());
