@@ -13,6 +13,7 @@ import { authSettings, createBrowserSessions, holds, mayHear, pairingSettings } 
 import { createAccess } from "./compose/access.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
 import { composeApiTokens } from "./compose/api-tokens.ts";
+import { createApprovalNotices } from "./compose/approval-notices.ts";
 import { composeApprovals } from "./compose/approvals.ts";
 import { createChannels, webhookRoute } from "./compose/channels.ts";
 import { every, keepCheckpointing } from "./compose/checkpoint.ts";
@@ -65,6 +66,7 @@ import {
   methodReach,
   methodTable,
   privacyMethods,
+  sandboxMethods,
   sessionNames,
   tickIntervalMs,
 } from "./control/mod.ts";
@@ -88,6 +90,7 @@ import {
   createLanes,
   createRuns,
   lastDaily,
+  mainKey,
   parseChatCommand,
   parseSessionKey,
   resolveSessionKey,
@@ -251,6 +254,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const tools = createTools({
     config,
     egress,
+    engines: { env, uid: options.uid, home: env.HOME ?? dirname(paths.root) },
     defaultWorkspace: paths.workspace,
     stateFolder: paths.root,
     approvals: standingRules.file,
@@ -309,7 +313,17 @@ export async function serve(options: ServeOptions): Promise<Served> {
   };
   const execute: typeof tools.execute = (permit, signal, progress) =>
     nodeCommands.execute(permit, signal, progress) ?? tools.execute(permit, signal, progress);
-  const approvals = composeApprovals({ store, clock, hub, redact, remember });
+  const notify = createApprovalNotices({
+    config,
+    store,
+    sender: () => sender,
+    textLimit: (channel, account) => channelTextLimit(channel, account),
+    redact,
+    clock,
+    random,
+    log,
+  });
+  const approvals = composeApprovals({ store, clock, hub, redact, remember, notify });
   const sender = createOutboxSender({
     store: store.outbox,
     commit,
@@ -643,6 +657,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
     ...apiTokens.methods,
     ...privacyMethods(privacy),
     ...deviceMethods(control),
+    ...sandboxMethods(tools.sandboxes, (agentId = sessionsConfig.defaultAgentId) => ({
+      agentId,
+      sessionKey: mainKey(agentId),
+    })),
     ...nodes.methods(nodeCommands.port),
   ]);
   let ready = false;

@@ -1,56 +1,58 @@
-import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
-import { arch, homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
+import type { SandboxControl, SandboxProofFacts, SandboxSummary } from "../control/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random } from "../kernel/mod.ts";
-import { egressRules } from "../sandbox/egress-settings.ts";
-import type { EgressRule, ProvenSandbox, SandboxHost, SandboxProof } from "../sandbox/mod.ts";
+import type { EnginePlaces, ProvenSandbox, SandboxProof, SandboxRow } from "../sandbox/mod.ts";
 import { mainKey } from "../session/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
 import { type Egress, rulesKey } from "./egress.ts";
+import { createSandboxHosts } from "./sandbox-hosts.ts";
+import { type SandboxConfig, type SandboxPlace, sandboxPlace } from "./sandbox-place.ts";
 
-/** Where a sandboxed session's commands run and its files are. */
-export interface SandboxPlace {
-  readonly id: string;
-  /** What an approval for good covers: how it is isolated, who shares it, what it sees of the agent's workspace. */
-  readonly entry: string;
-  readonly description: string;
-  /** Host folder that is the sandbox's /workspace, and what the file tools act on. */
-  readonly workspace: string;
-  /** Host folder at /agent, read-only. */
-  readonly agentWorkspace?: string;
-  readonly maxProcesses: number;
-  readonly maxMemoryBytes: number;
-  /** What it may reach. Absent: nothing, and there is no proxy. */
-  readonly egress?: readonly EgressRule[];
-  /** The one conversation that it is for, when it is for one. */
-  readonly sessionKey?: string;
-  /** What the config asks for that this sandbox cannot give: nothing runs. */
-  readonly problem?: string;
-}
+export type { SandboxPlace } from "./sandbox-place.ts";
 
-export interface Sandboxes {
+/** A proof, with what is known once it is clear what makes the sandbox. */
+export type PlaceProof =
+  | (SandboxProof & {
+      readonly ok: true;
+      readonly kind: "bubblewrap" | "docker" | "podman";
+      /** What an approval for good covers. */
+      readonly entry: string;
+      readonly description: string;
+    })
+  | (SandboxProof & { readonly ok: false });
+
+export interface Sandboxes extends SandboxControl {
   /** Undefined: this session is not sandboxed. From the config alone. */
   placeOf(agentId: string, sessionKey: string): SandboxPlace | undefined;
-  /** Proved at the first use, and again after each change of the config. Never rejects. */
-  prove(place: SandboxPlace): Promise<SandboxProof>;
+  /** Proved at the first use, and again after each change of the config or when it has ended. Never rejects. */
+  prove(place: SandboxPlace): Promise<PlaceProof>;
   /** The proven sandbox; an InputError where there is none. */
   require(place: SandboxPlace): Promise<ProvenSandbox>;
   /** What `tools.sandbox.tools` leaves of the tools. */
   toolLimit(agentId: string): { readonly allow: readonly string[]; readonly deny: readonly string[] };
   reset(): void;
-  /** Removes what sandboxes left in the kernel; when none of them runs. */
+  /** Removes what sandboxes of an earlier gateway left; before any runs. */
   sweep(): Promise<void>;
-  /** Closes the ways out. */
+  /** Ends all, removes what they left, and closes the ways out. */
   close(): Promise<void>;
 }
 
-type SandboxConfig = NonNullable<NonNullable<NonNullable<OpenClawConfig["agents"]>["defaults"]>["sandbox"]>;
+interface Tried {
+  readonly place: SandboxPlace;
+  readonly proof: Promise<PlaceProof>;
+  /** Once it is known. */
+  result?: PlaceProof;
+  readonly atMs: number;
+}
 
 const defaultTools = ["exec", "process", "read", "write", "edit", "apply_patch", "extract", "undo"];
-const defaultProcesses = 256;
-const defaultMemoryBytes = 1024 ** 3;
+/** What failed is tried again after this: an engine may have been started meanwhile. */
+const tryAgainMs = 10_000;
+const pruneEveryMs = 10 * 60_000;
+const hourMs = 3_600_000;
+const defaultPrune = { idleHours: 24, maxAgeDays: 7 };
 
 export function createSandboxes(ports: {
   readonly config: () => OpenClawConfig;
@@ -60,29 +62,16 @@ export function createSandboxes(ports: {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Where engines of containers are looked for; absent: nowhere. */
+  readonly engines?: EnginePlaces;
   /** Puts the outcome of a proof on record. */
   readonly record: (facts: Json, outcome: "ok" | "error") => Promise<void>;
   readonly egress: Egress;
 }): Sandboxes {
-  const proofs = new Map<string, Promise<SandboxProof>>();
-  let host: Promise<SandboxHost> | undefined;
-
-  /** Loaded when the first sandboxed session needs it. */
-  function load(): Promise<SandboxHost> {
-    host ??= import("../sandbox/mod.ts").then(({ createBubblewrap }) =>
-      createBubblewrap({
-        ...ports,
-        stateDir: realpathSync(ports.stateFolder),
-        homes: [userInfo().homedir, homedir()],
-        architecture: arch(),
-      }),
-    );
-    // A state folder that cannot be opened now may be there the next time.
-    host.catch(() => {
-      host = undefined;
-    });
-    return host;
-  }
+  const { clock, log } = ports;
+  const hosts = createSandboxHosts(ports);
+  const tried = new Map<string, Tried>();
+  let cancelPrune: (() => void) | undefined;
 
   function settings(agentId: string): SandboxConfig {
     const { defaults } = ports.config().agents ?? {};
@@ -91,194 +80,224 @@ export function createSandboxes(ports: {
       ...defaults?.sandbox,
       ...agent?.sandbox,
       docker: { ...defaults?.sandbox?.docker, ...agent?.sandbox?.docker },
+      prune: { ...defaults?.sandbox?.prune, ...agent?.sandbox?.prune },
     };
   }
 
-  async function proveNow(place: SandboxPlace): Promise<SandboxProof> {
+  async function proveNow(place: SandboxPlace): Promise<PlaceProof> {
     if (place.problem !== undefined) return { ok: false, why: place.problem };
     try {
-      const [bubblewrap] = await Promise.all([load(), ensureFolder(place.workspace)]);
-      const { id, maxProcesses, maxMemoryBytes, agentWorkspace, egress, sessionKey } = place;
+      await ensureFolder(place.workspace);
+      const chosen = await hosts.choose(place);
+      if (typeof chosen === "string") return { ok: false, why: chosen };
+      const { host, more } = chosen;
+      const { id, maxProcesses, maxMemoryBytes, agentWorkspace, egress, sessionKey, ownsWorkspace } = place;
       const about = { sandbox: id, ...(sessionKey === undefined ? {} : { sessionKey }) };
-      return await bubblewrap.prove({
-        id,
-        maxProcesses,
-        maxMemoryBytes,
+      if (host.kind !== "bubblewrap") keepPruning();
+      const proof = await host.prove({
+        ...more,
+        ...{ id, maxProcesses, maxMemoryBytes, ownsWorkspace },
         workspace: realpathSync(place.workspace),
         ...(agentWorkspace === undefined ? {} : { agentWorkspace: realpathSync(agentWorkspace) }),
         ...(egress === undefined ? {} : { egress: await ports.egress.open({ ...about, rules: egress }) }),
       });
+      if (!proof.ok) return proof;
+      const { kind } = host;
+      const what = kind === "bubblewrap" ? "a bubblewrap sandbox" : `a ${named[kind]} container`;
+      return {
+        ...proof,
+        kind,
+        entry: `${kind}:${place.entry}`,
+        description: `${what} ${place.description}`,
+      };
     } catch (error) {
       return { ok: false, why: `It could not be made (${error instanceof Error ? error.message : error}).` };
     }
   }
 
-  async function proveOnRecord(place: SandboxPlace): Promise<SandboxProof> {
+  async function proveOnRecord(place: SandboxPlace): Promise<PlaceProof> {
     const proof = await proveNow(place);
-    const facts = proof.ok ? { id: place.id, held: [...proof.held] } : { id: place.id, why: proof.why };
+    const facts = proof.ok
+      ? { id: place.id, held: [...proof.held], entry: proof.entry }
+      : { id: place.id, why: proof.why, entry: place.entry };
     try {
-      await ports.record({ ...facts, entry: place.entry }, proof.ok ? "ok" : "error");
+      await ports.record(facts, proof.ok ? "ok" : "error");
     } catch {
       return { ok: false, why: "The outcome of its proof could not be put on record." };
     }
-    if (!proof.ok) ports.log("error", "a sandbox cannot be used", { sandbox: place.id, why: proof.why });
+    if (!proof.ok) log("error", "a sandbox cannot be used", { sandbox: place.id, why: proof.why });
     return proof;
   }
 
+  /** Those that are not used any more end, as long as there are engines in use. */
+  function keepPruning(): void {
+    cancelPrune ??= clock.after(pruneEveryMs, () => {
+      cancelPrune = undefined;
+      const { idleHours, maxAgeDays } = { ...defaultPrune, ...settings("").prune };
+      const limits = { idleMs: idleHours * hourMs, maxAgeMs: maxAgeDays * 24 * hourMs };
+      for (const host of hosts.used()) void host.prune(limits);
+      keepPruning();
+    });
+  }
+
+  function known(place: SandboxPlace): Tried | undefined {
+    const last = tried.get(keyOf(place));
+    if (!last?.result) return last;
+    const isOver = last.result.ok
+      ? last.result.sandbox.isGone
+      : clock.now() - last.atMs > tryAgainMs && place.problem === undefined;
+    return isOver ? undefined : last;
+  }
+
+  function place(agentId: string, sessionKey: string): SandboxPlace | undefined {
+    const asked = settings(agentId);
+    const mode = asked.mode ?? "off";
+    if (mode === "off" || (mode === "non-main" && sessionKey === mainKey(agentId))) return undefined;
+    return sandboxPlace(asked, agentId, sessionKey, {
+      folder: join(ports.stateFolder, "sandboxes"),
+      agentWorkspace: ports.workspaceOf(agentId),
+    });
+  }
+
+  function toolLimit(agentId: string) {
+    const { tools } = ports.config();
+    const lists = { ...tools?.sandbox?.tools, ...agentOf(ports.config(), agentId)?.tools?.sandbox?.tools };
+    return {
+      allow: lists.allow ?? [...defaultTools, ...(lists.alsoAllow ?? [])],
+      deny: lists.deny ?? [],
+    };
+  }
+
   const self: Sandboxes = {
-    placeOf(agentId, sessionKey) {
-      const asked = settings(agentId);
-      const mode = asked.mode ?? "off";
-      if (mode === "off" || (mode === "non-main" && sessionKey === mainKey(agentId))) return undefined;
-      return placeFor(asked, agentId, sessionKey, {
-        folder: join(ports.stateFolder, "sandboxes"),
-        agentWorkspace: ports.workspaceOf(agentId),
-      });
-    },
+    placeOf: place,
+    toolLimit,
     prove(place) {
-      const key = JSON.stringify([place, rulesKey(place.egress ?? [])]);
-      const known = proofs.get(key);
-      if (known) return known;
-      const proof = proveOnRecord(place);
-      proofs.set(key, proof);
-      return proof;
+      const last = known(place);
+      if (last) return last.proof;
+      const item: Tried = { place, proof: proveOnRecord(place), atMs: clock.now() };
+      tried.set(keyOf(place), item);
+      void item.proof.then((result) => {
+        item.result = result;
+      });
+      return item.proof;
     },
     async require(place) {
       const proof = await self.prove(place);
       if (!proof.ok) throw new InputError(`There is no sandbox to run this in. ${proof.why}`);
       return proof.sandbox;
     },
-    toolLimit(agentId) {
-      const { tools } = ports.config();
-      const lists = { ...tools?.sandbox?.tools, ...agentOf(ports.config(), agentId)?.tools?.sandbox?.tools };
+    list() {
+      const rows = hosts.used().flatMap((host) => host.list().map((row) => ({ ...row, kind: host.kind })));
+      return [...tried.values()].map((item) => summary(item, rows));
+    },
+    async explain(agentId, sessionKey) {
+      const asked = settings(agentId);
+      const at = place(agentId, sessionKey);
+      const base = {
+        agentId,
+        sessionKey,
+        mode: asked.mode ?? "off",
+        scope: asked.scope ?? "agent",
+        workspaceAccess: asked.workspaceAccess ?? "none",
+        backend: asked.backend ?? "auto",
+        isSandboxed: at !== undefined,
+        tools: toolLimit(agentId),
+        change: [
+          "agents.defaults.sandbox.mode",
+          `agents.entries.${agentId}.sandbox`,
+          "tools.sandbox.tools",
+          "tools.elevated",
+        ],
+      };
+      if (!at) return base;
+      await ensureFolder(at.workspace);
+      const chosen = at.problem ?? (await hosts.choose(at));
+      const last = tried.get(keyOf(at))?.result;
       return {
-        allow: lists.allow ?? [...defaultTools, ...(lists.alsoAllow ?? [])],
-        deny: lists.deny ?? [],
+        ...base,
+        sandbox: {
+          id: at.id,
+          workspace: at.workspace,
+          description: at.description,
+          ...(typeof chosen === "string"
+            ? { problem: chosen }
+            : { kind: chosen.host.kind, passedOver: chosen.passedOver }),
+          ...(last ? { proof: factsOf(last) } : {}),
+        },
       };
     },
+    async recreate({ agentId, sessionKey }) {
+      const chosen = [...tried].filter(
+        ([, { place }]) =>
+          (agentId === undefined || place.agentId === agentId) &&
+          (sessionKey === undefined || place.sessionKey === sessionKey),
+      );
+      for (const [key] of chosen) tried.delete(key);
+      const ids = chosen.map(([, item]) => item.place.id);
+      const isAll = agentId === undefined && sessionKey === undefined;
+      const counts = await Promise.all(hosts.used().map((host) => host.remove(isAll ? undefined : ids)));
+      return { forgotten: chosen.length, removed: counts.reduce((sum, count) => sum + count, 0) };
+    },
     reset() {
-      proofs.clear();
+      tried.clear();
+      for (const host of hosts.used()) host.configChanged();
       // What still runs under the rules of before reaches nothing any more (attack A-134).
       void ports.egress.closeAll();
     },
-    close: () => ports.egress.closeAll(),
-    sweep: () =>
-      load().then(
-        (bubblewrap) => bubblewrap.sweep(),
-        (error: Error) => ports.log("warn", "sandboxes were not tidied up", { error: error.message }),
-      ),
+    async close() {
+      cancelPrune?.();
+      await Promise.all(hosts.used().map((host) => host.remove().then(() => host.sweep())));
+      await ports.egress.closeAll();
+      hosts.close();
+    },
+    sweep: () => hosts.sweepAll(),
   };
   return self;
+}
+
+const named = { docker: "Docker", podman: "Podman" } as const;
+
+function keyOf(place: SandboxPlace): string {
+  return JSON.stringify([place, rulesKey(place.egress ?? [])]);
 }
 
 function agentOf(config: OpenClawConfig, agentId: string) {
   return config.agents?.entries?.[agentId] ?? config.agents?.list?.find((item) => item.id === agentId);
 }
 
-function placeFor(
-  asked: SandboxConfig,
-  agentId: string,
-  sessionKey: string,
-  at: { readonly folder: string; readonly agentWorkspace: string },
-): SandboxPlace {
-  const scope = asked.scope ?? "agent";
-  const access = asked.workspaceAccess ?? "none";
-  const memory = bytesOf(asked.docker?.memory);
-  const egress = egressOf(asked);
-  const problem =
-    unsupported(asked) ?? egress.problem ?? (memory === undefined ? "docker.memory is no size." : undefined);
-  // A name from a digest: a session's key has parts that others choose.
-  const id =
-    scope === "shared"
-      ? `shared-${digest(access === "none" ? "" : agentId)}`
-      : `${scope}-${digest(scope === "agent" ? agentId : sessionKey)}`;
+type Row = SandboxRow & { readonly kind: string };
+
+function summary({ place, result, atMs }: Tried, rows: readonly Row[]): SandboxSummary {
+  const row = result?.ok ? rows.find(({ id, kind }) => id === place.id && kind === result.kind) : undefined;
   return {
-    id,
-    // Who may enter what reaches more has to be asked again.
-    entry: `bubblewrap:${scope}:${access}${egress.rules ? `:egress-${digest(JSON.stringify(egress.rules))}` : ""}`,
-    description: `a bubblewrap sandbox ${reaches(egress.rules)}, ${sharedBy[scope]}, ${sees[access]}`,
-    ...(egress.rules ? { egress: egress.rules } : {}),
-    ...(scope === "session" ? { sessionKey } : {}),
-    workspace: access === "rw" ? at.agentWorkspace : join(at.folder, id),
-    ...(access === "ro" ? { agentWorkspace: at.agentWorkspace } : {}),
-    maxProcesses: asked.docker?.pidsLimit ?? defaultProcesses,
-    maxMemoryBytes: memory ?? 0,
-    ...(problem === undefined ? {} : { problem }),
+    id: place.id,
+    ...(place.agentId === undefined ? {} : { agentId: place.agentId }),
+    ...(place.sessionKey === undefined ? {} : { sessionKey: place.sessionKey }),
+    workspace: place.workspace,
+    provedAtMs: atMs,
+    ...(result ? { proof: factsOf(result) } : {}),
+    ...(row
+      ? {
+          container: {
+            name: row.name,
+            image: row.image,
+            createdAtMs: row.createdAtMs,
+            lastUsedAtMs: row.lastUsedAtMs,
+            runningCommands: row.runningCommands,
+          },
+        }
+      : {}),
   };
 }
 
-/** No rules at all: there is no proxy either. */
-function egressOf({ egress }: SandboxConfig): { rules?: readonly EgressRule[]; problem?: string } {
-  if (egress === undefined || egress.length === 0) return {};
-  try {
-    return { rules: egressRules(egress) };
-  } catch (error) {
-    if (error instanceof InputError) return { problem: error.message };
-    throw error;
-  }
-}
-
-function reaches(rules: readonly EgressRule[] | undefined): string {
-  if (!rules) return "without network";
-  const hosts = [...new Set(rules.map((rule) => rule.host))];
-  const more = hosts.length > 5 ? ` and ${hosts.length - 5} more` : "";
-  return `that reaches ${hosts.slice(0, 5).join(", ")}${more} and nothing else`;
-}
-
-const sharedBy = {
-  session: "for this conversation alone",
-  agent: "shared by this agent's conversations",
-  shared: "shared by all agents",
-} as const;
-const sees = {
-  none: "which sees nothing of the agent's workspace",
-  ro: "which can read the agent's workspace",
-  rw: "which can change the agent's workspace",
-} as const;
-
-/**
- * Settings of a container that this sandbox does not follow: better nothing runs than less than was asked for. Where
- * the value is what this sandbox does anyway, it is followed.
- */
-function unsupported({ backend, workspaceRoot, docker = {} }: SandboxConfig): string | undefined {
-  if (backend !== undefined && backend !== "bubblewrap")
-    return `The backend ${backend} is not available yet. Set sandbox.backend to "bubblewrap", or leave it out.`;
-  if (workspaceRoot !== undefined) return "sandbox.workspaceRoot is not available yet. Leave it out.";
-  const followed: Readonly<Record<string, (value: unknown) => boolean>> = {
-    pidsLimit: () => true,
-    memory: () => true,
-    network: (value) => value === "none",
-    readOnlyRoot: (value) => value === true,
-    capDrop: (value) => Array.isArray(value) && value.includes("ALL"),
-    workdir: (value) => value === "/workspace",
-    binds: isEmpty,
-    dns: isEmpty,
-    extraHosts: isEmpty,
-    dangerouslyAllowContainerNamespaceJoin: (value) => value === false,
-    dangerouslyAllowExternalBindSources: (value) => value === false,
-    dangerouslyAllowReservedContainerTargets: (value) => value === false,
-  };
-  const key = Object.entries(docker).find(
-    ([name, value]) => value !== undefined && !(Object.hasOwn(followed, name) && followed[name]?.(value)),
-  )?.[0];
-  return key === undefined
-    ? undefined
-    : `A bubblewrap sandbox cannot do what sandbox.docker.${key} asks for. Leave it out.`;
-}
-
-function isEmpty(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
-}
-
-/** "512m", "1g" or a number of bytes; undefined: none of these. */
-function bytesOf(size: string | number | undefined): number | undefined {
-  if (size === undefined) return defaultMemoryBytes;
-  const match = /^(\d{1,15})([bkmg]?)$/i.exec(String(size).trim());
-  const unit = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[match?.[2]?.toLowerCase() ?? ""];
-  const bytes = Number(match?.[1] ?? 0) * (unit ?? 0);
-  return bytes >= 16 * 1024 ** 2 && Number.isSafeInteger(bytes) ? bytes : undefined;
-}
-
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+function factsOf(proof: PlaceProof): SandboxProofFacts {
+  return proof.ok
+    ? {
+        ok: true,
+        kind: proof.kind,
+        held: proof.held,
+        tookMs: Math.round(proof.tookMs),
+        ended: proof.sandbox.isGone,
+      }
+    : { ok: false, why: proof.why };
 }

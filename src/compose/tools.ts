@@ -32,7 +32,15 @@ import {
   toolAllowed,
   withExecRule,
 } from "../policy/mod.ts";
-import type { CommandHost, EnginePlaces, HostPowers, HostWorkspace, Outcome, SendSignal, Tool } from "../sandbox/mod.ts";
+import type {
+  CommandHost,
+  EnginePlaces,
+  HostPowers,
+  HostWorkspace,
+  Outcome,
+  SendSignal,
+  Tool,
+} from "../sandbox/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
 import {
   type ApprovalsDocument,

@@ -41,6 +41,13 @@ export {
   type PrivacyControl,
   privacyMethods,
 } from "./methods/privacy.ts";
+export {
+  type SandboxControl,
+  type SandboxExplanation,
+  type SandboxProofFacts,
+  type SandboxSummary,
+  sandboxMethods,
+} from "./methods/sandboxes.ts";
 export { type TokenOrder, tokenMethods, wantedToken } from "./methods/tokens.ts";
 export { createPace } from "./pace.ts";
 export type * from "./parts.ts";

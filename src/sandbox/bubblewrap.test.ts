@@ -221,7 +221,7 @@ async function inside(t: TestContext) {
     await workspace.close();
   });
   const commands = host.forSession("s", workspace, { id: "a", proven: async () => proof.sandbox });
-  const permitted: CommandRun = { kind: "sandbox", sandboxId: "a" };
+  const permitted: CommandRun = { kind: "sandbox", sandboxId: "bubblewrap-a" };
   const start = (command: string, run: CommandRun = permitted, more = {}) =>
     commands.start({ command, workdir: ".", env: {}, timeoutMs: 20_000, run, ...more });
   const run = async (command: string, more = {}) => {
@@ -264,7 +264,7 @@ test("sandbox (8): what was permitted for one place does not run in another", { 
       workdir: ".",
       env: {},
       timeoutMs: 1000,
-      run: { kind: "sandbox", sandboxId: "a" },
+      run: { kind: "sandbox", sandboxId: "bubblewrap-a" },
     }),
     /has no sandbox/,
   );

@@ -79,7 +79,7 @@ export function createBubblewrap(deps: BubblewrapDeps): SandboxHost {
     };
     const report = await probe(spec, argv);
     if (report.broken.length === 0) {
-      const sandbox = provenSandbox(spec.id, { kind: "process", argv }, () => false);
+      const sandbox = provenSandbox(`bubblewrap-${spec.id}`, { kind: "process", argv }, () => false);
       return { ok: true, sandbox, held: report.held, tookMs: deps.clock.monotonic() - started };
     }
     return { ok: false, why: `The sandbox does not hold: ${report.broken.join("; ")}.` };
@@ -135,6 +135,7 @@ export function createBubblewrap(deps: BubblewrapDeps): SandboxHost {
     prove,
     list: () => [],
     remove: async () => 0,
+    configChanged() {},
     prune: async () => 0,
     sweep: async () => groups.removeEmpty(),
   };

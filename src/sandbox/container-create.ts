@@ -7,6 +7,8 @@ import type { SandboxSpec } from "./sandbox-host.ts";
 export const labels = {
   /** Which state folder's gateway made it. */
   instance: "openclaw.instance",
+  /** Which run of it. */
+  run: "openclaw.run",
   /** The id of its spec. */
   sandbox: "openclaw.sandbox",
   /** Of all that it was made from. */
@@ -30,8 +32,11 @@ export interface ContainerParts {
   readonly seccompProfile: string;
   readonly seccompFile: string;
   readonly instance: string;
+  readonly run: string;
   /** Podman without root: the gateway's user is the same inside. */
   readonly keepsUserIds: boolean;
+  /** Of the proxy's socket: another one at the same path is another way out. */
+  readonly egressInode?: number;
   /** The engine runs without root: its containers have users of their own. */
   readonly isRootless: boolean;
   /** This machine has AppArmor: then a profile confines its containers. */
@@ -107,7 +112,7 @@ export function createBody(parts: ContainerParts) {
     },
   };
   const fingerprint = createHash("sha256")
-    .update(JSON.stringify([body, user, settings.setupCommand, parts.seccompProfile]))
+    .update(JSON.stringify([body, user, settings.setupCommand, parts.seccompProfile, parts.egressInode]))
     .digest("hex")
     .slice(0, 16);
   return {
@@ -117,6 +122,7 @@ export function createBody(parts: ContainerParts) {
       ...body,
       Labels: {
         [labels.instance]: parts.instance,
+        [labels.run]: parts.run,
         [labels.sandbox]: spec.id,
         [labels.fingerprint]: fingerprint,
       },

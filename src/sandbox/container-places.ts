@@ -1,4 +1,4 @@
-import { chownSync, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { ContainerBind, ContainerSettings } from "./container-settings.ts";
 import type { SandboxSpec } from "./sandbox-host.ts";
@@ -72,28 +72,33 @@ const nobody = "65532:65532";
  * whom the workspace belongs to. A folder of the sandbox's own is given to them where the gateway is root.
  */
 export function commandUser(
-  spec: SandboxSpec,
+  spec: Pick<SandboxSpec, "workspace" | "ownsWorkspace">,
   asked: string | undefined,
   gatewayUid: number,
 ): { readonly user: string } | { readonly problem: string } {
-  const stat = statSync(spec.workspace);
-  const user = asked ?? (stat.uid === 0 ? nobody : `${stat.uid}:${stat.gid === 0 ? stat.uid : stat.gid}`);
-  const [uid = 0, gid = 0] = user.split(":").map(Number);
-  if (stat.uid === uid) return { user };
-  if (gatewayUid === 0 && spec.ownsWorkspace) {
-    chownSync(spec.workspace, uid, gid);
-    return { user };
-  }
+  const { uid: owner, gid } = statSync(spec.workspace);
+  const user = asked ?? (owner === 0 ? nobody : `${owner}:${gid === 0 ? owner : gid}`);
+  const [uid] = numbersOf(user);
+  if (owner === uid || (gatewayUid === 0 && spec.ownsWorkspace)) return { user };
   return {
-    problem: `The workspace ${spec.workspace} belongs to user ${stat.uid}, and a container's commands would run as ${uid}. Give it to them (chown -R ${user} ${spec.workspace}), or set sandbox.docker.user, or sandbox.backend: "bubblewrap".`,
+    problem: `The workspace ${spec.workspace} belongs to user ${owner}, and a container's commands would run as ${uid}. Give it to them (chown -R ${user} ${spec.workspace}), or set sandbox.docker.user, or sandbox.backend: "bubblewrap".`,
   };
 }
 
-/** What a container is shown of the proxy must be the commands' to open. */
-export function giveEgress(spec: SandboxSpec, user: string, gatewayUid: number): void {
-  if (!spec.egress || gatewayUid !== 0) return;
+/** Makes what the commands write to, and what they are shown of the proxy, theirs. Only root can, and only root has to. */
+export function giveToCommands(spec: SandboxSpec, user: string, gatewayUid: number): void {
+  if (gatewayUid !== 0) return;
+  const [uid, gid] = numbersOf(user);
+  if (spec.ownsWorkspace && statSync(spec.workspace).uid !== uid) chownSync(spec.workspace, uid, gid);
+  if (!spec.egress) return;
+  chownSync(spec.egress.socketFile, uid, gid);
+  // Certificates are public; the folders above let nobody else on the host see them.
+  chmodSync(spec.egress.rootsFile, 0o644);
+}
+
+function numbersOf(user: string): readonly [uid: number, gid: number] {
   const [uid = 0, gid = 0] = user.split(":").map(Number);
-  for (const file of [spec.egress.socketFile, spec.egress.rootsFile]) chownSync(file, uid, gid);
+  return [uid, gid];
 }
 
 /** The JSON of a profile that refuses what it does not list. Throws what is wrong with it, as a sentence. */

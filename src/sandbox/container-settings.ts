@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
+import { bytesOf } from "./byte-size.ts";
 import { environmentProblem } from "./environment.ts";
 
 /** What a container is made from, as far as the config says it. Checked: nothing in it can take a promise away. */
@@ -40,7 +41,6 @@ type DockerSection = NonNullable<Sandbox["docker"]>;
 export const defaultImage = "openclaw-sandbox:minimal";
 const defaultTmpfs = ["/tmp", "/var/tmp", "/run"];
 const defaultCpus = 1;
-const mib = 1024 ** 2;
 const gib = 1024 ** 3;
 const defaultLimits = { nofile: 1024, core: 0, fsize: 4 * gib, memlock: 65_536 };
 /** Of a program's limits, those that can only be made smaller by it. */
@@ -240,12 +240,4 @@ function bindOf(bind: string, workspace: string): ContainerBind {
   if (source === workspace)
     refuseKey("binds", "names the agent's workspace itself; workspaceAccess gives that.");
   return { source, target, readOnly: mode === "ro" };
-}
-
-/** "512m", "1g" or a number of bytes; undefined: none of these, or less than 16 MB. */
-export function bytesOf(size: string | number): number | undefined {
-  const match = /^(\d{1,15})([bkmg]?)$/i.exec(String(size).trim());
-  const unit = { "": 1, b: 1, k: 1024, m: mib, g: gib }[match?.[2]?.toLowerCase() ?? ""];
-  const bytes = Number(match?.[1] ?? 0) * (unit ?? 0);
-  return bytes >= 16 * mib && Number.isSafeInteger(bytes) ? bytes : undefined;
 }

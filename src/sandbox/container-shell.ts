@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { type Clock, InputError } from "../kernel/mod.ts";
 import type { ContainerEngine } from "./container-engine.ts";
 import { splitStreams } from "./container-streams.ts";
+import { forwarderArgv } from "./egress-forwarder.ts";
 import type { CommandStreams } from "./running-command.ts";
 import type { InsideCommand } from "./sandbox-host.ts";
 
@@ -44,6 +45,7 @@ export async function openShell(deps: {
   readonly clock: Clock;
   readonly containerId: string;
   readonly user: string;
+  readonly forwards: boolean;
 }): Promise<WaitingShell> {
   const { engine, clock } = deps;
   const created = (await engine.call("POST", `/containers/${deps.containerId}/exec`, {
@@ -65,7 +67,7 @@ export async function openShell(deps: {
     execId: created.Id,
     streams,
     isOpen: () => isOpen,
-    run: (command) => void socket.write(`${commandLine(command)}\n`),
+    run: (command) => void socket.write(`${commandLine(command, deps.forwards)}\n`),
     signalAll: (signal) => ask(socket, streams, `kill -${signal} -1`, clock),
     signalMarked: (signal, mark) => ask(socket, streams, `marked ${signal} ${quoted(mark)}`, clock),
     close: () => socket.destroy(),
@@ -97,7 +99,7 @@ function ask(socket: Duplex, { stdout }: CommandStreams, line: string, clock: Cl
  * What the shell does for a command: it runs in a shell of its own, and what it leaves behind is ended, so that its
  * output ends too.
  */
-function commandLine({ text, workdir, env, mark }: InsideCommand): string {
+function commandLine({ text, workdir, env, mark }: InsideCommand, forwards: boolean): string {
   if (Buffer.byteLength(text) > maxTextBytes)
     throw new InputError(
       `The command is longer than ${maxTextBytes / 1000} kB. Write it to a file, and run that.`,
@@ -109,7 +111,10 @@ function commandLine({ text, workdir, env, mark }: InsideCommand): string {
     .filter(([name]) => name !== "PATH")
     .map(([name, value]) => `export ${name}=${quoted(value)};`);
   const folder = quoted(workdir === "" ? "/workspace" : `/workspace/${workdir}`);
+  // One is enough for all: the next ends at once, for its port is taken.
+  const forwarder = forwarderArgv("perl").map(quoted).join(" ");
   return [
+    ...(forwards ? [`${forwarder} true </dev/null >/dev/null 2>&1;`] : []),
     `cd ${folder} || exit 126;`,
     `( ${exports.join(" ")} exec /bin/sh -c ${quoted(text)} sh ) ; code=$?;`,
     `marked KILL ${quoted(mark)}; exit $code`,

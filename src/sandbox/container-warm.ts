@@ -33,6 +33,8 @@ export function keepWarm(deps: {
   readonly containerId: string;
   readonly name: string;
   readonly user: string;
+  /** A forwarder to the proxy's socket is started before a command, where none runs. */
+  readonly forwards: boolean;
   /** As long as this is open, the container lives. */
   readonly keeper: Duplex;
 }): WarmContainer {
@@ -52,7 +54,7 @@ export function keepWarm(deps: {
   });
 
   function nextShell(): Promise<WaitingShell> {
-    const shell = openShell({ engine, clock, containerId, user: deps.user });
+    const shell = openShell({ engine, clock, containerId, user: deps.user, forwards: deps.forwards });
     shell.catch(() => {});
     return shell;
   }

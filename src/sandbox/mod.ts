@@ -19,6 +19,10 @@
 export { runArgv } from "./argv-command.ts";
 export { createBubblewrap } from "./bubblewrap.ts";
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
+export { connectEngine } from "./container-engine.ts";
+export { type ContainerHost, createContainerHost } from "./container-host.ts";
+export { containerSettings, defaultImage } from "./container-settings.ts";
+export { type EngineKind, type EnginePlaces, findSocket } from "./container-sockets.ts";
 export type { EgressDoor } from "./egress-forwarder.ts";
 export { defaultEgressLimits } from "./egress-limits.ts";
 export { type EgressEvent, type EgressProxy, openEgressProxy } from "./egress-proxy.ts";

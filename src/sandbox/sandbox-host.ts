@@ -102,6 +102,8 @@ export interface SandboxHost {
   list(): readonly SandboxRow[];
   /** Ends those of these specs, or all, with what runs in them. Gives how many there were. */
   remove(ids?: readonly string[]): Promise<number>;
+  /** What was made before is only kept if the config asks for the same again. */
+  configChanged(): void;
   /** Ends those that nothing runs in and that are too old, or were not used for too long. */
   prune(limits: PruneLimits): Promise<number>;
   /** Removes what sandboxes of this state folder left, also those of a gateway that was killed. */
