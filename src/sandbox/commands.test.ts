@@ -496,3 +496,31 @@ test("sandbox (6): killing ends also what took its mark off, left its session an
   while (lives(other)) await pause(10);
   await left.wait(20_000, never);
 });
+
+test("sandbox (6): arguments that are too long end in a message, not in a fault", async (t) => {
+  const { run } = await scene(t);
+  const command = await run(`printf %s ${"x".repeat(1_000_000)}`);
+  assert.equal(command.exit?.code, 126);
+  assert.match(command.output().text, /^sh: could not be started: its arguments are longer than/);
+  const nul = await run("echo a\0b", { run: { kind: "shell" } });
+  assert.match(nul.output().text, /an argument holds a NUL/);
+});
+
+test("sandbox (6): ended processes that nobody waits for do not keep a command alive", async (t) => {
+  const { start } = await scene(t);
+  const command = await start("sh -c 'true & echo ready; exec sleep 600'");
+  await printed(command, /ready/);
+  await command.kill();
+  assert.equal(command.exit?.signal, "SIGTERM");
+});
+
+test("sandbox (6): a flood from a terminal is slowed down, and the gateway goes on meanwhile", async (t) => {
+  const { start } = await scene(t, { maxOutputChars: 1000 });
+  const command = await start("yes", { pty: true });
+  await printed(command, /y\ny/);
+  let turns = 0;
+  for (; turns < 50 && !command.exit; turns += 1) await pause(1);
+  assert.equal(turns, 50);
+  await command.kill();
+  assert.ok(command.output().text.length <= 1000);
+});

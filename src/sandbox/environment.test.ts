@@ -58,6 +58,12 @@ test("sandbox (4): harmless variables pass, and values are bounded", () => {
   );
 });
 
+test("sandbox (4): more variables than a program can be given are refused before it starts", () => {
+  const large = Object.fromEntries(Array.from({ length: 5 }, (_, n) => [`V${n}`, "x".repeat(32_000)]));
+  assert.match(environmentProblem(large) ?? "", /holds \d+ characters; at most 131072/);
+  assert.equal(environmentProblem({ V: "x".repeat(32_000) }), undefined);
+});
+
 test("sandbox (4): the environment is built from nothing else than what is given", () => {
   const place = { home: "/ws", run: "mark.1" };
   assert.deepEqual(

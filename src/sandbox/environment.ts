@@ -36,6 +36,8 @@ const secretName = /(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|PRIVAT
 
 const maxVariables = 64;
 const maxValueChars = 32_768;
+/** Of all together: the system takes about two million bytes, and the arguments need some of them. */
+const maxTotalChars = 131_072;
 
 /**
  * The first thing wrong with the variables that a call asks for, as a sentence that names the variable, or undefined.
@@ -45,6 +47,9 @@ export function environmentProblem(env: Readonly<Record<string, string>>): strin
   const names = Object.keys(env);
   if (names.length > maxVariables)
     return `env has ${names.length} variables; at most ${maxVariables} are taken.`;
+  const total = names.reduce((sum, name) => sum + name.length + (env[name]?.length ?? 0), 0);
+  if (total > maxTotalChars)
+    return `env holds ${total} characters; at most ${maxTotalChars} are taken. Write what is longer to a file.`;
   for (const name of names) {
     const shown = JSON.stringify(name.slice(0, 80));
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, lstatSync, openSync, writeFile } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
@@ -7,6 +7,7 @@ import { InputError } from "../kernel/mod.ts";
 import type { CommandLine, FileIdentity, SimpleCommand, Step } from "../policy/command-tree.ts";
 import { requireSame } from "./file-identity.ts";
 import { expandPattern } from "./file-pattern.ts";
+import { codeOf } from "./folder.ts";
 import type { Pipes } from "./pipes.ts";
 import { type Leader, startTicksOf } from "./process-tree.ts";
 import { resolveProgram } from "./program.ts";
@@ -244,7 +245,13 @@ export function runLine(deps: LineDeps): LineRun {
         shell: false,
         stdio: [...descriptors],
       });
-    const child = deps.within ? deps.within(begin) : begin();
+    let child: ChildProcess;
+    try {
+      child = deps.within ? deps.within(begin) : begin();
+    } catch (error) {
+      await say(descriptors[2], `${name}: could not be started: ${whyNot(error)}`);
+      return failed(126);
+    }
     const leader = { pid: child.pid ?? 0, startTicks: startTicksOf(child.pid ?? 0), hasEnded: false };
     if (child.pid !== undefined) {
       leaders.push(leader);
@@ -260,7 +267,7 @@ export function runLine(deps: LineDeps): LineRun {
     if (child.pid !== undefined) handedOver();
     const end = await ended;
     if (!(end instanceof Error)) return end;
-    await say(descriptors[2], `${name}: could not be started: ${end.message}`);
+    await say(descriptors[2], `${name}: could not be started: ${whyNot(end)}`);
     return failed(126);
   }
 
@@ -291,6 +298,19 @@ function isAbsent(path: string): boolean {
     return lstatSync(path, { throwIfNoEntry: false }) === undefined;
   } catch {
     return false;
+  }
+}
+
+function whyNot(error: unknown): string {
+  switch (codeOf(error)) {
+    case "E2BIG":
+      return "its arguments are longer than the system takes; give it a file, or fewer at a time";
+    case "ERR_INVALID_ARG_VALUE":
+      return "an argument holds a NUL character";
+    case "EAGAIN":
+      return "too many processes run already";
+    default:
+      return error instanceof Error ? error.message : String(error);
   }
 }
 

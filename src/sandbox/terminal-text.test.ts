@@ -50,6 +50,17 @@ test("a sequence without an end does not hold the rest back for ever", () => {
   assert.ok(out.length > 5000, `${out.length}`);
 });
 
+test("text that only begins sequences costs no more than other text", () => {
+  for (const beginning of ["\u001b]", "\u001b[", "\u009b", "\u001bP0", "\u001b", "\u001b[0;"]) {
+    const text = new TerminalText();
+    let out = "";
+    // A filter that looks from each beginning to the end would not come back from this.
+    for (let n = 0; n < 16; n += 1) out += text.add(beginning.repeat(65_536));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none
+    assert.doesNotMatch(out, /[\u001b\u009b]/);
+  }
+});
+
 test("a program says whether it knows pastes", () => {
   const text = new TerminalText();
   assert.equal(text.takesPastes, false);

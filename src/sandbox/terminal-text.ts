@@ -4,10 +4,9 @@ const maxSequenceChars = 4096;
 // biome-ignore-start lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 /** ECMA-48: strings (OSC, DCS, SOS, PM, APC) up to their terminator, control sequences (CSI), and the short ones. */
 const sequence =
-  /\u001b[\]PX^_][\s\S]*?(?:\u0007|\u001b\\)|(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b[ -/]*[0-OQ-WYZ\\`-~]/g;
+  /\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b[ -/]*[0-OQ-WYZ\\`-~]/g;
 /** One that has begun and may go on in the next piece. */
-const begun =
-  /(?:\u001b[\]PX^_](?:(?!\u0007|\u001b\\)[\s\S])*|(?:\u001b\[|\u009b)[0-?]*[ -/]*|\u001b[ -/]*)$/;
+const begun = /(?:\u001b[\]PX^_][^\u0007\u001b]*\u001b?|(?:\u001b\[|\u009b)[0-?]*[ -/]*|\u001b[ -/]*)$/;
 const pasteMode = /\u001b\[\?2004([hl])/g;
 /** All that is left and prints nothing, but tabs, line ends, and what moves back in the line. */
 const unprintable = /[\u0000-\u0007\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;

@@ -111,6 +111,14 @@ test("exec says when it would leave the sandbox, and when it is to be asked abou
   assert.deepEqual(fake.acts, [], "it had ended");
 });
 
+test("exec refuses what no program can be given, and says so", () => {
+  assert.throws(
+    () => exec.plan({ command: "echo a\0b" }),
+    (error) => error instanceof InputError && /NUL/.test(error.message),
+  );
+  assert.notDeepEqual(schema.check(exec.spec.parameters, { command: `echo ${"x".repeat(1_000_000)}` }), []);
+});
+
 test("exec does not know fields by which a model would permit its own command", () => {
   for (const extra of [
     { security: "full" },

@@ -82,9 +82,7 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
       });
       if (!asked.background) {
         // Outside its sandbox a command is out of this session's sight once nobody waits for it.
-        const waitMs = asked.elevated
-          ? Number.POSITIVE_INFINITY
-          : (asked.yieldMs ?? settings.exec.yieldMs);
+        const waitMs = asked.elevated ? Number.POSITIVE_INFINITY : (asked.yieldMs ?? settings.exec.yieldMs);
         await waitShowing(command, waitMs, powers.signal, powers.progress);
         // A turn that is stopped stops what it waits for; what runs in the background belongs to the session.
         if (powers.signal.aborted && !command.exit) {
@@ -102,6 +100,8 @@ export function openExec(settings: Pick<ToolSettings, "exec">): Tool {
 }
 
 function refuseUnavailable(asked: Args): void {
+  if (asked.command.includes("\0"))
+    throw new InputError("The command holds a NUL character, which no program can be given. Leave it out.");
   const notYet = (what: string) => new InputError(`${what} is not available yet. Leave it out.`);
   if (asked.node !== undefined) throw notYet("node");
   if (asked.host === "node") throw notYet(`host "${asked.host}"`);
