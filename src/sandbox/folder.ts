@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 import { constants } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, readlink, realpath } from "node:fs/promises";
+import { type FileHandle, lchown, lstat, mkdir, open, readlink, realpath } from "node:fs/promises";
 import { InputError } from "../kernel/mod.ts";
 import { showPath } from "./workspace-path.ts";
 
@@ -75,6 +75,9 @@ async function child(parent: Folder, name: string): Promise<Folder> {
 async function makeFolder(parent: Folder, name: string): Promise<void> {
   try {
     await mkdir(parent.at(name), { mode: 0o700 });
+    const { uid, gid } = await parent.handle.stat();
+    // By name, but of the entry itself: a link in its place leads nowhere. Only root may, and only root has to.
+    if (uid !== 0) await lchown(parent.at(name), uid, gid).catch(() => {});
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
   }

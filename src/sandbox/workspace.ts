@@ -183,7 +183,12 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
         const temporary = `.openclaw-${deps.random.bytes(12).toString("hex")}.tmp`;
         try {
           // Kept: what made the file executable. Not kept: other users' right to read what the agent writes.
-          await stage(folder.at(temporary), bytes, 0o600 | ((before?.mode ?? 0) & 0o111));
+          await stage(
+            folder.at(temporary),
+            bytes,
+            0o600 | ((before?.mode ?? 0) & 0o111),
+            await folder.handle.stat(),
+          );
           await deps.onStep?.("staged", path);
           await folder.verify();
           const now = await look(folder, name);
@@ -319,7 +324,11 @@ async function readAtMost(
   return { bytes: buffer.subarray(0, kept), truncated: length > kept || size > kept, size };
 }
 
-async function stage(path: string, bytes: Buffer, mode: number): Promise<void> {
+/**
+ * What the gateway writes as root belongs to whom the folder belongs to, as if they had written it: a container's
+ * commands, which are not root.
+ */
+async function stage(path: string, bytes: Buffer, mode: number, owner: Stats): Promise<void> {
   const handle = await open(
     path,
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow,
@@ -328,6 +337,7 @@ async function stage(path: string, bytes: Buffer, mode: number): Promise<void> {
   try {
     await handle.writeFile(bytes);
     await handle.chmod(mode);
+    if (owner.uid !== 0) await handle.chown(owner.uid, owner.gid).catch(() => {});
     await handle.sync();
   } finally {
     await handle.close();

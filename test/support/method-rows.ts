@@ -9,7 +9,9 @@ import {
   nodeSideMethods,
   type PrivacyControl,
   privacyMethods,
+  type SandboxControl,
   type SessionNames,
+  sandboxMethods,
   tokenMethods,
 } from "../../src/control/mod.ts";
 
@@ -21,6 +23,7 @@ export function methodRows(): readonly Method[] {
     ...tokenMethods({} as Parameters<typeof tokenMethods>[0]),
     ...privacyMethods({} as PrivacyControl),
     ...deviceMethods({} as DeviceControlParts),
+    ...sandboxMethods({} as SandboxControl, () => ({ agentId: "main", sessionKey: "agent:main:main" })),
     ...nodeMethods(nodes),
     ...nodeSideMethods(nodes),
     ...nodeApprovalMethods(approvals),
