@@ -1,5 +1,11 @@
 import { type ConfigPath, formatPath } from "./config-path.ts";
 
+const idleExecKeys = [
+  ...["backgroundMs", "notifyOnExit", "approvalRunningNoticeMs", "commandHighlighting", "pathPrepend"],
+  ...["safeBinTrustedDirs", "safeBinProfiles", "grantExpiryDays", "applyPatch"],
+  ...["reviewer.thinking", "reviewer.fastMode"],
+];
+
 /**
  * What is read and checked but changes nothing yet, so that nobody relies on a setting that does not act.
  * The longest prefix wins; `*` stands for one key. A feature that lands moves its line to `effective`.
@@ -22,6 +28,9 @@ export const notYetEffective: readonly string[] = [
     (key) => `tools.web.fetch.${key}`,
   ),
   "tools.web.search.cacheTtlMinutes",
+  ...["tools", "agents.list.*.tools", "agents.entries.*.tools"].flatMap((at) =>
+    idleExecKeys.map((key) => `${at}.exec.${key}`),
+  ),
   "approvals",
   "browser",
   "skills",
@@ -147,7 +156,11 @@ const effective: readonly string[] = [
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) =>
     perAgent.map((key) => `${at}.${key}`),
   ),
-  ...["allow", "deny", "profile", "exec", "web", "fs"].map((key) => `tools.${key}`),
+  ...["tools", "agents.list.*.tools", "agents.entries.*.tools"].flatMap((at) =>
+    ["allow", "alsoAllow", "deny", "profile", "byProvider", "exec", "elevated"].map((key) => `${at}.${key}`),
+  ),
+  ...["web", "fs", "subagents.tools"].map((key) => `tools.${key}`),
+  "approvals.exec",
   ...["chatCompletions", "responses"].flatMap((name) =>
     ["enabled", "maxBodyBytes"].map((key) => `gateway.http.endpoints.${name}.${key}`),
   ),
