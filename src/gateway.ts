@@ -318,10 +318,11 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   async function approvalAnswer(command: ChatCommand, who: Admitted): Promise<string> {
-    const [id = "", decision = ""] = command.args;
+    const [id = "", decision = "", which] = command.args;
     try {
-      const approval = await parts.approvals.resolve(id, decision, who.source.author);
-      return `${approval.decision}: ${approval.request.command}`;
+      const keep = which === "these" ? "proposal" : "standing";
+      const { request, keeps } = await parts.approvals.resolve(id, decision, who.source.author, keep);
+      return `${decision}: ${request.command}${keeps ? `\n${keeps.text}` : ""}`;
     } catch (error) {
       return `${(error as Error).message}. Usage: /approve <id> allow-once|allow-always|deny`;
     }

@@ -1,6 +1,6 @@
 import { approvalInfo, type Hub } from "../control/mod.ts";
 import type { Clock, Commit } from "../kernel/mod.ts";
-import { type Approvals, createApprovals } from "../policy/mod.ts";
+import { type Approval, type Approvals, createApprovals } from "../policy/mod.ts";
 import type { Store } from "../store/mod.ts";
 
 /** How long a question waits for its answer. */
@@ -13,6 +13,8 @@ export function composeApprovals(parts: {
   readonly hub: Hub;
   readonly redact: (text: string) => string;
   readonly remember: Parameters<typeof createApprovals>[0]["remember"];
+  /** Told of each new question, beside the clients that are connected. */
+  readonly notify: (approval: Approval) => void;
 }): Approvals {
   const { store, clock, hub, redact } = parts;
   const commit: Commit = store.commit;
@@ -36,6 +38,7 @@ export function composeApprovals(parts: {
       const approvers = { kind: "approvers" } as const;
       if (approval.state === "pending") {
         hub.send("exec.approval.requested", approvers, approvalInfo(approval));
+        parts.notify(approval);
         return;
       }
       hub.send("exec.approval.resolved", approvers, {

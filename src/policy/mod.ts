@@ -14,6 +14,7 @@
  */
 export * from "./address.ts";
 export * from "./approval.ts";
+export { type ApprovalNotice, approvalNotice } from "./approval-text.ts";
 export * from "./approvals.ts";
 export { runsWhatItIsTold } from "./command-programs.ts";
 export { type CommandRules, isInterpreter } from "./command-rules.ts";
