@@ -72,6 +72,7 @@ const argsSchema = open(
     env: optional(record(string())),
     timeoutSeconds: optional(integer()),
     background: optional(boolean()),
+    pty: optional(boolean()),
     host: optional(string()),
     node: optional(string()),
   }),
@@ -306,7 +307,9 @@ export function composeNodeCommands(parts: {
         context.commands.environmentProblem(env) ??
         (args.background === true
           ? "On a node a command cannot go on in the background. Leave it out."
-          : undefined);
+          : args.pty === true
+            ? "On a node there is no terminal (pty): nobody could type into it. Leave it out."
+            : undefined);
       if (problem !== undefined) return onNode(context, { problem });
       try {
         const made = await prepare(nodeFor(place.node), request, {

@@ -249,6 +249,22 @@ test("sandbox (8): a real shell runs inside, in its workspace, with the environm
   assert.equal((await run("exit 7")).exit?.code, 7);
 });
 
+test("sandbox (8): a terminal is one inside, with its keys that interrupt, and sends nothing out but text", {
+  skip,
+}, async (t) => {
+  const { run, start } = await inside(t);
+  const { text, exit } = await run("test -t 0 && test -t 1 && stty size && echo 'it'\\''s'; exit 5", {
+    pty: true,
+  });
+  assert.deepEqual([text, exit?.code], ["30 120\nit's\n", 5]);
+  const sleeper = await start("echo ready; sleep 600", undefined, { pty: true });
+  while (!/ready/.test(sleeper.output().text)) await pause(10);
+  sleeper.write("\u0003");
+  await sleeper.wait(20_000, never);
+  assert.notEqual(sleeper.exit, undefined);
+  assert.equal(sleeper.exit?.timedOut, false);
+});
+
 test("sandbox (8): what was permitted for one place does not run in another", { skip }, async (t) => {
   const { start, host, workspaceOpen, workspace } = await inside(t);
   for (const run of [
