@@ -136,7 +136,7 @@ const effective: readonly string[] = [
   ]),
   ...channelKeys("irc", [
     ...["host", "port", "tls", "tlsCaFile", "nick", "username", "realname"],
-    ...["password", "passwordFile", "sasl", "nickserv", "channels"],
+    ...["password", "passwordFile", "sasl", "nickserv", "channels", "lineIntervalMs"],
   ]),
   ...channelKeys("whatsapp", ["authDir", "sendReadReceipts"]),
   ...channelKeys("imessage", [

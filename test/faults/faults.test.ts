@@ -6,9 +6,6 @@ import { type CarrierId, carriers } from "./carriers/mod.ts";
 import { storm } from "./storm.ts";
 import { verdictOn } from "./verdict.ts";
 
-/** IRC lets through a line every two seconds. */
-const messagesOf = (id: CarrierId) => (id === "irc" ? 6 : 12);
-
 // Side by side: most of the time goes by in pauses before a next attempt.
 describe("delivery (1), channels (1): in a storm each message ends once, and each reply is seen at most once, in order", {
   concurrency: true,
@@ -21,7 +18,7 @@ describe("delivery (1), channels (1): in a storm each message ends once, and eac
 
 async function weathered(t: TestContext, id: CarrierId): Promise<void> {
   const carrier = await carriers[id](t);
-  const after = await storm(carrier, { messages: messagesOf(id), conversations: 3, seed: 1, ending: t });
+  const after = await storm(carrier, { messages: 12, conversations: 3, seed: 1, ending: t });
   const verdict = await verdictOn(after);
   t.diagnostic(JSON.stringify({ ...after.broken, ...verdict }));
   assert.deepEqual(verdict.wrong, []);

@@ -59,7 +59,7 @@ class IrcChannel implements Channel {
     this.#deps = deps;
     this.#position = new Position(deps.stateFolder);
     this.#roster = new Roster(settings);
-    this.#pace = new Pace(deps.clock);
+    this.#pace = new Pace(deps.clock, settings.lineIntervalMs);
   }
 
   start(host: ChannelHost): Promise<void> {

@@ -11,33 +11,34 @@ const answerDeadlineMs = 30_000;
 const limitedMs = 60_000;
 const absentMs = 60_000;
 
-/** Five lines at once, then one every two seconds: what networks let a client do. */
+/** So many lines at once. */
 const burst = 5;
-const perLineMs = 2_000;
 
 /** Keeps our own flood within what the server takes. */
 export class Pace {
   readonly #clock: Clock;
+  readonly #perLineMs: number;
   /** When all lines so far are paid for. */
   #paidAtMs = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, perLineMs: number) {
     this.#clock = clock;
+    this.#perLineMs = perLineMs;
   }
 
   /** Resolves when the next line may go. */
   async take(): Promise<void> {
     const now = this.#clock.monotonic();
-    this.#paidAtMs = Math.max(this.#paidAtMs, now) + perLineMs;
-    const waitMs = this.#paidAtMs - burst * perLineMs - now;
+    this.#paidAtMs = Math.max(this.#paidAtMs, now) + this.#perLineMs;
+    const waitMs = this.#paidAtMs - burst * this.#perLineMs - now;
     if (waitMs > 0) await sleep(this.#clock, waitMs);
   }
 
   /** True when a line may go at once; for what may as well not be sent. */
   tryTake(): boolean {
     const now = this.#clock.monotonic();
-    if (this.#paidAtMs - now > (burst - 2) * perLineMs) return false;
-    this.#paidAtMs = Math.max(this.#paidAtMs, now) + perLineMs;
+    if (this.#paidAtMs - now > (burst - 2) * this.#perLineMs) return false;
+    this.#paidAtMs = Math.max(this.#paidAtMs, now) + this.#perLineMs;
     return true;
   }
 }

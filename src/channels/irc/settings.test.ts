@@ -114,3 +114,9 @@ test("two accounts with one nick on one server are a problem (attack A-181)", ()
   });
   assert.match(problems[0] ?? "", /^accounts: must have one nick per server/);
 });
+
+test("lines leave one in two seconds, or as the settings say", () => {
+  assert.equal(only({}).lineIntervalMs, 2_000);
+  assert.equal(only({ lineIntervalMs: 0 }).lineIntervalMs, 0);
+  assert.equal(read({ ...base, lineIntervalMs: 60_001 }).problems.length, 1);
+});

@@ -22,6 +22,8 @@ export interface IrcAccount {
   readonly nickserv?: { readonly service: string; readonly password: Secret };
   /** To join, in the ids' spelling. */
   readonly channels: readonly string[];
+  /** Five lines leave at once, then one in this time. */
+  readonly lineIntervalMs: number;
   /** Longest outgoing text, UTF-16 units; it leaves as several lines. */
   readonly textChunkLimit: number;
 }
@@ -56,6 +58,22 @@ export const irc: Platform = {
   id: "irc",
   label: "IRC",
   ids,
+  setup: {
+    before: ["Register a nick for the bot with the network's services (/msg NickServ REGISTER ...)."],
+    questions: [
+      { key: "host", question: "The server, such as irc.libera.chat" },
+      { key: "nick", question: "The bot's nick" },
+      { key: "sasl.password", question: "The nick's password", isSecret: true, isOptional: true },
+      { key: "channels", question: "Channels to join, with commas between", isList: true, isOptional: true },
+      {
+        key: "allowFrom",
+        question: "Who may write to it, accounts of the network",
+        isList: true,
+        isOptional: true,
+      },
+    ],
+    after: ["Log in to your own account of the network and write to the bot: /msg <nick> hello"],
+  },
   read(section, sources) {
     const { accounts, problems } = ircSettings(section, sources);
     return {
@@ -84,7 +102,7 @@ export function ircSettings(
     const connection = connectionOf(account, sources);
     // What is wrong about a connection is not guessed around: a wrong host or a missing password would tell others.
     if (connection === undefined || problems.length > before) return [];
-    return [Object.freeze({ ...connection })];
+    return [Object.freeze(connection)];
   });
   sameTwice(accounts, root);
   return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
@@ -129,6 +147,8 @@ function connectionOf(account: AccountPlace, sources: SettingsSources): IrcAccou
         }
       : {}),
     channels: channelsOf(at("channels"), at("groups")),
+    // What networks let a client do; a server of one's own may allow more.
+    lineIntervalMs: at("lineIntervalMs").integer("lineIntervalMs", 0, 60_000) ?? 2_000,
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 100, 8000) ?? 2000,
   };
 }

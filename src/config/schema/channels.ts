@@ -302,6 +302,7 @@ const irc = channel({
   sasl: section({ username: s.string(), ...passwordKeys }),
   nickserv: section({ service: s.string(), ...passwordKeys }),
   channels: strings,
+  lineIntervalMs: milliseconds,
 });
 
 const mailServer = section({

@@ -17,6 +17,7 @@ export async function ircCarrier(): Promise<Carrier> {
       nick: "house",
       sasl: { username: "house", password },
       channels: [room],
+      lineIntervalMs: 20,
       dmPolicy: "allowlist",
       allowFrom: people,
       groupPolicy: "allowlist",

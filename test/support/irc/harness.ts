@@ -30,6 +30,7 @@ export function testAccount(port: number, more: Partial<IrcAccount> = {}): IrcAc
     realname: "The house",
     sasl: { username: "house", password: new Secret(password) },
     channels: ["#lounge"],
+    lineIntervalMs: 2000,
     textChunkLimit: 2000,
     ...more,
   };
