@@ -75,6 +75,7 @@ import { createGateway, type Gateway } from "./gateway.ts";
 import { type Clock, InputError, type LogLevel, type Random, Secret, token } from "./kernel/mod.ts";
 import { tailLog } from "./log/mod.ts";
 import {
+  isTrustedPeer,
   type Listener,
   listen,
   type NetworkSettings,
@@ -466,6 +467,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     env,
     helperMark: ofHelpers,
     folder: paths.credentials,
+    extensions: join(paths.root, "extensions"),
     deps: { clock, random, log },
     log,
     accept: gateway.receive,
@@ -793,6 +795,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     hasAuthentication: () => auth.mode !== "none" && auth.secret !== runSecret,
     routes,
     onSocket: operator.serve,
+    isTailscaled: (connection) => isTrustedPeer(connection, options.uid),
     clock,
     random,
     log,

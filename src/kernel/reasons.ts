@@ -28,6 +28,10 @@ export const reasons = {
     "The gateway has no authentication configured, so it answers this machine only.",
     "Set gateway.auth.token, or connect from the machine itself.",
   ],
+  "network.peer_refused": [
+    "The connection to Tailscale's entrance came from a program of another user of this machine.",
+    "Connect through the tailnet. tailscaled must run as root, or as the user who runs the gateway.",
+  ],
   "network.frame_too_large": [
     "The frame is larger than this connection may send.",
     "Send less in one frame.",

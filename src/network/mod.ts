@@ -13,7 +13,8 @@
  * 8. A request that two readers could understand differently is refused: its framing, its headers, its path.
  * 9. Strangers' connections are bounded in number, pace and time; those who proved themselves are not counted.
  * 10. TLS is 1.3; half a pair of files is refused, and a replacement that does not fit leaves the old one in use.
- * 11. Headers that say who somebody is go on from here only when a trusted proxy sent them, each once.
+ * 11. Headers that say who somebody is go on from here only when a trusted proxy sent them, each once. Tailscale's
+ *     entrance is for tailscaled: a program of another user of this machine is not answered there.
  */
 export { type HttpAnswer, problem } from "./answer.ts";
 export type { Arrival } from "./arrival.ts";
@@ -21,6 +22,7 @@ export type { Machine } from "./binding.ts";
 export { type CertificatePair, issueCertificate, makeAuthority } from "./certificate.ts";
 export { defaultLimits, type NetworkLimits } from "./limits.ts";
 export { readMachine } from "./machine.ts";
+export { isTrustedPeer } from "./peer-owner.ts";
 export { type HttpHead, type HttpRequest, type Route, sessionCookie } from "./route.ts";
 export { type Listener, type ListenPorts, listen, PortTaken } from "./server.ts";
 export { type NetworkSettings, networkSettings, type Place } from "./settings.ts";

@@ -71,6 +71,7 @@ async function start(
     readonly limits?: Partial<NetworkLimits>;
     readonly hasAuthentication?: () => boolean;
     readonly clock?: Clock;
+    readonly isTailscaled?: ListenPorts["isTailscaled"];
     readonly onSocket?: ListenPorts["onSocket"];
   } = {},
 ): Promise<Started> {
@@ -97,6 +98,7 @@ async function start(
         sockets.push(socket);
         arrivals.push(arrival);
       }),
+    isTailscaled: options.isTailscaled ?? (() => true),
     clock: options.clock ?? systemClock,
     random: systemRandom,
     log,
@@ -766,6 +768,7 @@ test("network (7): an address that is taken is named; one that is not ours is to
     hasAuthentication: () => true,
     routes: [],
     onSocket: () => {},
+    isTailscaled: () => true,
     clock: systemClock,
     random: systemRandom,
     log: () => {},
@@ -888,6 +891,25 @@ test("network (7): once it stops, open connections get no further sockets, and s
 function secure(port: number, more: object = {}): TLSSocket {
   return tlsConnect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...more });
 }
+
+test("network (11): tailscale's entrance answers nobody else's program, and says so in the log", async (t) => {
+  const asked: number[] = [];
+  const { listener, port, logged } = await start(t, {
+    gateway: { tailscale: { mode: "serve" } },
+    isTailscaled: ({ localPort }) => {
+      asked.push(localPort as number);
+      return false;
+    },
+  });
+  const { tailscalePort = 0 } = listener;
+  await assert.rejects(ask(tailscalePort, {}), /ECONNRESET|hang up/);
+  assert.equal((await ask(port, {})).status, 200);
+  assert.deepEqual(asked, [tailscalePort], "only there");
+  assert.ok(
+    logged.some((line) => line.includes("network.peer_refused")),
+    logged.join(),
+  );
+});
 
 test("network (11): tailscale has an entrance of its own on loopback; forwarded clients need authentication there too", async (t) => {
   let secured = true;

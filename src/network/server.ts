@@ -1,6 +1,7 @@
 import { createServer as createPlainServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import { type Clock, InputError, type Log, type Random } from "../kernel/mod.ts";
+import type { Socket as Connection } from "node:net";
+import { type Clock, InputError, type Log, type Random, refuse } from "../kernel/mod.ts";
 import { endWith } from "./answer.ts";
 import type { Arrival, Entrance } from "./arrival.ts";
 import { opensBeyondLoopback } from "./binding.ts";
@@ -10,6 +11,7 @@ import { createExchange } from "./exchange.ts";
 import { createJudge } from "./judge.ts";
 import { defaultLimits, type NetworkLimits } from "./limits.ts";
 import { createPacer } from "./pacer.ts";
+import type { LocalConnection } from "./peer-owner.ts";
 import { connectionKey, createReception } from "./reception.ts";
 import { createRefusalLog } from "./refusal-log.ts";
 import type { Route } from "./route.ts";
@@ -43,6 +45,8 @@ export interface ListenPorts {
   readonly hasAuthentication: () => boolean;
   readonly routes: readonly Route[];
   readonly onSocket: (socket: Socket, arrival: Arrival, cookie: string) => void;
+  /** Whether a connection to {@link Listener.tailscalePort} may be tailscaled's. */
+  readonly isTailscaled: (connection: LocalConnection) => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -65,6 +69,11 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
   const judge = createJudge(() => settings, ports.hasAuthentication);
   const upgrades: Upgrades[] = [];
   const receive = createReception({ door, trustedProxies: () => settings.trustedProxies, logRefusal });
+  const receiveTailscaled = (connection: Connection) => {
+    if (ports.isTailscaled(connection)) return receive(connection);
+    connection.destroy();
+    logRefusal(refuse("network.peer_refused"), String(connection.remoteAddress));
+  };
 
   const servers: AnyServer[] = [];
   const encrypted: TlsServer[] = [];
@@ -110,7 +119,7 @@ export async function listen(ports: ListenPorts): Promise<Listener> {
     upgrades.push(upgrade);
     return () => {
       const server = bareServer(limits, material);
-      server.on("connection", receive);
+      server.on("connection", entrance === "tailscale" ? receiveTailscaled : receive);
       server.on("request", (request, response) => void exchange(request, response));
       server.on("upgrade", upgrade.take);
       return server;
