@@ -650,6 +650,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     snapshot,
     sessionSettings: () => sessionsConfig,
     workspaceOf: tools.workspaceOf,
+    forgetVersions: tools.forgetVersions,
     commands: { end: tools.endSession, forget: tools.forgetCommands },
     runs: { abort: gateway.abort, wait: runs.wait, forget: runs.forget },
     breathe,

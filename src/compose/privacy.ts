@@ -60,6 +60,11 @@ export function composePrivacy(parts: {
     forget(runId: string): void;
   };
   readonly breathe: () => Promise<void>;
+  /** What files were before these conversations and runs changed them. */
+  readonly forgetVersions: (of: {
+    readonly sessionKeys: ReadonlySet<string>;
+    readonly runIds: ReadonlySet<string>;
+  }) => Promise<void>;
   readonly commands: {
     readonly end: (sessionKey: string) => Promise<void>;
     readonly forget: (sessionKey: string) => Promise<void>;
@@ -178,6 +183,8 @@ export function composePrivacy(parts: {
     for (const { key } of whole) await parts.commands.end(key);
     // Who had them run is not known: all goes that ended.
     for (const { key } of shared) await parts.commands.forget(key);
+    const sessionKeys = new Set(whole.map((row) => row.key));
+    await parts.forgetVersions({ sessionKeys, runIds: new Set(runIds) });
     const goingFiles = withFiles ? goingFilesOf(found) : [];
     for (const { agentId, path } of goingFiles)
       await rm(resolve(parts.workspaceOf(agentId), path), { force: true });

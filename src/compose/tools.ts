@@ -40,6 +40,7 @@ import type {
   Outcome,
   SendSignal,
   Tool,
+  VersionStore,
 } from "../sandbox/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
 import {
@@ -83,6 +84,8 @@ export interface Tools {
   filesOwner(agentId: string, sessionKey: string): string;
   /** Ends what a crashed gateway of this state folder left running. */
   reapOrphans(): Promise<void>;
+  /** Removes what files were before these conversations or runs changed them. */
+  forgetVersions(of: Parameters<VersionStore["erase"]>[0]): Promise<void>;
   /** Ends what a session runs, and removes what its commands printed. */
   endSession(sessionKey: string): Promise<void>;
   /** Removes what the ended commands of a session printed. */
@@ -347,7 +350,7 @@ export function createTools(ports: {
   }
 
   async function powersOf(
-    { tool, agentId, sessionKey }: Permit["request"],
+    { tool, agentId, sessionKey, runId }: Permit["request"],
     progress: (text: string) => void,
     place: SandboxPlace | undefined,
   ): Promise<HostPowers> {
@@ -362,7 +365,17 @@ export function createTools(ports: {
     });
     const door = place && { id: place.id, proven: () => sandboxes.require(place) };
     const commands = host.forSession(sessionKey, opened, door, join(ports.stateFolder, "homes", agentId));
-    return { workspace: opened, commands, web, clock: ports.clock, log: ports.log, progress };
+    const parts = { workspace: opened, commands, web, clock: ports.clock, log: ports.log, progress };
+    if (!ports.keeps?.()) return parts;
+    const change = { sessionKey, runId, tool };
+    return { ...parts, ...sandbox.keepingVersions(opened, () => openVersions(sandbox), change, ports.log) };
+  }
+
+  const versionsFolder = join(ports.stateFolder, "undo");
+  let versions: VersionStore | undefined;
+  function openVersions(sandbox: Loaded["sandbox"]): VersionStore {
+    versions ??= sandbox.openVersions({ folder: versionsFolder, clock: ports.clock, random: ports.random });
+    return versions;
   }
 
   async function contextOf(
@@ -497,6 +510,9 @@ export function createTools(ports: {
       await sandboxes.sweep();
       if (ended > 0)
         ports.log("warn", "ended commands that an earlier gateway left running", { processes: ended });
+    },
+    async forgetVersions(of) {
+      if (versions || existsSync(versionsFolder)) openVersions((await load()).sandbox).erase(of);
     },
     async endSession(sessionKey) {
       if (loading || hasRecords()) await (await load()).host.endSession(sessionKey);

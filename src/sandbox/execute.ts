@@ -1,7 +1,7 @@
 import { type Clock, InputError, type Log } from "../kernel/mod.ts";
 import type { Effect } from "../policy/effect.ts";
-import { narrowCommands, narrowWeb, narrowWorkspace } from "./narrow.ts";
-import type { HostCommands, Powers, Tool, ToolOutput, Web, Workspace } from "./tool.ts";
+import { narrowCommands, narrowVersions, narrowWeb, narrowWorkspace } from "./narrow.ts";
+import type { FileVersions, HostCommands, Powers, Tool, ToolOutput, Web, Workspace } from "./tool.ts";
 
 /** What the sandbox needs to see of policy's Permit. */
 export interface PermitLike {
@@ -16,6 +16,8 @@ export interface HostPowers {
   readonly workspace: Workspace;
   readonly commands: HostCommands;
   readonly web: Web;
+  /** Absent: nothing is kept of what files were. */
+  readonly versions?: FileVersions;
   readonly clock: Clock;
   readonly log: Log;
   progress(text: string): void;
@@ -49,6 +51,9 @@ export async function execute(
       workspace: narrowWorkspace(host.workspace, permit.effects),
       commands: narrowCommands(host.commands, permit.effects),
       web: narrowWeb(host.web, permit.effects, signal),
+      ...(host.versions
+        ? { versions: narrowVersions(host.versions, host.workspace.root, permit.effects) }
+        : {}),
       signal,
       progress: (text) => host.progress(text),
     };

@@ -14,6 +14,7 @@
  *    that one and nowhere else.
  * 9. A sandbox reaches only what a rule of its egress names, through a proxy that puts each request on record first;
  *    a credential is set there and is nowhere else.
+ * 10. What a tool changes in a file can be taken back, once, and only while the file is what the change left.
  */
 
 export { runArgv } from "./argv-command.ts";
@@ -55,6 +56,8 @@ export type {
   WebResponse,
   Workspace,
 } from "./tool.ts";
+export { openVersions, type VersionStore } from "./undo-store.ts";
+export { keepingVersions } from "./undo-workspace.ts";
 export { createWeb, type WebDeps } from "./web.ts";
 export type { Resolve, ResolvedAddress } from "./web-address.ts";
 export { type HostWorkspace, openWorkspace, type WorkspaceDeps } from "./workspace.ts";

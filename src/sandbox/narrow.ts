@@ -1,6 +1,6 @@
 import { InputError } from "../kernel/mod.ts";
 import type { Effect } from "../policy/effect.ts";
-import type { CommandRequest, Commands, HostCommands, Web, Workspace } from "./tool.ts";
+import type { CommandRequest, Commands, FileVersions, HostCommands, Web, Workspace } from "./tool.ts";
 import { parseWorkspacePath, showPath } from "./workspace-path.ts";
 
 type FileEffect = Extract<Effect, { kind: "file.read" | "file.write" | "file.delete" }>;
@@ -64,6 +64,38 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
       return workspace.exists(path);
     },
   };
+}
+
+/** Looking back needs leave to read the file, and taking back leave to read, write and delete it. */
+export function narrowVersions(
+  versions: FileVersions,
+  root: string,
+  effects: readonly Effect[],
+): FileVersions {
+  const plain = (path: string) => parseWorkspacePath(root, path).join("/");
+  function require(path: string, kinds: readonly FileEffect["kind"][]): void {
+    for (const kind of kinds)
+      if (
+        !effects.some(
+          (effect) => effect.kind === kind && !isBelowAlone(effect) && plain(effect.path) === plain(path),
+        )
+      )
+        throw notPermitted(`${kind} of ${showPath(path)}`);
+  }
+  return {
+    of(path) {
+      require(path, ["file.read"]);
+      return versions.of(path);
+    },
+    async restore(path) {
+      require(path, ["file.read", "file.write", "file.delete"]);
+      return versions.restore(path);
+    },
+  };
+}
+
+function isBelowAlone(effect: FileEffect): boolean {
+  return effect.kind === "file.write" && effect.below === true;
 }
 
 /** Only the permitted command, as often as it was permitted; only the processes that the effects name. */

@@ -2,6 +2,7 @@ import type { ToolSpec } from "../agent/model.ts";
 import type { Json, Sensitivity, Trust } from "../kernel/mod.ts";
 import type { CommandRun } from "../policy/command-tree.ts";
 import type { Effect } from "../policy/effect.ts";
+import type { FileVersion } from "./undo-store.ts";
 
 /** A tool: what it is, what a call of it would do, and what runs once policy has permitted that. */
 export interface Tool {
@@ -36,6 +37,8 @@ export interface Powers {
   readonly workspace: Workspace;
   readonly commands: Commands;
   readonly web: Web;
+  /** Absent: nothing is kept. */
+  readonly versions?: FileVersions;
   readonly signal: AbortSignal;
   /** Tells the client what happened so far (whole text, not a delta). */
   progress(text: string): void;
@@ -60,6 +63,17 @@ export interface Workspace {
   write(path: string, bytes: Buffer): Promise<{ readonly created: boolean }>;
   remove(path: string): Promise<void>;
   exists(path: string): Promise<boolean>;
+}
+
+/** What files were before tools changed them. */
+export interface FileVersions {
+  /** Newest first. */
+  of(path: string): readonly FileVersion[];
+  /**
+   * Puts the file back as it was before its last change, and forgets that one. Throws an InputError when nothing is
+   * kept, or when the file is not what that change left.
+   */
+  restore(path: string): Promise<{ readonly version: FileVersion; readonly left: number }>;
 }
 
 /** Commands of one session. They end with their session, and none outlives the gateway unseen. */

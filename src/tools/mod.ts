@@ -18,6 +18,7 @@ const loaders = {
   write: async () => (await import("./write/tool.ts")).openWrite,
   edit: async () => (await import("./edit/tool.ts")).openEdit,
   apply_patch: async () => (await import("./apply_patch/tool.ts")).openApplyPatch,
+  undo: async () => (await import("./undo/tool.ts")).openUndo,
   extract: async () => (await import("./extract/tool.ts")).openExtract,
   exec: async () => (await import("./exec/tool.ts")).openExec,
   process: async () => (await import("./process/tool.ts")).openProcess,
