@@ -49,7 +49,7 @@ export async function tellLostCommands(parts: {
       await store.commit([recorded, store.sessions.append(row.sessionId, entry), store.sessions.put(after)]);
       parts.touchTranscript(after);
     } else await store.commit([recorded]);
-    for (const command of commands) command.told();
+    for (const command of commands) command.settle();
     parts.log("warn", "commands ended with the gateway that ran them", {
       session: sessionKey,
       commands: ids,

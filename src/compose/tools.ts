@@ -515,12 +515,12 @@ export function createTools(ports: {
       if (versions || existsSync(versionsFolder)) openVersions((await load()).sandbox).erase(of);
     },
     async endSession(sessionKey) {
-      if (loading || hasRecords()) await (await load()).host.endSession(sessionKey);
+      if (loading || hasRecords()) await (await loadHost()).host.endSession(sessionKey);
     },
     async forgetCommands(sessionKey) {
-      if (loading || hasRecords()) (await load()).host.forgetEnded(sessionKey);
+      if (loading || hasRecords()) (await loadHost()).host.forgetEnded(sessionKey);
     },
-    lostCommands: async () => (hasRecords() ? (await load()).host.lost() : []),
+    lostCommands: async () => (hasRecords() ? (await loadHost()).host.lost() : []),
     reset() {
       sandboxes.reset();
       tools = undefined;

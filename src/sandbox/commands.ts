@@ -93,11 +93,12 @@ export interface CommandHost {
   /** Ends what a gateway that crashed left running for this state folder. Gives how many processes that were. */
   reapOrphans(): Promise<number>;
   /** Commands that ended because their gateway did, and whose sessions do not know it yet. */
-  lost(): readonly Pick<StoredCommand, "id" | "sessionKey" | "told">[];
+  lost(): readonly Pick<StoredCommand, "id" | "sessionKey" | "settle">[];
 }
 
 const pipesPrefix = "pipes-";
 const startsPerTidying = 50;
+const largeOutputBytes = 1024 ** 2;
 const defaultRecordLimits: RecordLimits = {
   maxOutputBytes: 16 * 1024 ** 2,
   maxTotalBytes: 256 * 1024 ** 2,
@@ -165,7 +166,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     const folder = await workspace.openFolder(request.workdir);
     const record = () => {
       if (starts++ % startsPerTidying === 0) {
-        records.tidy(runs);
+        void records.tidy(runs);
         groups.removeEmpty();
       }
       const place = sandbox ? { place: sandbox.id } : {};
@@ -184,7 +185,10 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       output: new CommandOutput(deps.maxOutputChars, { file: opened.output, isTerminal: hasTerminal }),
       hasTerminal,
       group,
-      ended: (exit) => opened.end(closing ? { ...exit, lost: true } : exit),
+      ended(exit) {
+        opened.end(closing ? { ...exit, lost: true } : exit);
+        if ((opened.output?.bytes ?? 0) > largeOutputBytes) void records.tidy(runs);
+      },
       remove() {
         kept.delete(id);
         opened.remove();
@@ -351,7 +355,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       const pids = new Set(
         await markedProcesses((mark) => mark.startsWith(`${stateMark}.`) && !mark.startsWith(own)),
       );
-      const open = records.all().filter((stored) => !stored.exit && !stored.mark.startsWith(own));
+      const open = records.unsettled().filter((stored) => !stored.exit && !stored.mark.startsWith(own));
       for (const stored of open)
         for (const pid of [...groups.processes(stored.id), ...(await leftOf(stored))]) pids.add(pid);
       for (const pid of pids) {
@@ -366,13 +370,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       return pids.size;
     },
 
-    lost: () =>
-      records
-        .all()
-        .filter(
-          ({ exit, isTold, mark }) =>
-            !isTold && exit?.lost === true && !mark.startsWith(`${stateMark}.${instance}.`),
-        ),
+    lost: () => records.unsettled().filter(({ exit }) => exit?.lost === true),
   };
 }
 

@@ -12,6 +12,7 @@ export interface OutputLines {
 /** All that a command printed, up to a limit, in a file of its own. */
 export interface OutputFile {
   add(text: string): void;
+  readonly bytes: number;
   /** Lines of the file; when not all of it is there, a note, and then the lines of the tail. */
   lines(offset: number | undefined, limit: number, tail: OutputTail): Promise<OutputLines>;
   close(): Promise<void>;
@@ -54,6 +55,9 @@ export function createOutputFile(path: string, maxBytes: number): OutputFile {
   }
 
   return {
+    get bytes() {
+      return bytes;
+    },
     add(text) {
       const size = Buffer.byteLength(text);
       const isOver = bytes + size > maxBytes;
