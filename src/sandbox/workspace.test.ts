@@ -298,6 +298,30 @@ test("sandbox (2): a thread that swaps a folder for a link all the time gains no
   t.diagnostic(`${outcomes.done} done, ${outcomes.refused} refused`);
 });
 
+test("sandbox (1): nothing of ours writes into a repository's own folder, where programs are named (A-116)", async (t) => {
+  const { ws, workspace } = await scene(t);
+  mkdirSync(join(ws, "sub", ".git"), { recursive: true });
+  writeFileSync(join(ws, "sub", ".git", "config"), "[core]\n");
+  const own = refusal(/repository's own folder/);
+  for (const path of [
+    ".git",
+    ".git/config",
+    "sub/.git/config",
+    "sub/.GIT/hooks/pre-commit",
+    `${ws}/.git/x`,
+  ]) {
+    await assert.rejects(workspace.write(path, Buffer.from("[core]\nfsmonitor = touch evil\n")), own, path);
+    await assert.rejects(workspace.remove(path), own, path);
+  }
+  const folder = await workspace.openFolder("sub/.git");
+  for (const access of ["write", "append"] as const)
+    await assert.rejects(folder.openFile("config", access), own, access);
+  await folder.close();
+  assert.equal(await read(workspace, "sub/.git/config"), "[core]\n");
+  assert.equal(existsSync(join(ws, ".git")), false);
+  await workspace.write(".gitignore", Buffer.from("x"));
+});
+
 test("a root that is itself reached through a link is opened where it really is", async (t) => {
   const { ws, out } = await scene(t);
   symlinkSync(ws, join(out, "link"));

@@ -5,7 +5,7 @@ import { InputError, type Random } from "../kernel/mod.ts";
 import { codeOf, type Folder, MissingFolder, openRootFolder, walk } from "./folder.ts";
 import { targetInside } from "./inside-links.ts";
 import type { Workspace } from "./tool.ts";
-import { parseWorkspacePath, showPath } from "./workspace-path.ts";
+import { parseWorkspacePath, refuseRepositoryFolder, showPath } from "./workspace-path.ts";
 
 /** A workspace on this host. */
 export interface HostWorkspace extends Workspace {
@@ -110,6 +110,12 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     return parseWorkspacePath(rootPath, path);
   }
 
+  function namesToChange(path: string): readonly string[] {
+    const names = parse(path);
+    refuseRepositoryFolder(names, path);
+    return names;
+  }
+
   async function openAt(names: readonly string[], path: string): Promise<OpenedFolder> {
     const folder = await walk(rootFolder, names, { create: false, path });
     try {
@@ -136,6 +142,7 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     const name = names.at(-1);
     if (name === undefined || path.endsWith("/"))
       throw new InputError(`${showPath(path)} names a folder, not a file.`);
+    if (access !== "read") refuseRepositoryFolder(names, path);
     return inFolder(path, names.slice(0, -1), false, async (folder) => {
       for (let left = 3; ; left -= 1) {
         const before = await look(folder, name);
@@ -175,47 +182,57 @@ export async function openWorkspace(root: string, deps: WorkspaceDeps): Promise<
     list: (path, limit) =>
       reading(path, (names) => inFolder(path, names, false, (folder) => namesIn(folder, limit))),
 
-    write: (path, bytes) =>
-      inParent(path, true, async (folder, name) => {
-        const before = await look(folder, name);
-        if (before) requireFile(before, path);
-        await deps.onStep?.("checked", path);
-        const temporary = `.openclaw-${deps.random.bytes(12).toString("hex")}.tmp`;
-        try {
-          // Kept: what made the file executable. Not kept: other users' right to read what the agent writes.
-          await stage(
-            folder.at(temporary),
-            bytes,
-            0o600 | ((before?.mode ?? 0) & 0o111),
-            await folder.handle.stat(),
-          );
-          await deps.onStep?.("staged", path);
-          await folder.verify();
-          const now = await look(folder, name);
-          if (before ? !now || !sameFile(before, now) : now !== undefined) throw changed(path);
-          await rename(folder.at(temporary), folder.at(name));
-        } catch (error) {
-          await unlink(folder.at(temporary)).catch(() => {});
-          throw fileFault(error, path);
-        }
-        await folder.handle.sync();
-        return { created: before === undefined };
-      }),
+    write: async (path, bytes) =>
+      inParent(
+        path,
+        true,
+        async (folder, name) => {
+          const before = await look(folder, name);
+          if (before) requireFile(before, path);
+          await deps.onStep?.("checked", path);
+          const temporary = `.openclaw-${deps.random.bytes(12).toString("hex")}.tmp`;
+          try {
+            // Kept: what made the file executable. Not kept: other users' right to read what the agent writes.
+            await stage(
+              folder.at(temporary),
+              bytes,
+              0o600 | ((before?.mode ?? 0) & 0o111),
+              await folder.handle.stat(),
+            );
+            await deps.onStep?.("staged", path);
+            await folder.verify();
+            const now = await look(folder, name);
+            if (before ? !now || !sameFile(before, now) : now !== undefined) throw changed(path);
+            await rename(folder.at(temporary), folder.at(name));
+          } catch (error) {
+            await unlink(folder.at(temporary)).catch(() => {});
+            throw fileFault(error, path);
+          }
+          await folder.handle.sync();
+          return { created: before === undefined };
+        },
+        namesToChange(path),
+      ),
 
-    remove: (path) =>
-      inParent(path, false, async (folder, name) => {
-        const stat = await look(folder, name);
-        if (!stat) throw absent(path);
-        if (stat.isDirectory())
-          throw new InputError(`${showPath(path)} is a folder; only files are removed.`);
-        await deps.onStep?.("checked", path);
-        try {
-          await unlink(folder.at(name));
-        } catch (error) {
-          throw fileFault(error, path);
-        }
-        await folder.handle.sync();
-      }),
+    remove: async (path) =>
+      inParent(
+        path,
+        false,
+        async (folder, name) => {
+          const stat = await look(folder, name);
+          if (!stat) throw absent(path);
+          if (stat.isDirectory())
+            throw new InputError(`${showPath(path)} is a folder; only files are removed.`);
+          await deps.onStep?.("checked", path);
+          try {
+            await unlink(folder.at(name));
+          } catch (error) {
+            throw fileFault(error, path);
+          }
+          await folder.handle.sync();
+        },
+        namesToChange(path),
+      ),
 
     async exists(path) {
       const names = parse(path);
