@@ -355,6 +355,35 @@ describe("github: credentials", () => {
     (fake) => ({ auth: tokenAuth(fake, []) }),
   );
 
+  scene(
+    "channels (8): a token that is revoked while we run is found within a minute, and told with what to do",
+    async ({ fake, host, channel, clock }) => {
+      await channel.start(host);
+      assert.equal(host.statuses.at(-1)?.state, "connected");
+      fake.tokenIsValid = false;
+      while (!clock.waiting.includes(60_000)) await new Promise(setImmediate);
+      clock.advance(60_000);
+      await host.until(() => host.statuses.at(-1)?.state === "failed");
+      assert.match(detail(host), /^token revoked or ended: make a new one/);
+    },
+    (fake) => ({ auth: tokenAuth(fake, []) }),
+  );
+
+  scene("channels (8): an API that says nothing more is noticed, and asked again", async (it) => {
+    const { fake, host, channel, clock } = it;
+    fake.api.fault("GET /api/v3/app", { kind: "hang" });
+    const started = channel.start(host);
+    await fake.api.until(() => fake.api.calls.length === 1);
+    assert.equal(host.statuses.at(-1)?.state, "starting");
+    clock.advance(30_000);
+    await started;
+    assert.equal(host.statuses.at(-1)?.state, "reconnecting");
+    assert.match(detail(host), /cannot be reached: no answer \(TIMEOUT\)/);
+    await new Promise(setImmediate);
+    clock.advance(60_000);
+    await host.until(() => host.statuses.at(-1)?.state === "connected");
+  });
+
   scene("channels (8): a pause that GitHub asks for is kept", async ({ fake, host, channel, clock }) => {
     const reset = String(clock.now() / 1000 + 120);
     const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset };
