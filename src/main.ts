@@ -44,52 +44,65 @@ function optionValue(name: string): string | undefined {
   return args.splice(at, 2)[1];
 }
 
+/** Runs a gateway, and after a restart that somebody asked for another one, until a signal ends it. */
 async function runGateway(options: GatewayRunOptions): Promise<number> {
   const { serve } = await import("./serve.ts");
   if (!isHidden && process.platform === "linux")
     process.stderr.write(
       "The environment could not be hidden: commands on this host can read its secrets in /proc. Keep them in files.\n",
     );
-  const served = await serve({
-    paths,
-    env,
-    port: options.port,
-    overrides: options.overrides,
-    version: version(),
-    pageFolder: join(packageFolder, "dist", "ui"),
-    clock: systemClock,
-    random: systemRandom,
-    pid: process.pid,
-    nodeVersion: process.version,
-    uid: process.getuid?.() ?? -1,
-    timeZone: env.TZ,
-    consoleLevel: options.verbose ? "debug" : "warn",
-    logFolder: "/tmp/openclaw",
-    toConsole: (line) => void process.stderr.write(`${line}\n`),
-    sendSignal: (pid, signal) => process.kill(pid, signal),
-    whoListens,
-  });
-  options.started(served);
-  // The listener goes before the rest is written: without this the process could end in between.
-  keepAlive();
-  return new Promise((resolve) => {
-    let signals = 0;
-    const onSignal = () => {
-      signals += 1;
-      // The first signal finishes what runs; the second ends the waiting. What is unfinished is on disk either way.
-      if (signals === 1) {
-        void served.stop(options.graceMs).then(
-          () => resolve(0),
-          (error) => {
-            process.stderr.write(`${(error as Error).message}\n`);
-            resolve(1);
-          },
-        );
-      } else process.exit(130);
-    };
-    process.on("SIGTERM", onSignal);
-    process.on("SIGINT", onSignal);
-  });
+  let { port } = options;
+  let signals = 0;
+  let end = (_why: "stopping" | "restarting") => {};
+  const onSignal = () => {
+    signals += 1;
+    // The first signal finishes what runs; the second ends the waiting. What is unfinished is on disk either way.
+    if (signals > 1) process.exit(130);
+    end("stopping");
+  };
+  for (let isFirst = true; ; isFirst = false) {
+    const ended = Promise.withResolvers<"stopping" | "restarting">();
+    end = ended.resolve;
+    const served = await serve({
+      paths,
+      env,
+      port,
+      overrides: options.overrides,
+      version: version(),
+      pageFolder: join(packageFolder, "dist", "ui"),
+      clock: systemClock,
+      random: systemRandom,
+      pid: process.pid,
+      nodeVersion: process.version,
+      uid: process.getuid?.() ?? -1,
+      timeZone: env.TZ,
+      consoleLevel: options.verbose ? "debug" : "warn",
+      logFolder: "/tmp/openclaw",
+      toConsole: (line) => void process.stderr.write(`${line}\n`),
+      sendSignal: (pid, signal) => process.kill(pid, signal),
+      restart: () => ended.resolve("restarting"),
+      whoListens,
+    });
+    options.started(served);
+    if (isFirst) {
+      // The listener goes before the rest is written: without this the process could end in between.
+      keepAlive();
+      process.on("SIGTERM", onSignal);
+      process.on("SIGINT", onSignal);
+    }
+    // A signal that came while it started.
+    if (signals > 0) end("stopping");
+    const why = await ended.promise;
+    try {
+      await served.stop(options.graceMs, why);
+    } catch (error) {
+      process.stderr.write(`${(error as Error).message}\n`);
+      return 1;
+    }
+    if (why === "stopping" || signals > 0) return 0;
+    // Where the system chose the port, clients come back to the one that they know.
+    if (port === 0) port = served.port;
+  }
 }
 
 /** "node (pid 123)": the process that listens on this port of this machine, where /proc can tell. */

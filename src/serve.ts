@@ -56,6 +56,7 @@ import { createSessionsSnapshot } from "./compose/sessions-snapshot.ts";
 import { composeStandingRules } from "./compose/standing-rules.ts";
 import { prepareStateFolder, type StatePaths } from "./compose/state-folder.ts";
 import { storedOutcome } from "./compose/stored-outcome.ts";
+import { createSuspension } from "./compose/suspension.ts";
 import { createTools } from "./compose/tools.ts";
 import { type ConfigChange, configProblemText, formatPath, loadConfig, redactConfig } from "./config/mod.ts";
 import {
@@ -66,6 +67,7 @@ import {
   methodReach,
   methodTable,
   privacyMethods,
+  restartExpectedMs,
   sandboxMethods,
   sessionNames,
   tickIntervalMs,
@@ -119,6 +121,8 @@ export interface ServeOptions {
   readonly logFolder: string;
   readonly toConsole: (line: string) => void;
   readonly sendSignal: SendSignal;
+  /** Somebody asked for a restart: to be called soon, outside of any request. */
+  readonly restart: () => void;
   /** For "port taken (says by whom)". */
   readonly whoListens: (port: number) => Promise<string | undefined>;
 }
@@ -131,7 +135,7 @@ export interface Served {
   readonly model: string;
   readonly logFile: string;
   /** Finishes what runs (up to `graceMs`), then closes everything. A second call only waits. */
-  stop(graceMs: number): Promise<void>;
+  stop(graceMs: number, why?: "stopping" | "restarting"): Promise<void>;
 }
 
 /** Starts a gateway; resolves when it answers. Throws an InputError that a person can act on. */
@@ -502,6 +506,15 @@ export async function serve(options: ServeOptions): Promise<Served> {
     execute: tools.execute,
     redact,
   });
+  const suspension = createSuspension({
+    clock,
+    random,
+    log,
+    activeRuns: () => runs.size,
+    hold: lanes.pause,
+    letGo: lanes.resume,
+    settle: store.checkpoint,
+  });
   const controlParts = {
     clock,
     random,
@@ -574,6 +587,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       textLimit: channelTextLimit,
       sendPolicy: () => sessionsConfig.sendPolicy,
     }),
+    lifecycle: { restart: askOnce(clock, options.restart), suspension },
     nodeApprovals: { isNode: (nodeId: string) => nodes.nodes.find(nodeId) !== undefined, commandText },
     approvalsDocument: standingRules.document,
   };
@@ -870,20 +884,25 @@ export async function serve(options: ServeOptions): Promise<Served> {
   }
 
   let stopping: Promise<void> | undefined;
-  function stop(graceMs: number): Promise<void> {
+  function stop(graceMs: number, why: "stopping" | "restarting" = "stopping"): Promise<void> {
     stopping ??= (async () => {
       log("info", "stopping", { activeRuns: runs.size });
       ready = false;
       live.close();
       missed.close();
       revocation.close();
+      suspension.close();
       cancelTick();
       cancelCheckpoint();
       cancelSweep();
       await background.catch(() => {});
       await channels.stop();
       await gateway.drain(graceMs);
-      hub.send("shutdown", { kind: "everybody" }, { reason: "gateway stopping" });
+      hub.send(
+        "shutdown",
+        { kind: "everybody" },
+        { reason: `gateway ${why}`, ...(why === "restarting" ? { restartExpectedMs } : {}) },
+      );
       operator.closeAll(1012, "service restart");
       snapshots.close();
       await edge.close();
@@ -928,6 +947,15 @@ function ownUrl(network: NetworkSettings, port: number): string | undefined {
   const any = machine.find((address) => address.family === "IPv4" && !address.internal)?.address;
   const address = host ?? (network.hosts.includes("0.0.0.0") ? any : undefined);
   return address === undefined ? undefined : `${network.tls ? "wss" : "ws"}://${address}:${port}`;
+}
+
+/** Calls back once, when the answer to whoever asked is on its way. */
+function askOnce(clock: Clock, action: () => void): () => void {
+  let asked = false;
+  return () => {
+    if (!asked) clock.after(50, action);
+    asked = true;
+  };
 }
 
 function breathe(): Promise<void> {

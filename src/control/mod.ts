@@ -31,6 +31,7 @@ export type {
 } from "./methods/access.ts";
 export { wireMessage } from "./methods/chat.ts";
 export { type DeviceControlParts, deviceMethods, pendingInfo } from "./methods/devices.ts";
+export { restartExpectedMs } from "./methods/lifecycle.ts";
 export { nodeApprovalMethods } from "./methods/node-approvals.ts";
 export { nodeSideMethods } from "./methods/node-side.ts";
 export { type NodeCommandPort, nodeMethods } from "./methods/nodes.ts";

@@ -65,11 +65,30 @@ export interface ControlParts {
   readonly approvalsDocument: ApprovalsDocumentPort;
   readonly access: AccessPort;
   readonly outgoing: OutgoingPort;
+  readonly lifecycle: LifecyclePort;
   readonly nodeApprovals: {
     /** True for the id of a paired node. */
     readonly isNode: (nodeId: string) => boolean;
     /** What a person reads of a command that goes to a node, word by word. */
     readonly commandText: (argv: readonly string[]) => string;
+  };
+}
+
+export interface LifecyclePort {
+  /** Stops in order, and starts again with what the disk says then; soon, and once. */
+  restart(): void;
+  readonly suspension: {
+    prepare(
+      requestId: string,
+      drain: boolean,
+    ):
+      | { readonly status: "draining" | "ready"; readonly expiresAtMs: number }
+      | "active-work"
+      | "gateway-draining";
+    status(
+      suspensionId: string,
+    ): { readonly status: "draining" | "ready"; readonly expiresAtMs: number } | undefined;
+    resume(suspensionId: string): boolean;
   };
 }
 

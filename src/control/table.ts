@@ -11,6 +11,7 @@ import { chatMethods } from "./methods/chat.ts";
 import { combinedMethods } from "./methods/combined.ts";
 import { configDocumentMethods } from "./methods/config-document.ts";
 import { cronMethods } from "./methods/cron.ts";
+import { lifecycleMethods } from "./methods/lifecycle.ts";
 import { notYetMethods } from "./methods/not-yet.ts";
 import { observationMethods } from "./methods/observation.ts";
 import { operationMethods } from "./methods/operations.ts";
@@ -48,6 +49,7 @@ export function methodTable(
     ...channelMethods(parts),
     ...configDocumentMethods(parts),
     ...cronMethods(),
+    ...lifecycleMethods(parts),
     ...notYetMethods(parts),
     ...observationMethods(parts),
     ...outgoingMethods(parts),

@@ -223,8 +223,6 @@ test("control (wire): what is not there yet reads as nothing, and says so when i
   const plugin = await client.rpc("plugin.approval.request", { title: "t", description: "d" });
   assert.deepEqual([plugin.decision, plugin.terminalReason], [null, "no-route"]);
   const refused: readonly (readonly [string, object, RegExp])[] = [
-    ["gateway.restart.request", {}, /not available yet/],
-    ["gateway.suspend.prepare", { requestId: "r" }, /not available yet/],
     ["voicewake.set", { triggers: [] }, /not available yet/],
     ["poll", { to: "1", question: "q", options: ["a", "b"], idempotencyKey: "k" }, /not available yet/],
     ["question.request", { questions: [{}] }, /not available yet/],

@@ -14,78 +14,7 @@ const nothing = open(object({}));
  * would change something is refused in a sentence, so that nobody believes that it was done.
  */
 export function notYetMethods(parts: ControlParts): Method[] {
-  return [...gatewayMethods(parts), ...askingMethods(parts), ...otherMethods()];
-}
-
-/** gateway.restart.*, gateway.suspend.*, update.status. */
-function gatewayMethods(parts: ControlParts): Method[] {
-  const suspensionId = open(object({ suspensionId: id }));
-  const blockers = () =>
-    parts.runs.activeRuns === 0
-      ? []
-      : [{ kind: "chat-run", count: parts.runs.activeRuns, message: "a reply is being written" }];
-  return [
-    method({
-      name: "gateway.restart.preflight",
-      scope: "operator.read",
-      params: nothing,
-      run: () => {
-        const { activeRuns } = parts.runs;
-        return {
-          safe: activeRuns === 0,
-          counts: { queueSize: 0, pendingReplies: 0, embeddedRuns: 0, activeTasks: 0, activeRuns },
-          blockers: blockers(),
-          summary: activeRuns === 0 ? "nothing is being done" : `${activeRuns} replies are being written`,
-        };
-      },
-    }),
-    method({
-      name: "gateway.restart.request",
-      scope: "operator.admin",
-      perMinute: 30,
-      params: open(object({ reason: optional(string({ maxLength: 1000 })) })),
-      admin: () => ({ action: "gateway.restart.request" }),
-      run: () =>
-        refuse("restarting from here is", "restart it with what started it (systemd, launchd, a terminal)"),
-    }),
-    method({
-      name: "gateway.suspend.prepare",
-      scope: "operator.admin",
-      params: open(object({ requestId: id, drain: optional(boolean()) })),
-      admin: () => ({ action: "gateway.suspend.prepare" }),
-      run: () => {
-        const { activeRuns } = parts.runs;
-        if (activeRuns === 0)
-          return refuse("suspending the gateway is", "stop it instead: nothing that waits is lost");
-        return {
-          status: "busy",
-          reason: "active-work",
-          retryAfterMs: 1000,
-          activeCount: activeRuns,
-          blockers: blockers(),
-        };
-      },
-    }),
-    method({
-      name: "gateway.suspend.status",
-      scope: "operator.read",
-      params: suspensionId,
-      run: () => ({ status: "running" }),
-    }),
-    method({
-      name: "gateway.suspend.resume",
-      scope: "operator.admin",
-      params: suspensionId,
-      admin: () => ({ action: "gateway.suspend.resume" }),
-      run: () => ({ ok: true, status: "running", resumed: false }),
-    }),
-    method({
-      name: "update.status",
-      scope: "operator.admin",
-      params: open(object({ refreshCheckout: optional(boolean()) })),
-      run: () => ({ sentinel: null, updateAvailable: null }),
-    }),
-  ];
+  return [...askingMethods(parts), ...otherMethods()];
 }
 
 /** question.*, plugin.approval.*, exec.approval.grants.revoke. */
@@ -163,7 +92,7 @@ function askingMethods(parts: ControlParts): Method[] {
   ];
 }
 
-/** voicewake.*, users.self, doctor.memory.status, poll, tasks.cancel. */
+/** voicewake.*, users.self, doctor.memory.status, update.status, poll, tasks.cancel. */
 function otherMethods(): Method[] {
   const reads = (name: string, scope: Scope, answer: Readonly<Record<string, unknown>>) =>
     method({ name, scope, params: nothing, run: () => answer });
@@ -172,6 +101,12 @@ function otherMethods(): Method[] {
       config: { version: 1, defaultTarget: { mode: "current" }, routes: [], updatedAtMs: 0 },
     }),
     reads("users.self", "operator.read", { profile: null }),
+    method({
+      name: "update.status",
+      scope: "operator.admin",
+      params: open(object({ refreshCheckout: optional(boolean()) })),
+      run: () => ({ sentinel: null, updateAvailable: null }),
+    }),
     method({
       name: "voicewake.set",
       scope: "operator.write",
