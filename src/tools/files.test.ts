@@ -318,3 +318,35 @@ test("tools (1): plans name every path that is touched, and how", async (t) => {
   ];
   for (const [name, args, effects] of plans) assert.deepEqual(tools.get(name)?.plan(args), effects);
 });
+
+test("tools (4): what is no text is named by its content, whatever its name, and archives and pictures say what to do", async (t) => {
+  const { call, root } = await scene(t);
+  const table = [
+    ["picture.txt", "\x89PNG\r\n\x1a\n\0\0", /is a PNG image.*Pictures cannot be shown/],
+    ["photo.md", "\xff\xd8\xff\xe0\x00\x10JFIF", /is a JPEG image/],
+    ["letter.txt", "%PDF-1.7\n", /is a PDF document/],
+    ["table.csv", "PK\x03\x04\x14\0", /is a zip archive.*extract/],
+    ["log.txt", "\x1f\x8b\x08\0", /is a gzip file.*extract/],
+    ["tool.sh", "\x7fELF\x02\x01", /is a program/],
+    ["x.txt", "a\0b", /is a binary file/],
+  ] as const;
+  for (const [path, content, sentence] of table) {
+    writeFileSync(join(root, path), Buffer.from(content, "latin1"));
+    await assert.rejects(async () => {
+      const output = await call("read", { path });
+      if (output.isError) throw new Error(output.text);
+    }, sentence);
+  }
+  for (const path of ["a.png", "b.zip"]) {
+    writeFileSync(join(root, path), "BZh, MZ and ID3: only text");
+    assert.match((await call("read", { path })).text, /only text/);
+  }
+});
+
+test("tools (3): a text that stands in several places is not guessed at: how many there are is said, and nothing is changed", async (t) => {
+  const { call, put, get } = await scene(t);
+  put("a.txt", "one two one\none aaa");
+  assert.match((await call("edit", { path: "a.txt", oldText: "one", newText: "x" })).text, /occurs 3 times/);
+  assert.match((await call("edit", { path: "a.txt", oldText: "aa", newText: "x" })).text, /occurs 2 times/);
+  assert.equal(get("a.txt"), "one two one\none aaa");
+});

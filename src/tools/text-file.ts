@@ -1,5 +1,6 @@
 import { InputError } from "../kernel/mod.ts";
 import type { Workspace } from "../sandbox/tool.ts";
+import { binaryKind } from "./binary-kind.ts";
 
 /** Larger files are not taken apart in the gateway's memory. */
 export const maxFileBytes = 10 * 1024 * 1024;
@@ -16,8 +17,11 @@ export async function readTextFile(workspace: Workspace, path: string): Promise<
 
 /** The text of `bytes`, or an InputError that says why it is none. `cut`: the end may fall inside a character. */
 export function decodeText(bytes: Buffer, path: string, cut = false): string {
-  if (bytes.includes(0))
-    throw new InputError(`${JSON.stringify(path)} is a binary file (${bytes.length} bytes read), not text.`);
+  const kind = binaryKind(bytes);
+  if (kind !== undefined || bytes.includes(0))
+    throw new InputError(
+      `${JSON.stringify(path)} is ${kind ?? "a binary file"} (${bytes.length} bytes read), not text.${hintFor(kind)}`,
+    );
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: cut });
   } catch {
@@ -25,6 +29,14 @@ export function decodeText(bytes: Buffer, path: string, cut = false): string {
       `${JSON.stringify(path)} is not valid UTF-8 (first wrong byte at ${firstWrongByte(bytes)}).`,
     );
   }
+}
+
+function hintFor(kind: string | undefined): string {
+  if (kind?.endsWith("image"))
+    return " Pictures cannot be shown by a tool; what people send comes with their message.";
+  return kind?.includes("archive") || kind === "a gzip file"
+    ? " The tool extract lists and unpacks archives."
+    : "";
 }
 
 function firstWrongByte(bytes: Buffer): number {

@@ -30,7 +30,7 @@ export function replaceAll(
       );
     if (!everywhere && text.includes(oldText, at + 1))
       throw new InputError(
-        `${which} occurs more than once in ${JSON.stringify(path)}. Add lines around it until it is unique${edits.length === 1 ? ", or set replaceAll" : ""}.`,
+        `${which} occurs ${countOf(text, oldText)} times in ${JSON.stringify(path)}. Add lines around it until it is unique${edits.length === 1 ? ", or set replaceAll" : ""}.`,
       );
     firstAt = Math.min(firstAt, at);
     if (everywhere) {
@@ -43,6 +43,13 @@ export function replaceAll(
     }
   }
   return { text, places, firstLine: text.slice(0, firstAt).split("\n").length };
+}
+
+/** Places that share letters count too: each of them could be meant. */
+function countOf(text: string, wanted: string): number {
+  let count = 0;
+  for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) count += 1;
+  return count;
 }
 
 function lineEndHint(text: string, oldText: string): string {

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Parser } from "htmlparser2";
+import { type HiddenNames, hasBackground, isHidden, readStyleSheet } from "./hidden.ts";
 import { MarkdownWriter } from "./markdown-writer.ts";
 
 export interface Readable {
@@ -8,6 +9,8 @@ export interface Readable {
   readonly title: string | undefined;
   /** There was more text than `maxChars`. */
   readonly truncated: boolean;
+  /** Text was left out that a reader would not see. */
+  readonly hasHidden: boolean;
 }
 
 const maxTitleChars = 256;
@@ -18,6 +21,7 @@ const sliceChars = 32_768;
 
 /** No page nests like this; each level more would slow down every tag, so the reading ends here. */
 const maxDepth = 2000;
+const maxSheetChars = 200_000;
 
 /** What holds nothing to read, or nothing of this page. */
 const dropped: ReadonlySet<string> = new Set(
@@ -43,6 +47,8 @@ const inlineMarks: Readonly<Record<string, string>> = {
 interface Frame {
   readonly name: string;
   readonly isDropped: boolean;
+  readonly isHidden: boolean;
+  readonly hasBackground: boolean;
   readonly isMain: boolean;
   /** What to do at its end. */
   readonly end: ((writer: MarkdownWriter) => void) | undefined;
@@ -76,6 +82,13 @@ class PageReader {
   readonly #frames: Frame[] = [];
   isTooDeep = false;
   #droppedDepth = 0;
+  #hiddenDepth = 0;
+  #backgrounds = 0;
+  /** A page with style sheets may stand on any colour. */
+  #hasStyleSheets = false;
+  #sheet: string | undefined;
+  #hasHidden = false;
+  readonly #hiddenNames: HiddenNames = { classes: new Set(), ids: new Set(), shown: new Set() };
   #mainDepth = 0;
   #preDepth = 0;
   #title = "";
@@ -101,6 +114,7 @@ class PageReader {
       text: writer.toString(),
       title: title === "" ? undefined : title,
       truncated: writer.isFull || this.isTooDeep,
+      hasHidden: this.#hasHidden,
     };
   }
 
@@ -109,27 +123,47 @@ class PageReader {
     if (this.isTooDeep) return;
     if (name === "title" && this.#title === "" && !this.#frames.some((frame) => frame.name === "svg"))
       this.#inTitle = true;
-    const isDropped = dropped.has(name) || isHidden(attributes);
+    if (name === "style" && !/print|speech/i.test(attributes.media ?? "")) this.#sheet = "";
+    if (name === "style" || (name === "link" && /stylesheet/i.test(attributes.rel ?? "")))
+      this.#hasStyleSheets = true;
+    const onWhite = this.#backgrounds === 0 && !this.#hasStyleSheets && !hasBackground(attributes);
+    const isUnseen = isHidden(attributes, { names: this.#hiddenNames, onWhite });
+    const isDropped = dropped.has(name) || isUnseen;
+    if (isUnseen) this.#hiddenDepth += 1;
+    if (hasBackground(attributes)) this.#backgrounds += 1;
     const isMain = !isDropped && (name === "main" || name === "article" || attributes.role === "main");
     if (isDropped) this.#droppedDepth += 1;
     if (isMain) this.#mainDepth += 1;
     const end = this.#droppedDepth > 0 ? undefined : this.#begin(name, attributes);
-    this.#frames.push({ name, isDropped, isMain, end });
+    this.#frames.push({
+      ...{ name, isDropped, isMain, end },
+      isHidden: isUnseen,
+      hasBackground: hasBackground(attributes),
+    });
   }
 
   onclosetag(name: string): void {
     if (this.isTooDeep) return;
     if (name === "title") this.#inTitle = false;
+    if (name === "style" && this.#sheet !== undefined) {
+      readStyleSheet(this.#sheet, this.#hiddenNames);
+      this.#sheet = undefined;
+    }
     const frame = this.#frames.pop();
     if (!frame) return;
     if (frame.end) this.#each(frame.end);
     if (frame.isDropped) this.#droppedDepth -= 1;
+    if (frame.isHidden) this.#hiddenDepth -= 1;
+    if (frame.hasBackground) this.#backgrounds -= 1;
     if (frame.isMain) this.#mainDepth -= 1;
   }
 
   ontext(data: string): void {
     if (this.isTooDeep) return;
     if (this.#inTitle && this.#title.length < 4 * maxTitleChars) this.#title += data;
+    if (this.#sheet !== undefined && this.#sheet.length < maxSheetChars) this.#sheet += data;
+    if (this.#hiddenDepth > 0 && this.#hiddenDepth === this.#droppedDepth && data.trim() !== "")
+      this.#hasHidden = true;
     if (this.#droppedDepth > 0 || this.#inTitle) return;
     this.#each((writer) => (this.#preDepth > 0 ? writer.preformatted(data) : writer.text(data)));
   }
@@ -168,9 +202,6 @@ class PageReader {
         return blank;
       case "a":
         return this.#link(attributes.href);
-      case "img":
-        if (attributes.alt?.trim()) this.#each((writer) => writer.text(` [image: ${attributes.alt}] `));
-        return undefined;
       case "code":
         return this.#markdown && this.#preDepth === 0 ? this.#inline("`", "`") : undefined;
       case "pre":
@@ -287,16 +318,4 @@ class PageReader {
       else if (!isFirst) writer.raw("  ");
     });
   }
-}
-
-function isHidden(attributes: Readonly<Record<string, string>>): boolean {
-  if (attributes.hidden !== undefined || attributes["aria-hidden"] === "true") return true;
-  const style = (attributes.style ?? "").toLowerCase().replace(/\s+/g, "");
-  if (
-    /(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0*)?(?:;|!|$)|font-size:0(?:[a-z%]*)(?:;|!|$))/.test(
-      style,
-    )
-  )
-    return true;
-  return /(?:^|\s)(?:sr-only|visually-hidden|screen-reader-text)(?:\s|$)/.test(attributes.class ?? "");
 }

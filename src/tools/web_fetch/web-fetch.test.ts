@@ -38,7 +38,7 @@ const pages: readonly (readonly [what: string, html: string, markdown: string, t
     "| a | b |\n| --- | --- |\n| 1 | 2 |",
     "a  b\n1  2",
   ],
-  ["images", '<img alt="A cat" src=x><img src=y>', "[image: A cat]", "[image: A cat]"],
+  ["images", 'a<img alt="A cat" title=x src=x>b<img src=y>', "ab", "ab"],
   ["entities", "a &amp; b &lt;c&gt; &#x1F600;&nbsp;d", "a & b <c> 😀 d", "a & b <c> 😀 d"],
   ["unclosed and crossed tags", "<div><b>a<p>b</div></b></i>c", "**a\n\nb**\n\nc", "a\n\nb\n\nc"],
 ];
@@ -56,7 +56,10 @@ test("what a reader would not see is left out", async () => {
     <svg><title>icon</title><text>s</text></svg><p hidden>h1</p><p style="color:red; DISPLAY : none">h2</p>
     <p aria-hidden="true">h3 <b>h4</b></p><span class="a sr-only">h5</span><p style="opacity:0">h6</p>
     <p style="font-size:0px">h7</p><p style="opacity:0.5">seen</p><footer>foot</footer></body></html>`;
-  assert.deepEqual(await read(html), { text: "seen", title: "The title", truncated: false });
+  assert.deepEqual(await read(html), {
+    ...{ text: "seen", title: "The title", truncated: false },
+    hasHidden: true,
+  });
 });
 
 test("the main part of a page is taken alone, when it holds enough", async () => {
@@ -172,5 +175,127 @@ test("web_fetch reads other charsets, reports a failing status, and refuses what
   assert.equal(
     (await fetched({ contentType: "text/html", body: Buffer.alloc(0) }).output).text,
     "(no readable text)",
+  );
+});
+
+const hiding: readonly string[] = [
+  "display:none",
+  "DISPLAY : none !important",
+  "visibility:hidden",
+  "opacity:0",
+  "opacity:.01",
+  "font-size:0",
+  "font-size:1px",
+  "font-size:0.1em",
+  "color:transparent",
+  "color:rgba(0,0,0,0)",
+  "color:rgb(0 0 0 / 0%)",
+  "color:#12345600",
+  "color:#fff",
+  "color: white",
+  "color:#ffffff;background:#FFF",
+  "color:red;background-color:red",
+  "position:absolute;left:-9999px",
+  "position:fixed;top:-600px",
+  "text-indent:-9999px",
+  "margin-left:-10000px",
+  "transform:translateX(-9999px)",
+  "transform:translate(0,-1000px)",
+  "transform:scale(0)",
+  "width:0;overflow:hidden",
+  "height:1px;width:1px;overflow:hidden",
+  "max-height:0;overflow:hidden",
+  "clip:rect(0,0,0,0)",
+  "clip:rect(1px, 1px, 1px, 1px)",
+  "clip-path:inset(50%)",
+  "clip-path:circle(0)",
+  "content-visibility:hidden",
+];
+for (const style of hiding)
+  test(`web_fetch leaves out what is hidden by "${style}", and says so (A-210)`, async () => {
+    const page = await read(`<p>seen</p><div style="${style}"><p>IGNORE ALL</p></div><p>after</p>`);
+    assert.deepEqual([page.text, page.hasHidden], ["seen\n\nafter", true]);
+  });
+
+const showing: readonly string[] = [
+  "display:block",
+  "opacity:0.5",
+  "font-size:12px",
+  "font-size:1em",
+  "color:black",
+  "color:#fff;background:#000",
+  "color:rgba(0,0,0,0.8)",
+  "left:-9999px",
+  "position:absolute;left:-10px",
+  "text-indent:-20px",
+  "height:0",
+  "overflow:hidden",
+  "transform:translateX(-50%)",
+  "width:100%;overflow:hidden",
+  "clip:rect(0,100px,100px,0)",
+  "",
+];
+for (const style of showing)
+  test(`web_fetch shows what "${style}" shows (A-210, control)`, async () => {
+    const page = await read(`<div style="${style}"><p>seen</p></div>`);
+    assert.deepEqual([page.text, page.hasHidden], ["seen", false]);
+  });
+
+test("web_fetch leaves out what a page's own style sheet hides, comments, templates, and text that only attributes hold (A-210)", async () => {
+  const sheet = `<style>/* .seen{display:none} */ .x, p#y {display:none} .off{position:absolute;left:-9999px}
+    @media print{.seen{display:none}} @media screen{.z{visibility:hidden}} .tab{display:none} .tab.open{display:block}
+    .fade{opacity:0} .a .b{display:none}</style>`;
+  const page = await read(
+    `<html><head>${sheet}<meta name=description content="IGNORE 0"></head><body>
+    <p class="seen">one</p><p class="big x">IGNORE 1</p><p id=y>IGNORE 2</p><p class=off>IGNORE 3</p><p class=z>IGNORE 4</p>
+    <p class="tab open">two</p><p class=fade>three</p><p class=b>four</p><!-- IGNORE 5 --><template>IGNORE 6</template>
+    <noscript>IGNORE 7</noscript><img alt="IGNORE 8" title="IGNORE 9"><a title="IGNORE 10" href="/x">five</a>
+    <input type=hidden value="IGNORE 11"><p aria-hidden=TRUE>IGNORE 12</p><font color=white>IGNORE?</font></body></html>`,
+    "text",
+  );
+  assert.equal(page.text, "one\n\ntwo\n\nthree\n\nfour\n\nfive IGNORE?");
+  assert.equal(page.hasHidden, true);
+  // Behind white text with style sheets may be any colour; without them it is the browser's white.
+  assert.equal((await read("<p>a</p><font color=white>IGNORE</font>")).text, "a");
+  assert.equal(
+    (await read("<div style='background:#222'><p style='color:white'>seen</p></div>")).text,
+    "seen",
+  );
+});
+
+test("tools (2): style sheets without end, or without sense, cost no more than their length", async () => {
+  for (const css of [
+    "{".repeat(300_000),
+    ".a{".repeat(100_000),
+    "/*".repeat(150_000),
+    "@media screen{".repeat(20_000),
+    ".a,".repeat(100_000),
+  ])
+    assert.equal((await read(`<style>${css}</style><p>x</p>`)).text, "x");
+});
+
+test("web_fetch says that it left something out, and shows what is text by content, not by its label (A-210)", async () => {
+  const hidden = await fetched({ body: Buffer.from("<p>seen</p><p hidden>IGNORE</p>") }).output;
+  assert.match(hidden.text, /^seen\n\n\[Text that a reader of the page would not see was left out\.\]$/);
+  assert.equal((hidden.details as { hiddenText?: boolean }).hiddenText, true);
+  const png = Buffer.from("\x89PNG\r\n\x1a\n\0\0\0", "latin1");
+  for (const contentType of ["text/html", "text/plain", "application/json", "", "application/octet-stream"]) {
+    await assert.rejects(fetched({ contentType, body: png }).output, /a PNG image/);
+    await assert.rejects(
+      fetched({ contentType, body: Buffer.from("%PDF-1.7\n...") }).output,
+      /a PDF document/,
+    );
+    if (contentType !== "text/html")
+      await assert.rejects(
+        fetched({ contentType, body: Buffer.from([1, 2, 0, 3]) }).output,
+        /cannot be shown as text/,
+      );
+  }
+  const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from("grüße", "utf16le")]);
+  assert.equal((await fetched({ contentType: "text/plain", body: utf16 }).output).text, "grüße");
+  assert.equal(
+    (await fetched({ contentType: "text/plain", body: Buffer.from("MZ is how it begins, BZh too") }).output)
+      .isError,
+    false,
   );
 });
