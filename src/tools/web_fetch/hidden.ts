@@ -38,7 +38,7 @@ export function isHidden(attributes: Readonly<Record<string, string>>, context: 
   if (style.size === 0 && attributes.color === undefined) return false;
   return (
     isTakenAway(style) ||
-    numberOf(style.get("opacity"), "") <= maxHiddenOpacity ||
+    numberOf(style.get("opacity")) <= maxHiddenOpacity ||
     isInvisibleColor(style, attributes.color, context.onWhite)
   );
 }
@@ -95,10 +95,9 @@ function isTakenAway(style: Declarations): boolean {
     is("content-visibility", /^hidden/)
   )
     return true;
-  if (numberOf(style.get("font-size"), "px|pt|em|rem|%") <= maxHiddenPx && !is("font-size", /^1(?:em|rem)$/))
-    return true;
+  if (numberOf(style.get("font-size")) <= maxHiddenPx && !is("font-size", /^1(?:em|rem)$/)) return true;
   const noRoom = ["width", "height", "max-width", "max-height"].some(
-    (name) => numberOf(style.get(name), "px|em|rem|%") <= maxHiddenPx,
+    (name) => numberOf(style.get(name)) <= maxHiddenPx,
   );
   if (noRoom && is("overflow", /^(?:hidden|clip)/)) return true;
   if (
@@ -158,7 +157,7 @@ function declarationsOf(style: string): Declarations {
 }
 
 /** Not a number in one of these units: NaN, which is not smaller than anything. */
-function numberOf(value: string | undefined, units: string): number {
-  const [, digits] = new RegExp(`^(\\d*\\.?\\d+)(?:${units})?$`).exec(value ?? "") ?? [];
+function numberOf(value: string | undefined): number {
+  const digits = value === undefined ? undefined : /^(\d*\.?\d+)(?:px|pt|em|rem|%)?$/.exec(value)?.[1];
   return digits === undefined ? Number.NaN : Number(digits);
 }
