@@ -26,9 +26,14 @@ function stage(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), "arrivals-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const logged: string[] = [];
+  let looking = () => {};
   const open = (accept: (message: InboundMessage) => Promise<void>, signal = new AbortController().signal) =>
     new Arrivals({
-      ...{ name: "x", folder, clock, random, signal, read, behind: () => {} },
+      ...{ name: "x", folder, clock, random, signal, behind: () => {} },
+      read(event) {
+        looking();
+        return read(event);
+      },
       log: (_level, text) => logged.push(text),
       host: {
         report: () => {},
@@ -38,7 +43,11 @@ function stage(t: TestContext) {
         },
       },
     });
-  return { open, logged, file: join(folder, "arrivals.jsonl") };
+  const file = join(folder, "arrivals.jsonl");
+  const look = (action: () => void) => {
+    looking = action;
+  };
+  return { open, logged, file, look };
 }
 
 test("arrivals: what is on its way is not handed in twice, and one that cannot be read stops nobody", async (t) => {
@@ -102,4 +111,31 @@ test("arrivals: more than a thousand at once wait, and are let in as others are 
   stored.resolve();
   await room;
   await arrivals.idle();
+});
+
+test("arrivals: what was left is in the file at every moment until it is stored", async (t) => {
+  const { open, file, look } = stage(t);
+  const stopping = new AbortController();
+  const first = open(async () => {
+    stopping.abort();
+    throw new Error("disk full");
+  }, stopping.signal);
+  for (const id of ["1", "2", "3"]) first.take(["a", id]);
+  await first.idle();
+  const holds = () =>
+    ["1", "2", "3"].filter((id) =>
+      readFileSync(file, "utf8").includes(JSON.stringify({ id, event: ["a", id] })),
+    );
+  const stored = Promise.withResolvers<void>();
+  const next = open(() => stored.promise);
+  let looks = 0;
+  look(() => {
+    looks += 1;
+    assert.deepEqual(holds(), ["1", "2", "3"]);
+  });
+  next.takeLeft();
+  assert.deepEqual([looks, holds()], [3, ["1", "2", "3"]]);
+  stored.resolve();
+  await next.idle();
+  assert.deepEqual(holds(), []);
 });

@@ -62,12 +62,16 @@ export class Arrivals {
     return this.#unstored.size > 0;
   }
 
-  /** Hands in what an earlier life could not. */
+  /** Hands in what an earlier life could not. It stays in the file meanwhile: this life may be killed too. */
   takeLeft(): void {
     const left = [...this.#open.values()];
+    const messages = left.map((event) => this.#read(event));
     this.#open.clear();
+    for (const [index, message] of messages.entries()) {
+      const event = left[index];
+      if (message && event !== undefined && !this.#open.has(message.eventId)) this.#handIn(message, event);
+    }
     this.#rewrite();
-    for (const event of left) this.take(event);
   }
 
   /** Writes a mark down by itself: where a platform's events begin for us. */
@@ -79,18 +83,25 @@ export class Arrivals {
   /** Writes an event down and hands it in behind those of its conversation. */
   take(event: Json, mark?: string): void {
     if (mark !== undefined) this.#mark = mark;
-    let message: InboundMessage | undefined;
+    const message = this.#read(event);
+    if (!message || this.#open.has(message.eventId)) return;
+    this.#append({ id: message.eventId, event, ...(mark === undefined ? {} : { mark }) });
+    this.#handIn(message, event);
+  }
+
+  #read(event: Json): InboundMessage | undefined {
     try {
-      message = this.#ports.read(event);
+      return this.#ports.read(event);
     } catch (error) {
       this.#log("an event could not be read and was skipped", error);
+      return undefined;
     }
-    if (!message || this.#open.has(message.eventId)) return;
-    const { eventId, conversation } = message;
-    this.#open.set(eventId, event);
-    this.#append({ id: eventId, event, ...(mark === undefined ? {} : { mark }) });
-    const lane = JSON.stringify([conversation.id, conversation.threadId]);
-    void this.#lanes.run(lane, () => this.#store(message));
+  }
+
+  #handIn(message: InboundMessage, event: Json): void {
+    this.#open.set(message.eventId, event);
+    const { id, threadId } = message.conversation;
+    void this.#lanes.run(JSON.stringify([id, threadId]), () => this.#store(message));
   }
 
   /** Resolves when there is room for another event. */

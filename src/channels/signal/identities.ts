@@ -43,7 +43,8 @@ export class Identities {
     if (known !== undefined) return known;
     const id = number !== undefined && !this.#uuidOf.has(number) ? number : `uuid:${uuid}`;
     this.#add(uuid, id);
-    this.#kept.changed();
+    // At once: killed before, we would know somebody else under this number.
+    void this.#kept.save();
     return id;
   }
 
