@@ -1,18 +1,10 @@
 import type { ApprovalInfo } from "../control/protocol.ts";
 import type { ApprovalRequest } from "../policy/mod.ts";
-import {
-  allowDocument,
-  type CommandAllowed,
-  commandText,
-  rulesOf,
-  ruleText,
-  withRules,
-} from "./allowlist.ts";
-import { define, group } from "./define.ts";
+import { type CommandContext, define, group } from "./define.ts";
 import { CommandFailure, UsageError } from "./failure.ts";
 import type { Style } from "./style.ts";
-import { ago, table } from "./table.ts";
-import { visibleLine } from "./visible.ts";
+import { ago } from "./table.ts";
+import { jsonText, visibleLine } from "./visible.ts";
 
 const decisions = ["allow-once", "allow-always", "deny"];
 
@@ -44,6 +36,8 @@ export function approvalText(approval: ApprovalInfo, now: number, style: Style):
     ["in", visibleLine(request.cwd)],
     ...env.map(([name, value]) => ["with", visibleLine(`${name}=${value}`)] as const),
     ["because", visibleLine(request.warningText)],
+    ...(request.standing ? [["always", visibleLine(request.standing.text)] as const] : []),
+    ...(request.proposal ? [["--these", visibleLine(request.proposal.text)] as const] : []),
     ["agent", visibleLine(`${request.agentId}, ${request.sessionKey}`)],
     ["expires", ago(approval.expiresAtMs, now)],
   ];
@@ -53,182 +47,121 @@ export function approvalText(approval: ApprovalInfo, now: number, style: Style):
 const resolve = define({
   help: {
     usage: `approvals resolve <id> <${decisions.join("|")}> [options]`,
-    about: "Answers one. The first answer counts, wherever it is given.",
+    about: `Answers one. The first answer counts, wherever it is given. allow-always keeps exactly the rule that
+"approvals pending" shows beside "always".`,
+    options: [["--these", 'with allow-always: keep the rule that is shown beside "--these" instead']],
     example: "openclaw approvals resolve 3f9a0c4be1d27a55 allow-once",
   },
+  options: { these: "flag" },
   words: [2, 2],
   run: async (context) => {
     const [id = "", decision = ""] = context.words;
     if (!decisions.includes(decision))
       throw new UsageError(`${JSON.stringify(decision)} is no decision; there are: ${decisions.join(", ")}`);
-    const answer = await context.ask("operator.approvals", "exec.approval.resolve", { id, decision });
+    const keep = context.options.these ? { keep: "proposal" } : {};
+    const answer = await context.ask("operator.approvals", "exec.approval.resolve", {
+      id,
+      decision,
+      ...keep,
+    });
     context.print(answer, () => `${visibleLine(id)}: ${decision}\n`);
     return 0;
   },
 });
 
-const list = define({
+/** exec.approvals.get and set, or those of a node. */
+const where = { gateway: "flag", node: "text" } as const;
+const whereHelp = [
+  ["--gateway", "the gateway's document (the default)"],
+  ["--node <id>", "that of a node"],
+] as const;
+
+interface Document {
+  readonly file: Readonly<Record<string, unknown>>;
+  readonly hash?: string;
+}
+
+function documentOf(context: Pick<CommandContext<typeof where>, "options" | "ask">): Promise<Document> {
+  const { node: nodeId } = context.options;
+  return nodeId === undefined
+    ? context.ask("operator.admin", "exec.approvals.get")
+    : context.ask("operator.admin", "exec.approvals.node.get", { nodeId });
+}
+
+const get = define({
   help: {
-    usage: "approvals allowlist [list] [options]",
-    about: "The exact commands that an agent may run without asking.",
-    options: [["--agent <id>", "whose list (main)"]],
-    example: "openclaw approvals allowlist list --agent main",
+    usage: "approvals get [options]",
+    about: "The host's document of standing rules, as JSON.",
+    options: whereHelp,
+    example: "openclaw approvals get --json",
   },
-  options: { agent: "text" },
-  offline: true,
+  options: where,
   run: async (context) => {
-    const { agent = "main" } = context.options;
-    const { document } = await open(context.cli.paths.approvalsFile);
-    const rules = rulesOf(document, agent);
-    context.print({ agent, rules }, () =>
-      rules.length === 0
-        ? `Agent ${visibleLine(agent)} has no standing rules: each command that is not safe by itself asks.\n`
-        : table(
-            ["NO", "COMMAND", "IN", "ADDED"],
-            rules.map((rule, index) => [
-              String(index + 1),
-              ruleText(rule),
-              "pattern" in rule ? "anywhere" : rule.workdir === "." ? "the workspace" : rule.workdir,
-              ago(Date.parse(rule.addedAt), context.now),
-            ]),
-            context.columns,
-            context.style.dim,
-          ),
-    );
+    const document = await documentOf(context);
+    context.print(document, () => `${jsonText(document.file)}\n`);
     return 0;
   },
 });
 
-const add = define({
+const set = define({
   help: {
-    usage: "approvals allowlist add <command> [options]",
-    about: `Lets an agent run exactly this command, with exactly these arguments, without asking.
-A pipeline, a variable or a pattern cannot be listed, and no interpreter (a shell, python, git, find, ...):
-it would allow anything. Quote the command as one word.`,
+    usage: "approvals set --file <path>|--stdin [options]",
+    about: `Replaces the whole document by what a file or the standard input says (JSON5). Refused when it changed in
+the meantime, and when it says what this gateway would not follow.`,
     options: [
-      ["--agent <id>", "whose list (main)"],
-      ["--workdir <path>", "the folder, relative to the agent's workspace (the workspace itself)"],
+      ["--file <path>", "read it from here"],
+      ["--stdin", "read it from the standard input"],
+      ...whereHelp,
     ],
-    example: 'openclaw approvals allowlist add "uname -a"',
+    example: "openclaw approvals set --file approvals.json5",
   },
-  options: { agent: "text", workdir: "text" },
-  offline: true,
-  words: [1, 1],
+  options: { ...where, file: "text", stdin: "flag" },
   run: async (context) => {
-    const { agent = "main", workdir = "." } = context.options;
-    const [{ isInterpreter, literalArgv }, { readCommandLine }] = await Promise.all([
-      import("../policy/mod.ts"),
-      import("../shell/mod.ts"),
-    ]);
-    const read = readCommandLine(context.words[0] ?? "");
-    const argv = read.understood ? literalArgv(read.line) : undefined;
-    if (!argv)
-      throw new CommandFailure(
-        1,
-        `it is not a plain command (${read.understood ? "it is more than one program with literal arguments" : visibleLine(`it has ${read.why}`)}); only one program with literal arguments can be listed`,
-      );
-    const [program] = argv;
-    if (isInterpreter(program))
-      throw new CommandFailure(
-        1,
-        `${visibleLine(program)} runs whatever it is given, so a rule for it would allow anything. Answer its questions one by one`,
-      );
-    const folder = workdirOf(workdir);
-    const { document, save } = await open(context.cli.paths.approvalsFile);
-    const rules = rulesOf(document, agent);
-    const same = rules.some(
-      (rule) =>
-        "command" in rule && rule.workdir === folder && JSON.stringify(rule.command) === JSON.stringify(argv),
-    );
-    const rule: CommandAllowed = {
-      command: argv,
-      workdir: folder,
-      addedAt: new Date(context.now).toISOString(),
-    };
-    if (!same) await save(withRules(document, agent, [...rules, rule]));
-    context.print({ agent, added: !same, rule }, () =>
-      same
-        ? "It is on the list already.\n"
-        : `Agent ${visibleLine(agent)} may now run ${visibleLine(commandText(argv))} in ${folder === "." ? "its workspace" : visibleLine(folder)} without asking.\n`,
-    );
+    const { file, stdin, node: nodeId } = context.options;
+    if ((file === undefined) === (stdin !== true))
+      throw new UsageError("one of --file and --stdin is needed");
+    const text = file === undefined ? await context.cli.stdin() : await readText(file);
+    const { parseJson5 } = await import("../config/mod.ts");
+    const parsed = await parseJson5(text);
+    if (!parsed) throw new CommandFailure(1, "it is not JSON5; nothing was changed");
+    const { hash } = await documentOf(context);
+    const params = { file: parsed.value, ...(hash === undefined ? {} : { baseHash: hash }) };
+    const answer = await (nodeId === undefined
+      ? context.ask<Document>("operator.admin", "exec.approvals.set", params)
+      : context.ask<Document>("operator.admin", "exec.approvals.node.set", { nodeId, ...params }));
+    context.print(answer, () => "Replaced.\n");
     return 0;
   },
 });
 
-const remove = define({
-  help: {
-    usage: "approvals allowlist remove <number> [options]",
-    about: "Takes one command off the list; the numbers are those of approvals allowlist list.",
-    options: [["--agent <id>", "whose list (main)"]],
-    example: "openclaw approvals allowlist remove 2",
-  },
-  options: { agent: "text" },
-  offline: true,
-  words: [1, 1],
-  run: async (context) => {
-    const { agent = "main" } = context.options;
-    const { document, save } = await open(context.cli.paths.approvalsFile);
-    const rules = rulesOf(document, agent);
-    const index = Number(context.words[0]) - 1;
-    const rule = Number.isInteger(index) ? rules[index] : undefined;
-    if (!rule)
-      throw new CommandFailure(
-        1,
-        `agent ${visibleLine(agent)} has no rule ${JSON.stringify(context.words[0])}; see: openclaw approvals allowlist list`,
-      );
-    await save(
-      withRules(
-        document,
-        agent,
-        rules.filter((_, other) => other !== index),
-      ),
-    );
-    context.print({ agent, removed: rule }, () => `${visibleLine(ruleText(rule))} asks again.\n`);
-    return 0;
-  },
-});
-
-/** As policy compares it: relative, without "." and "..", which could name a folder outside. */
-function workdirOf(text: string): string {
-  const parts = text.split("/").filter((part) => part !== "" && part !== ".");
-  if (text.startsWith("/") || parts.includes(".."))
-    throw new UsageError(`--workdir ${JSON.stringify(text)}: it must be a path inside the agent's workspace`);
-  return parts.length === 0 ? "." : parts.join("/");
+async function readText(file: string): Promise<string> {
+  const { readFile } = await import("node:fs/promises");
+  return readFile(file, "utf8").catch((error: Error) => {
+    throw new CommandFailure(1, `${visibleLine(file)}: ${visibleLine(error.message)}`);
+  });
 }
-
-async function open(file: string) {
-  const { ensureFolder, readJsonFile, writeJsonFile } = await import("../store/mod.ts");
-  const { dirname } = await import("node:path");
-  return {
-    document: allowDocument(await readJsonFile(file), file),
-    async save(document: ReturnType<typeof allowDocument>) {
-      await ensureFolder(dirname(file));
-      await writeJsonFile(file, document);
-    },
-  };
-}
-
-const allowlistHelp = {
-  usage: "approvals allowlist list|add|remove",
-  about: `The exact commands that an agent may run without asking, kept in exec-approvals.json of the state folder.
-A running gateway takes a change at once.
-
-  list               the rules, numbered
-  add "<command>"    let an agent run exactly this
-  remove <number>    let it ask again`,
-  example: 'openclaw approvals allowlist add "uname -a" --agent main',
-};
 
 export const approvalsCommand = group(
   {
-    usage: "approvals pending|resolve|allowlist",
+    usage: "approvals pending|resolve|grants|allowlist|get|set",
     about: `Commands that wait for your yes, and those that you allowed for good.
 
   pending                   what agents ask to run right now
   resolve <id> <decision>   ${decisions.join(", ")}
-  allowlist                 list, add, remove`,
+  grants                    everything that is allowed without asking; revoke
+  allowlist                 one agent's commands: list, add, remove
+  get, set                  the whole document, of the gateway or a node`,
     example: "openclaw approvals pending",
   },
-  { pending, list: pending, resolve, allowlist: group(allowlistHelp, { list, add, remove }, "list") },
+  {
+    pending,
+    list: pending,
+    resolve,
+    // Loaded when they are called: what only asks a gateway needs no file of the state folder.
+    grants: async (cli, args) => (await import("./grants.ts")).grantsCommand(cli, args),
+    allowlist: async (cli, args) => (await import("./allowlist.ts")).allowlistCommand(cli, args),
+    get,
+    set,
+  },
   "pending",
 );

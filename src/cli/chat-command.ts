@@ -279,13 +279,20 @@ async function chat(
   async function answer(question: ApprovalInfo, line: string): Promise<void> {
     // Enter that was on its way when the question came up is no answer to it.
     if (screen.isTerminal && cli.clock.monotonic() - askedAtMs < 300) return;
-    const decision = decisionOf(line.trim().toLowerCase(), allowed(question));
+    const word = line.trim().toLowerCase();
+    // The rule that was shown beside "--these".
+    const keepsThese = word === "these" && question.request.proposal !== undefined;
+    const decision = decisionOf(keepsThese ? "allow-always" : word, allowed(question));
     if (decision === undefined) {
       screen.rows([`Answer with ${allowed(question).join(", ")}, or the letter in brackets.`]);
       return;
     }
     try {
-      await link.request("exec.approval.resolve", { id: question.id, decision });
+      await link.request("exec.approval.resolve", {
+        id: question.id,
+        decision,
+        ...(keepsThese ? { keep: "proposal" } : {}),
+      });
       answered(question.id, decision);
     } catch (error) {
       screen.rows([style.red(`✗ ${(error as Error).message}`)]);

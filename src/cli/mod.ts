@@ -100,6 +100,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "commands that wait for your yes, and those that you allowed for good",
     load: async () => (await import("./approvals-command.ts")).approvalsCommand,
   },
+  "exec-policy": {
+    summary: "what becomes of the commands that agents want to run",
+    load: async () => (await import("./exec-policy-command.ts")).execPolicyCommand,
+  },
   tools: {
     summary: "whether an agent may use a tool, and which rule says so",
     load: async () => (await import("./tools-command.ts")).toolsCommand,
