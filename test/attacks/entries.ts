@@ -141,7 +141,7 @@ A-110 | EX | Pattern overmatch | patterns match whole paths
 A-112 | EX | Symlink or script swapped after approval | programs, scripts and folders are compared again at the start
 A-113 | EX | Interpreter inline evaluation | inline code asks, every time
 A-114 | EX | Loader flags pull in unreviewed code | options that load code ask
-A-116 | EX | Repository configuration executes code | git asks, unless an admin listed it
+A-116 | EX | Repository configuration executes code | git asks, unless an admin listed it; the file tools and redirections write into no repository's own folder
 A-117 | EX | Model sets its own policy fields | tools know no field by which a model would permit itself
 A-118 | EX | Timeout and headless fallbacks approve | without an answer nothing runs
 A-119 | EX | Misleading approval prompt | what is shown is escaped

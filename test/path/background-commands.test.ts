@@ -1,7 +1,7 @@
 /** Commands that outlive the turn that started them: through a crash, an orderly restart, the end of their session. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
@@ -43,12 +43,16 @@ async function startServer(client: GatewayClient, sessionKey?: string) {
   );
   const id = /sessionId (\w+)/.exec(text)?.[1] ?? "";
   assert.notEqual(id, "", text);
-  const poll = await call(
-    client,
-    { name: "process", action: "poll", sessionId: id, timeout: 300 },
-    sessionKey,
-  );
-  return { id, pid: Number(/pid=(\d+)/.exec(poll)?.[1]) };
+  return { id, pid: Number((await shown(client, id, /pid=(\d+)/, sessionKey))[1]) };
+}
+
+/** Looks again and again at what a command printed. */
+async function shown(client: GatewayClient, id: string, pattern: RegExp, sessionKey?: string) {
+  for (;;) {
+    const text = await call(client, { name: "process", action: "log", sessionId: id }, sessionKey);
+    const match = pattern.exec(text);
+    if (match) return match;
+  }
 }
 
 function lives(pid: number): boolean {
@@ -129,4 +133,40 @@ test("sandbox (4): the home of a command is no place where the agent's tools wri
       /outside|leads|refused/i,
       path,
     );
+});
+
+test("privacy: what commands of a person's conversation printed is erased with it", async (t) => {
+  const { gateway, client } = await start(t);
+  const theirs = "agent:main:telegram:direct:4711";
+  const { pid } = await startServer(client, theirs);
+  await call(client, { name: "exec", command: "echo of somebody else" });
+  const commands = join(gateway.stateFolder, "commands");
+  const words = () =>
+    readdirSync(commands, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.includes("."))
+      .map((name) => readFileSync(join(commands, name), "utf8"))
+      .join("");
+  assert.match(words(), /pid=/);
+  await client.rpc("privacy.erase", { peer: "telegram:4711" });
+  assert.equal(lives(pid), false);
+  assert.doesNotMatch(words(), /pid=|4711/);
+  assert.match(words(), /of somebody else/);
+});
+
+test("sandbox (6): a program that asks is answered in its terminal, and its output is text", async (t) => {
+  const { gateway, client } = await start(t);
+  const script = join(gateway.stateFolder, "workspace", "ask");
+  mkdirSync(dirname(script), { recursive: true });
+  writeFileSync(
+    script,
+    "#!/bin/sh\nprintf '\\033[1mname? \\033[0m'\nread -r name\nstty size\necho hello $name\nread -r rest\n",
+    { mode: 0o755 },
+  );
+  const text = await call(client, { name: "exec", command: "./ask", pty: true, background: true });
+  const id = /sessionId (\w+)/.exec(text)?.[1] ?? "";
+  await shown(client, id, /\\nname\? \\n/);
+  await call(client, { name: "process", action: "submit", sessionId: id, data: "ada" });
+  await shown(client, id, /name\? ada\\n30 120\\nhello ada\\n/);
+  await call(client, { name: "process", action: "send-keys", sessionId: id, keys: ["C-c"] });
+  await shown(client, id, /ended by SIGINT/);
 });
