@@ -66,6 +66,7 @@ export function createBody(parts: ContainerParts) {
     OpenStdin: true,
     StdinOnce: true,
     AttachStdin: true,
+    AttachStdout: true,
     Tty: false,
     User: `${keeper}:${keeper}`,
     WorkingDir: "/",

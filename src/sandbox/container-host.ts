@@ -211,7 +211,7 @@ export function createContainerHost(deps: ContainerHostDeps): ContainerHost {
       ...body,
     })) as { readonly Id: string };
     try {
-      const keeper = await engine.open(`/containers/${containerId}/attach?stream=1&stdin=1`);
+      const keeper = await engine.open(`/containers/${containerId}/attach?stream=1&stdin=1&stdout=1`);
       await engine.call("POST", `/containers/${containerId}/start`);
       return keepWarm({
         engine,
@@ -223,7 +223,7 @@ export function createContainerHost(deps: ContainerHostDeps): ContainerHost {
         forwards: spec.egress !== undefined,
       });
     } catch (error) {
-      await removeContainer(engine, containerId);
+      await removeContainer(engine, clock, containerId);
       throw error;
     }
   }
@@ -268,7 +268,7 @@ export function createContainerHost(deps: ContainerHostDeps): ContainerHost {
         readonly Labels?: Readonly<Record<string, string>>;
       }[];
       const left = found.filter(({ Labels }) => Labels?.[labels.run] !== run);
-      await Promise.all(left.map(({ Id }) => removeContainer(engine, Id)));
+      await Promise.all(left.map(({ Id }) => removeContainer(engine, clock, Id)));
     },
     close: () => engine.close(),
   };

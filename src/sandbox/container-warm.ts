@@ -26,6 +26,7 @@ const lookAgainMs = 1000;
 const nextAfterMs = 100;
 const spareMs = 5000;
 const graceToEndMs = 3000;
+const removalMs = 5000;
 
 export function keepWarm(deps: {
   readonly engine: ContainerEngine;
@@ -196,12 +197,12 @@ export function keepWarm(deps: {
 
   async function remove(): Promise<void> {
     gone = true;
+    await removeContainer(engine, clock, containerId);
     keeper.destroy();
     void spare.then(
       (shell) => shell.close(),
       () => {},
     );
-    await removeContainer(engine, containerId);
   }
 
   return {
@@ -221,7 +222,18 @@ interface ExecFacts {
   readonly ExitCode?: number | null;
 }
 
-/** With all that runs in it. One that is gone already is fine. */
-export async function removeContainer(engine: ContainerEngine, id: string): Promise<void> {
+/** With all that runs in it; resolves once it is gone, or its engine does not say. Never rejects. */
+export async function removeContainer(engine: ContainerEngine, clock: Clock, id: string): Promise<void> {
   await engine.call("DELETE", `/containers/${id}?force=1&v=1`).catch(() => {});
+  // One that ended by itself may be on its way out already.
+  for (let waited = 0; waited < removalMs; waited += 50) {
+    if (
+      await engine
+        .call("GET", `/containers/${id}/json`)
+        .catch(() => true)
+        .then((gone) => gone === true)
+    )
+      return;
+    await sleep(clock, 50);
+  }
 }
