@@ -27,19 +27,42 @@ export interface PlatformSetup {
   /** What to do on the platform before, one sentence each. */
   readonly before: readonly string[];
   readonly questions: readonly SetupQuestion[];
+  /** What the operator has to add to us first, because it is not ours to bring along. */
+  readonly library?: SetupLibrary;
   /** What to do once it runs. */
   readonly after: readonly string[];
 }
 
+/** A library with all that it needs, each package named by version and checksum; it goes into a folder of its own. */
+export interface SetupLibrary {
+  /** With its version. */
+  readonly name: string;
+  /** What the operator takes on with it. */
+  readonly terms: string;
+  /** `extensions`: the folder of what operators added. */
+  isInstalled(extensions: string): Promise<boolean>;
+  /** By name, what npm installs from: package.json and package-lock.json. */
+  files(): Promise<Readonly<Record<string, string>>>;
+}
+
 export interface SetupQuestion {
-  /** The key of the account's settings that the answer goes into. */
+  /** The key of the account's settings that the answer goes into; "imap.host" is a key within a key. */
   readonly key: string;
   readonly question: string;
   /** What is typed is not shown. */
   readonly isSecret?: boolean;
   /** An empty answer leaves the key out. */
   readonly isOptional?: boolean;
+  /** Several values, with commas between them. */
+  readonly isList?: boolean;
 }
+
+/** What a platform said when it was asked whether it knows these credentials. */
+export type Probe =
+  /** `identity`: the account's own name there. */
+  | { readonly outcome: "known"; readonly identity: string }
+  /** It does not take them; or it could not be asked now. `detail` says why and what to do, without a secret. */
+  | { readonly outcome: "refused" | "unreachable"; readonly detail: string };
 
 export interface SettingsSources {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -60,8 +83,10 @@ export interface PlatformAccount {
   readonly secrets: readonly string[];
   /** Changes when the account must be opened again, and not with who may talk; secrets are looked at beside it. */
   readonly fingerprint: string;
+  /** Asks the platform who we are, without taking or sending anything. Absent where it cannot be asked so. */
+  probe?(clock: Clock): Promise<Probe>;
   /** Loads the platform's code; nothing is connected before start(). */
-  open(deps: PlatformDeps): Promise<Channel>;
+  open(deps: OpenDeps): Promise<Channel>;
 }
 
 export interface ChannelDeps {
@@ -75,6 +100,12 @@ export interface ChannelDeps {
 /** What a platform's folder gets; a channel that starts no program asks for {@link ChannelDeps} alone. */
 export interface PlatformDeps extends ChannelDeps {
   readonly programs: ChannelPrograms;
+}
+
+/** What every platform is opened with. */
+export interface OpenDeps extends PlatformDeps {
+  /** The folder of what operators added: see {@link SetupLibrary}. */
+  readonly extensions: string;
 }
 
 /** Starts the program that speaks a platform's protocol: one that the operator named, without the gateway's environment. */

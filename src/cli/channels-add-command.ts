@@ -1,158 +1,123 @@
-import type { Platform, PlatformSetup, SetupQuestion } from "../channels/mod.ts";
+import type { Platform } from "../channels/mod.ts";
 import type { ConfigEdit } from "../config/mod.ts";
+import { asked, given, installed, judged, missingLibrary, type Values } from "./channels-setup.ts";
 import { define } from "./define.ts";
 import { CommandFailure, UsageError } from "./failure.ts";
 import type { Cli } from "./mod.ts";
-import { openAnswers } from "./onboard-answers.ts";
 import { facts } from "./table.ts";
 import { visibleLine } from "./visible.ts";
-
-type Values = Readonly<Record<string, unknown>>;
 
 export const channelsAdd = define({
   help: {
     usage: "channels add <channel> [options]",
-    about: `Sets a channel up: says what to do on the platform, asks for what it needs, and writes openclaw.json. Without
---set it asks; a secret that is typed is not shown. Who may write is decided by pairing until the config says more.`,
+    about: `Sets a channel up: says what to do on the platform, asks for what it needs, asks the platform whether it knows the
+credentials, and writes openclaw.json. Without --set it asks; a secret that is typed is not shown. Who may write is
+decided by pairing until the config says more.`,
     options: [
       ["--account <id>", "a further account of the channel, beside the one that there is"],
-      ["--set <key>=<value>", 'one setting, as often as needed; "-" reads the value from standard input'],
-      ["--token <text>", "the channel's first secret; - reads it"],
+      [
+        "--set <key>=<value>",
+        'one setting, as often as needed, also "imap.host=..."; "-" reads the value from standard input',
+      ],
+      ["--token <text>", `the channel's first secret: - reads it, '\${NAME}' is a variable of the gateway`],
+      ["--secrets-in-arguments", "take a secret that stands on the command line itself"],
+      ["--no-probe", "do not ask the platform whether it knows the credentials"],
+      ["--install", "install the library that the channel needs (WhatsApp), without asking"],
       ["--force", "replace settings that are there"],
       ["--json", "print JSON, for scripts"],
     ],
     example: "openclaw channels add telegram --token - < token.txt",
   },
-  options: { channel: "text", account: "text", set: "texts", token: "text", force: "flag" },
+  options: {
+    channel: "text",
+    account: "text",
+    set: "texts",
+    token: "text",
+    "secrets-in-arguments": "flag",
+    "no-probe": "flag",
+    install: "flag",
+    force: "flag",
+  },
   words: [0, 1],
   offline: true,
   run: async (context) => {
     const { cli, options, words } = context;
-    const { loadPlatform, platformIds } = await import("../channels/mod.ts");
-    const id = options.channel ?? words[0];
-    if (id === undefined) throw new UsageError(`which channel? There are: ${platformIds.join(", ")}`);
-    const platform = await loadPlatform(id);
-    if (!platform)
-      throw new UsageError(
-        `there is no channel ${visibleLine(JSON.stringify(id))}; there are: ${platformIds.join(", ")}`,
-      );
-    const { setup } = platform;
+    const platform = await platformOf(options.channel ?? words[0]);
+    const { id, label, setup } = platform;
     const account = accountName(options.account);
     const place = ["channels", id, ...(account === undefined ? [] : ["accounts", account])];
-    const isAsking = options.set === undefined && options.token === undefined;
-    if (isAsking && setup === undefined)
-      throw new UsageError(
-        `${platform.label} is set up with --set <key>=<value>; docs/channels/${id}.md says which`,
-      );
-    const values = isAsking
-      ? await asked(cli, platform, setup as PlatformSetup)
-      : await given(cli, setup, options.set ?? [], options.token);
     const current = await sectionOf(cli, id);
-    const present = (account === undefined ? current : own(own(current, "accounts"), account)) as Values;
-    const taken = Object.keys(values).filter((key) => own(present, key) !== undefined);
+    const isThere =
+      account === undefined ? Object.keys(current).length > 0 : own(own(current, "accounts"), account);
+    const isScripted = options.set !== undefined || options.token !== undefined;
+    // Only the library is wanted, of a channel that is set up already.
+    const isInstallOnly = options.install === true && !isScripted && Boolean(isThere);
+    const missing = await missingLibrary(cli, setup);
+    const { values, mayInstall } = isInstallOnly
+      ? { values: {}, mayInstall: true }
+      : isScripted || !setup
+        ? { values: await given(cli, setup, options.set ?? [], secretRules(options)), mayInstall: false }
+        : await asked(cli, platform, setup, options.install ? undefined : missing);
+    const present = account === undefined ? current : own(own(current, "accounts"), account);
+    const taken = Object.keys(values).filter((key) => at(present, key) !== undefined);
     if (taken.length > 0 && !options.force)
       throw new CommandFailure(
         1,
         `${place.join(".")} has ${taken.join(", ")} already; --force replaces it, --account <id> adds another account. Nothing was changed`,
       );
-    await check(cli, platform, merged(current, account, values), place);
-    await write(
-      cli,
-      Object.entries(values).map(([key, value]) => ({ path: [...place, key], value })),
-    );
+    const section = merged(current, account, values);
+    const tested = await check(cli, platform, section, {
+      place,
+      account: account ?? "default",
+      isProbing: options["no-probe"] !== true && !isInstallOnly,
+    });
+    const edits = Object.entries(values).map(([key, value]) => ({
+      path: [...place, ...key.split(".")],
+      value,
+    }));
+    if (edits.length > 0) await write(cli, edits);
+    const library =
+      setup?.library && (await installed(cli, id, setup.library, mayInstall || options.install === true));
     const keys = Object.keys(values);
-    context.print({ ok: true, channel: id, account: account ?? "default", keys }, () =>
-      [
-        facts([
-          ["set", keys.map((key) => [...place, key].join(".")).join(", ")],
-          ["in", cli.paths.configFile],
-          ["look", `openclaw channels status --channel ${id}`],
-        ]),
-        ...(setup?.after ?? []).map((line) => `${line}\n`),
-      ].join(""),
+    context.print(
+      { ok: true, channel: id, account: account ?? "default", keys, tested: tested ?? null },
+      () =>
+        [
+          facts([
+            ["set", keys.map((key) => [...place, key].join(".")).join(", ")],
+            ["in", cli.paths.configFile],
+            ...(tested === undefined ? [] : [["tested", tested] as const]),
+            ...(library === undefined ? [] : [["library", library] as const]),
+            ["look", `openclaw channels status --channel ${id}`],
+          ]),
+          ...(setup?.after ?? []).map((line) => `${line}\n`),
+          `More: docs/channels/${id}.md, for ${label}.\n`,
+        ].join(""),
     );
     return 0;
   },
 });
 
+function secretRules(options: {
+  readonly token?: string | undefined;
+  readonly "secrets-in-arguments"?: boolean | undefined;
+}) {
+  return { token: options.token, mayShowSecrets: options["secrets-in-arguments"] === true };
+}
+
+async function platformOf(id: string | undefined): Promise<Platform> {
+  const { loadPlatform, platformIds } = await import("../channels/mod.ts");
+  if (id === undefined) throw new UsageError(`which channel? There are: ${platformIds.join(", ")}`);
+  const platform = await loadPlatform(id);
+  if (platform) return platform;
+  const name = visibleLine(JSON.stringify(id));
+  throw new UsageError(`there is no channel ${name}; there are: ${platformIds.join(", ")}`);
+}
+
 function accountName(text: string | undefined): string | undefined {
   if (text === undefined || text === "default") return undefined;
   if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(text)) return text;
   throw new UsageError("--account is letters, digits, _ and -");
-}
-
-/** The answers of a person, or of lines in a pipe. */
-async function asked(cli: Cli, platform: Platform, setup: PlatformSetup): Promise<Values> {
-  const answers = openAnswers(cli);
-  try {
-    answers.say(`${platform.label}:`);
-    for (const [at, line] of setup.before.entries()) answers.say(`  ${at + 1}. ${line}`);
-    const values: Record<string, unknown> = {};
-    for (const question of setup.questions) {
-      const typed = await answerTo(question, answers);
-      if (typed !== "") values[question.key] = typed;
-      else if (!question.isOptional)
-        throw new CommandFailure(1, `${question.key} is needed; nothing was changed`);
-    }
-    return values;
-  } finally {
-    answers.close();
-  }
-}
-
-function answerTo(
-  { question, isSecret, isOptional }: SetupQuestion,
-  answers: ReturnType<typeof openAnswers>,
-): Promise<string> {
-  const text = isOptional ? `${question} (empty: leave it)` : question;
-  return isSecret ? answers.hidden(`${text} (hidden)`) : answers.text(text, "");
-}
-
-/** What the command line says; "-" is read once. */
-async function given(
-  cli: Cli,
-  setup: PlatformSetup | undefined,
-  pairs: readonly string[],
-  token: string | undefined,
-): Promise<Values> {
-  const wanted: (readonly [key: string, text: string])[] = pairs.map((pair) => {
-    const at = pair.indexOf("=");
-    // The value is not shown: it may be a secret.
-    if (at < 1) throw new UsageError("--set is <key>=<value>");
-    return [pair.slice(0, at), pair.slice(at + 1)];
-  });
-  const secret = setup?.questions.find((question) => question.isSecret);
-  if (token !== undefined) {
-    if (!secret) throw new UsageError("this channel has no token; use --set <key>=<value>");
-    wanted.push([secret.key, token]);
-  }
-  if (wanted.filter(([, text]) => text === "-").length > 1)
-    throw new UsageError("only one value can be read from standard input");
-  const values: Record<string, unknown> = {};
-  for (const [key, text] of wanted) {
-    if (["__proto__", "constructor", "prototype", "accounts"].includes(key) || key in values)
-      throw new UsageError(`--set ${visibleLine(JSON.stringify(key))} cannot be set here`);
-    const value = text === "-" ? (await cli.stdin()).trim() : text;
-    if (value === "") throw new UsageError(`the value of ${visibleLine(key)} is empty`);
-    const isAsked = setup?.questions.some((question) => question.key === key) === true;
-    values[key] = isAsked ? value : parsedValue(value);
-  }
-  const missing = (setup?.questions ?? []).filter(({ key, isOptional }) => !isOptional && !(key in values));
-  // A token may come from a file or the environment instead: then the platform's own settings say what is missing.
-  const isElsewhere = Object.keys(values).some((key) => key.endsWith("File"));
-  if (missing.length > 0 && !isElsewhere)
-    throw new UsageError(`${missing.map(({ key }) => key).join(", ")} is needed too: --set <key>=<value>`);
-  return values;
-}
-
-/** A number, a list, true or false as JSON writes them; all else is text. */
-function parsedValue(text: string): unknown {
-  if (!/^(?:true|false|-?\d+|\[.*\]|\{.*\})$/s.test(text)) return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 /** `channels.<id>` of the config, as it is written there. */
@@ -173,23 +138,48 @@ async function sectionOf(cli: Cli, id: string): Promise<Values> {
 }
 
 function merged(current: Values, account: string | undefined, values: Values): Values {
-  if (account === undefined) return { ...current, ...values };
   const accounts = (own(current, "accounts") ?? {}) as Values;
-  return {
-    ...current,
-    accounts: { ...accounts, [account]: { ...(own(accounts, account) as Values), ...values } },
-  };
+  const before = account === undefined ? current : ((own(accounts, account) ?? {}) as Values);
+  let section = before;
+  for (const [key, value] of Object.entries(values)) section = put(section, key.split("."), value);
+  return account === undefined ? section : { ...current, accounts: { ...accounts, [account]: section } };
 }
 
-/** The platform's own judgement, before anything is written. What only the gateway's environment knows, it judges later. */
-async function check(cli: Cli, platform: Platform, section: Values, place: readonly string[]): Promise<void> {
-  if (/\$\{\w+\}/.test(JSON.stringify(section))) return;
+function put(section: Values, [key = "", ...rest]: readonly string[], value: unknown): Values {
+  if (rest.length === 0) return { ...section, [key]: value };
+  return { ...section, [key]: put((own(section, key) ?? {}) as Values, rest, value) };
+}
+
+/**
+ * The judgement of our own settings, and then of the platform, before anything is written. What only the gateway's
+ * environment knows, it judges later. Gives what the platform said; undefined where it was not asked.
+ */
+async function check(
+  cli: Cli,
+  platform: Platform,
+  section: Values,
+  about: { readonly place: readonly string[]; readonly account: string; readonly isProbing: boolean },
+): Promise<string | undefined> {
+  if (/\$\{\w+\}/.test(JSON.stringify(section))) return undefined;
   const { readSecretFile } = await import("../channels/mod.ts");
-  const { problems } = platform.read(section, { env: cli.env, readSecretFile });
-  const faults = problems.filter(({ path }) => place.every((key, at) => path[at] === key));
-  if (faults.length === 0) return;
-  const lines = faults.map(({ path, message }) => `  ${path.join(".")} must ${message}`);
-  throw new CommandFailure(1, `nothing was changed:\n${lines.join("\n")}`);
+  const { accessSettings } = await import("../access/mod.ts");
+  const read = platform.read(section, { env: cli.env, readSecretFile });
+  const access = accessSettings(
+    { channels: { [platform.id]: section } },
+    platform.id,
+    about.account,
+    platform.ids,
+  );
+  const faults = [...read.problems, ...access.problems].filter(({ path }) =>
+    about.place.every((key, index) => path[index] === key),
+  );
+  if (faults.length > 0) {
+    const lines = faults.map(({ path, message }) => `  ${path.join(".")} must ${message}`);
+    throw new CommandFailure(1, `nothing was changed:\n${lines.join("\n")}`);
+  }
+  const opened = read.accounts.find(({ account }) => account === about.account);
+  if (!about.isProbing || !opened?.probe) return undefined;
+  return judged(await opened.probe(cli.clock), platform.label);
 }
 
 async function write(cli: Cli, edits: readonly ConfigEdit[]): Promise<void> {
@@ -197,6 +187,10 @@ async function write(cli: Cli, edits: readonly ConfigEdit[]): Promise<void> {
   const { clock, random, env } = cli;
   const written = await writeConfig({ file: cli.paths.configFile, env, edits, clock, random });
   if (!written.ok) throw new CommandFailure(1, `nothing was changed: ${written.message}`);
+}
+
+function at(value: unknown, key: string): unknown {
+  return key.split(".").reduce(own, value);
 }
 
 function own(value: unknown, key: string): unknown {

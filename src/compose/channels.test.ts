@@ -16,6 +16,7 @@ test("channels: a webhook that may still open is asked to come again; one that w
     accept: () => assert.fail("nothing comes in"),
     changed: () => {},
     wanted: async () => {},
+    extensions: "/nowhere",
     helperMark: "",
   });
   const route = webhookRoute(channels);

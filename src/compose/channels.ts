@@ -52,6 +52,8 @@ export function createChannels(ports: {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly deps: Omit<ChannelDeps, "stateFolder">;
   readonly log: Log;
+  /** What operators added to the gateway. */
+  readonly extensions: string;
   /** Each account keeps its own state in `<folder>/<channel>/<account>`. */
   readonly folder: string;
   readonly accept: ChannelHost["accept"];
@@ -102,7 +104,12 @@ export function createChannels(ports: {
   /** From now on its webhook is known. */
   async function open(account: Account): Promise<Running> {
     const stateFolder = join(ports.folder, account.id, account.account);
-    const channel = await account.platform.open({ ...ports.deps, programs, stateFolder });
+    const channel = await account.platform.open({
+      ...ports.deps,
+      programs,
+      extensions: ports.extensions,
+      stateFolder,
+    });
     const item: Running = { account, channel, status: { state: "starting" }, connectedSince: undefined };
     running.set(keyOf(account.id, account.account), item);
     return item;

@@ -198,7 +198,7 @@ test("whatsapp: without the library the channel says what to install", async (t)
   await channel.start(host);
   assert.deepEqual([last(host)?.state, last(host)?.detail], ["failed", "WhatsApp needs the library Baileys"]);
   await channel.stop();
-  const found = await loadBaileys().catch((error: unknown) => error);
+  const found = await loadBaileys("/nowhere").catch((error: unknown) => error);
   assert.ok(
     found instanceof InputError
       ? /not installed|another version/.test(found.message)

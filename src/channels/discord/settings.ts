@@ -47,6 +47,15 @@ export const discord: Platform = {
   id: "discord",
   label: "Discord",
   ids,
+  setup: {
+    before: [
+      "In the Developer Portal (discord.com/developers/applications): New Application; then Bot, Reset Token, and copy the token.",
+      "On the same page turn on the Message Content Intent.",
+      "OAuth2, URL Generator: scope bot; View Channels, Send Messages, Send Messages in Threads, Read Message History, Attach Files, Add Reactions. Open the address and pick your server.",
+    ],
+    questions: [{ key: "token", question: "The bot's token", isSecret: true }],
+    after: ["Write to the bot. It answers with a code: openclaw pairing approve discord <code>"],
+  },
   read(section, sources) {
     const { accounts, problems } = discordSettings(section, sources);
     return {
@@ -55,6 +64,7 @@ export const discord: Platform = {
         account: settings.accountId,
         secrets: [settings.token.reveal()],
         fingerprint: JSON.stringify(settings),
+        probe: async (clock) => (await import("./probe.ts")).probeDiscord(settings, clock),
         open: async (deps) => (await import("./mod.ts")).openDiscord(settings, deps),
       })),
     };

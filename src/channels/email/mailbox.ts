@@ -201,6 +201,12 @@ async function connect(
   return client;
 }
 
+/** Throws as {@link Mailbox.open} does when the server does not let us in. */
+export async function mayLogIn(account: EmailAccount, credentials: Credentials): Promise<void> {
+  const client = await connect(account, credentials);
+  await client.logout();
+}
+
 /** Throws an InputError for a CA file that cannot be read. */
 export function tlsOf(server: MailServer): { readonly minVersion: "TLSv1.2"; readonly ca?: Buffer } {
   if (server.caFile === undefined) return { minVersion: "TLSv1.2" };

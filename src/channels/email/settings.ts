@@ -81,6 +81,28 @@ export const email: Platform = {
   id: "email",
   label: "E-mail",
   ids,
+  setup: {
+    before: [
+      "Make a mailbox for the bot, not yours, and an app password where the provider wants one (OAuth2: docs/channels/email.md).",
+      "Look into the source of a letter that arrived there: the topmost Authentication-Results begins with the receiving server's name.",
+    ],
+    questions: [
+      { key: "address", question: "The bot's address" },
+      { key: "imap.host", question: "The IMAP server" },
+      { key: "smtp.host", question: "The SMTP server" },
+      { key: "password", question: "The password", isSecret: true },
+      { key: "authservId", question: "The name in Authentication-Results", isOptional: true },
+      {
+        key: "allowFrom",
+        question: "Who may write to it, addresses with commas between",
+        isList: true,
+        isOptional: true,
+      },
+    ],
+    after: [
+      "Write to the address. Without a name in Authentication-Results no sender is proved, and nobody is answered.",
+    ],
+  },
   read(section, sources) {
     const { accounts, problems } = emailSettings(section, sources);
     return {
@@ -89,6 +111,7 @@ export const email: Platform = {
         account: settings.accountId,
         secrets: secretsOf(settings.login).map((secret) => secret.reveal()),
         fingerprint: JSON.stringify(settings),
+        probe: async (clock) => (await import("./probe.ts")).probeEmail(settings, clock),
         open: async (deps) => (await import("./mod.ts")).openEmail(settings, deps),
       })),
     };
@@ -111,7 +134,7 @@ export function emailSettings(
     const before = problems.length;
     const connection = connectionOf(account, sources);
     if (connection === undefined || problems.length > before) return [];
-    return [Object.freeze({ ...connection })];
+    return [Object.freeze(connection)];
   });
   const seen = new Set<string>();
   for (const { address, accountId } of accounts) {

@@ -84,6 +84,7 @@ export const github: Platform = {
         account: settings.accountId,
         secrets: [keyOf(settings.auth), settings.webhookSecret].map((secret) => secret.reveal()),
         fingerprint: JSON.stringify(settings),
+        probe: async (clock) => (await import("./probe.ts")).probeGithub(settings, clock),
         open: async (deps) => (await import("./mod.ts")).openGithub(settings, deps),
       })),
     };

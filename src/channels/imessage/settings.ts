@@ -45,6 +45,17 @@ export const imessage: Platform = {
   id: "imessage",
   label: "iMessage",
   ids,
+  setup: {
+    before: [
+      "On the Mac: sign in to Messages with an Apple account of the bot's own, and brew install steipete/tap/imsg.",
+      "Give the program that runs the gateway Full Disk Access and Automation for Messages (System Settings, Privacy & Security).",
+    ],
+    questions: [
+      { key: "cliPath", question: "Where imsg is, when not in PATH", isOptional: true },
+      { key: "allowFrom", question: "Who may write to it, numbers and addresses", isList: true },
+    ],
+    after: ["Write to the account from one that is listed."],
+  },
   read(section, sources) {
     const { accounts, problems } = imessageSettings(section, sources);
     return {
@@ -70,7 +81,7 @@ export function imessageSettings(
     const before = problems.length;
     const own = ownOf(account, sources);
     if (problems.length > before) return [];
-    return [Object.freeze({ ...own })];
+    return [Object.freeze(own)];
   });
   const seen = new Set<string>();
   for (const { program, dbPath } of accounts) {

@@ -70,6 +70,23 @@ export const signal: Platform = {
   id: "signal",
   label: "Signal",
   ids,
+  setup: {
+    before: [
+      "Install signal-cli 0.13 or newer.",
+      'Give it an account: signal-cli link -n "openclaw" (scan the code in the app: Settings, Linked devices), or signal-cli -a <number> register, then verify <code>.',
+    ],
+    questions: [
+      { key: "account", question: "The account's number, such as +15550009999" },
+      { key: "cliPath", question: "Where signal-cli is, when not in PATH", isOptional: true },
+      {
+        key: "allowFrom",
+        question: "Who may write to it, numbers with commas between",
+        isList: true,
+        isOptional: true,
+      },
+    ],
+    after: ["Write to the number. Who is not listed gets a code: openclaw pairing approve signal <code>"],
+  },
   read(section, sources) {
     const { accounts, problems } = signalSettings(section, sources);
     return {
@@ -95,7 +112,7 @@ export function signalSettings(
     const before = problems.length;
     const own = ownOf(account);
     if (own === undefined || problems.length > before) return [];
-    return [Object.freeze({ ...own })];
+    return [Object.freeze(own)];
   });
   const seen = new Set<string>();
   for (const { number } of accounts) {

@@ -45,6 +45,18 @@ export const slack: Platform = {
   id: "slack",
   label: "Slack",
   ids,
+  setup: {
+    before: [
+      "At api.slack.com/apps: Create New App, From a manifest; docs/channels/slack.md has the manifest.",
+      "Basic Information, App-Level Tokens: make one with connections:write (it begins with xapp-).",
+      "Install App: install it in the workspace, and copy the bot token (it begins with xoxb-).",
+    ],
+    questions: [
+      { key: "botToken", question: "The bot token (xoxb-)", isSecret: true },
+      { key: "appToken", question: "The app-level token (xapp-)", isSecret: true },
+    ],
+    after: ["Write to the app. It answers with a code: openclaw pairing approve slack <code>"],
+  },
   read(section, sources) {
     const { accounts, problems } = slackSettings(section, sources);
     return {
@@ -53,6 +65,7 @@ export const slack: Platform = {
         account: settings.accountId,
         secrets: [settings.botToken, secretOf(settings.mode)].map((secret) => secret.reveal()),
         fingerprint: JSON.stringify(settings),
+        probe: async (clock) => (await import("./probe.ts")).probeSlack(settings, clock),
         open: async (deps) => (await import("./mod.ts")).openSlack(settings, deps),
       })),
     };

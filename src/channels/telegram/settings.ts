@@ -74,6 +74,7 @@ export const telegram: Platform = {
           ...(settings.mode === "polling" ? [] : [settings.mode.secret.reveal()]),
         ],
         fingerprint: JSON.stringify(settings),
+        probe: async (clock) => (await import("./probe.ts")).probeTelegram(settings, clock),
         open: async (deps) => (await import("./mod.ts")).openTelegram(settings.accountId, settings, deps),
       })),
     };

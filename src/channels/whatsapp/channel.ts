@@ -25,12 +25,13 @@ import { type Trouble, troubleOf } from "./trouble.ts";
 /** WhatsApp shows "typing" for ten seconds. */
 const typingEveryMs = 8_000;
 
-/** One device that is linked to a WhatsApp account. `load` gives the library. */
+/** One device that is linked to a WhatsApp account. `from`: where the library was added, or what gives it. */
 export function openWhatsApp(
   settings: WhatsAppAccount,
   deps: ChannelDeps,
-  load: () => Promise<Baileys> = loadBaileys,
+  from: string | (() => Promise<Baileys>),
 ): Channel {
+  const load = typeof from === "string" ? () => loadBaileys(from) : from;
   return new WhatsAppChannel(settings, deps, load);
 }
 

@@ -1,3 +1,6 @@
+import { lstat, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { InputError, type Json } from "../../kernel/mod.ts";
 
 /**
@@ -73,21 +76,47 @@ export function quietLogger(): QuietLogger {
 }
 
 const libraryName = "baileys";
+export const libraryVersion = "7.0.0-rc14";
+
+/** Where `openclaw channels add whatsapp` puts it. */
+function folderIn(extensions: string): string {
+  return join(extensions, "whatsapp", "node_modules", libraryName);
+}
+
+/** Whether just the version that we know is there, where nobody else could have put it. */
+export async function isInstalled(extensions: string): Promise<boolean> {
+  const folder = folderIn(extensions);
+  try {
+    for (const place of [join(extensions, "whatsapp"), folder]) {
+      const status = await lstat(place);
+      // Whoever may write there decides what the gateway runs.
+      if (!status.isDirectory() || (status.mode & 0o022) !== 0) return false;
+    }
+    const { version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    return version === libraryVersion;
+  } catch {
+    return false;
+  }
+}
 
 /** Rejects with an InputError when it is not installed. */
-export async function loadBaileys(): Promise<Baileys> {
+export async function loadBaileys(extensions: string): Promise<Baileys> {
   let found: Partial<Baileys>;
   try {
+    const isThere = await isInstalled(extensions);
+    const place = isThere ? pathToFileURL(join(folderIn(extensions), "lib", "index.js")).href : libraryName;
     // By a name that a build does not see: it is the operator who adds it.
-    found = (await import(libraryName)) as Partial<Baileys>;
+    found = (await import(place)) as Partial<Baileys>;
   } catch {
     throw new InputError(
-      "WhatsApp needs the library Baileys, which is not installed; see docs/channels/whatsapp.md, then restart the channel",
+      "WhatsApp needs the library Baileys, which is not installed: openclaw channels add whatsapp, then restart the channel",
     );
   }
   const { makeWASocket, initAuthCreds, BufferJSON, proto, downloadContentFromMessage } = found;
   if (!makeWASocket || !initAuthCreds || !BufferJSON || !proto || !downloadContentFromMessage) {
-    throw new InputError("the installed Baileys is another version than the one we know; install 7.0.0-rc14");
+    throw new InputError(
+      `the installed Baileys is another version than the one we know, ${libraryVersion}: openclaw channels add whatsapp`,
+    );
   }
   return { makeWASocket, initAuthCreds, BufferJSON, proto, downloadContentFromMessage };
 }

@@ -46,6 +46,20 @@ export const whatsapp: Platform = {
   id: "whatsapp",
   label: "WhatsApp",
   ids,
+  setup: {
+    before: ["Use a number of the bot's own: WhatsApp approves of no such client, and may block it."],
+    questions: [
+      { key: "allowFrom", question: "Who may write to it, numbers with commas between", isList: true },
+    ],
+    library: {
+      name: "Baileys 7.0.0-rc14",
+      terms:
+        "64 packages, 30 MB; no script of theirs is run. One of them, libsignal, is under the GPL 3.0: whoever passes this gateway on together with it does so under that licence.",
+      isInstalled: async (extensions) => (await import("./library.ts")).isInstalled(extensions),
+      files: async () => (await import("./library-files.ts")).libraryFiles(),
+    },
+    after: ["Link the bot's phone: openclaw channels login whatsapp"],
+  },
   read(section) {
     const { accounts, problems } = whatsappSettings(section);
     return {
@@ -54,7 +68,7 @@ export const whatsapp: Platform = {
         account: settings.accountId,
         secrets: [],
         fingerprint: JSON.stringify(settings),
-        open: async (deps) => (await import("./mod.ts")).openWhatsApp(settings, deps),
+        open: async (deps) => (await import("./mod.ts")).openWhatsApp(settings, deps, deps.extensions),
       })),
     };
   },
@@ -80,7 +94,7 @@ export function whatsappSettings(config: unknown): {
       sendReadReceipts: at("sendReadReceipts").boolean("sendReadReceipts", true),
       textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 100, 20_000) ?? 4000,
     };
-    return problems.length > before ? [] : [Object.freeze({ ...own })];
+    return problems.length > before ? [] : [Object.freeze(own)];
   });
   const folders = accounts.flatMap(({ authDir }) => authDir ?? []);
   if (new Set(folders).size < folders.length)

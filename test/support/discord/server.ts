@@ -182,6 +182,7 @@ export class FakeDiscord {
       const url = this.gatewayUrl ?? `ws://${this.api.host}/gateway`;
       return { status: 200, body: { url, shards: 1, session_start_limit: limit } };
     }
+    if (path === "/users/@me") return { status: 200, body: this.bot };
     if (path === "/users/@me/channels") {
       const id = this.directOf(String(request.json.recipient_id));
       return { status: 200, body: { id, type: 1 } };
