@@ -17,6 +17,10 @@ export interface PendingApproval {
   readonly sessionKey: string;
   readonly toolCallId: string;
   readonly why: string;
+  /** What "always" would keep, in words; empty when the gateway does not say. */
+  readonly keeps: string;
+  /** A rule that covers this command and the like ones that were allowed before; empty when there is none. */
+  readonly proposes: string;
   readonly allowed: readonly Decision[];
   /** By the gateway's clock. */
   readonly expiresAtMs: number;
@@ -26,7 +30,8 @@ export interface PendingApproval {
 export interface Approvals {
   load(): Promise<void>;
   event(name: string, payload: Fields): void;
-  resolve(id: string, decision: Decision): Promise<void>;
+  /** `keep` says which of the two rules an allow-always keeps. */
+  resolve(id: string, decision: Decision, keep?: "proposal"): Promise<void>;
   /** Takes away what can no longer be answered. */
   dropExpired(): void;
 }
@@ -61,10 +66,10 @@ export function openApprovals(desk: Desk): Approvals {
       }));
     },
 
-    async resolve(id, decision) {
+    async resolve(id, decision, keep) {
       mark(id, true);
       try {
-        await desk.call("exec.approval.resolve", { id, decision });
+        await desk.call("exec.approval.resolve", { id, decision, ...(keep ? { keep } : {}) });
         remove(id);
         desk.notify("info", resolvedText[decision]);
       } catch (error) {
@@ -105,6 +110,8 @@ export function readApproval(raw: Fields): PendingApproval {
     sessionKey: text(request.sessionKey),
     toolCallId: text(request.toolCallId),
     why: firstText(request.warningText, analysisText(request.commandAnalysis)),
+    keeps: text(fields(request.standing).text),
+    proposes: text(fields(request.proposal).text),
     allowed: readAllowed(request.allowedDecisions),
     expiresAtMs: amount(raw.expiresAtMs) ?? Number.MAX_SAFE_INTEGER,
     answering: false,

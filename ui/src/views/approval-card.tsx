@@ -21,7 +21,8 @@ export function ApprovalCard({ approval }: { readonly approval: PendingApproval 
     return () => clearTimeout(timer);
   }, []);
   const locked = approval.answering || !settled;
-  const answer = (decision: Decision) => void page.approvals.resolve(approval.id, decision);
+  const answer = (decision: Decision, keep?: "proposal") =>
+    void page.approvals.resolve(approval.id, decision, keep);
   return (
     <section class="approval" aria-label="Approval needed">
       <header class="approval-head">
@@ -43,6 +44,7 @@ export function ApprovalCard({ approval }: { readonly approval: PendingApproval 
       />
       <Lookalikes command={approval.command} />
       <Facts approval={approval} />
+      <Rules approval={approval} />
       <div class="approval-actions">
         {approval.allowed.includes("allow-once") && (
           <button
@@ -64,12 +66,45 @@ export function ApprovalCard({ approval }: { readonly approval: PendingApproval 
             Always allow
           </button>
         )}
+        {approval.allowed.includes("allow-always") && approval.proposes !== "" && (
+          <button
+            type="button"
+            class="button"
+            disabled={locked || !seenWhole}
+            onClick={() => answer("allow-always", "proposal")}
+          >
+            Always allow these
+          </button>
+        )}
         <button type="button" class="button danger" disabled={locked} onClick={() => answer("deny")}>
           Deny
         </button>
         {!seenWhole && <span class="hint">Show all of the command before you allow it.</span>}
       </div>
     </section>
+  );
+}
+
+/** What a lasting yes would keep, before it is given. */
+function Rules({ approval }: { readonly approval: PendingApproval }) {
+  if (!approval.allowed.includes("allow-always")) return null;
+  return (
+    <>
+      {approval.keeps !== "" && (
+        <p class="approval-note">
+          <span>
+            Always allow: <Visible source={approval.keeps} />
+          </span>
+        </p>
+      )}
+      {approval.proposes !== "" && (
+        <p class="approval-note">
+          <span>
+            You allowed commands like it before. Always allow these: <Visible source={approval.proposes} />
+          </span>
+        </p>
+      )}
+    </>
   );
 }
 
