@@ -38,6 +38,7 @@ import {
   type Call,
   type ConnectParams,
   changesBetween,
+  connectDeadline,
   connectError,
   createPace,
   createRepeats,
@@ -45,6 +46,7 @@ import {
   events,
   type Hub,
   invalid,
+  keepAlive,
   type Method,
   MethodError,
   type MethodReach,
@@ -136,9 +138,7 @@ export function createOperator(parts: OperatorParts): Operator {
     let connecting = false;
     let closed = false;
     waiting.add(socket);
-    const cancelDeadline = clock.after(parts.handshakeTimeoutMs, () => {
-      if (!subscriber) socket.close(1000, "");
-    });
+    const cancelDeadline = connectDeadline(socket, clock, parts.handshakeTimeoutMs);
     socket.onClose(() => {
       closed = true;
       cancelDeadline();
@@ -292,7 +292,7 @@ export function createOperator(parts: OperatorParts): Operator {
     hub.add(subscriber);
     if (subscriber.presence) parts.presenceChanged();
     answerJson(socket, frame.id, hello(subscriber));
-    keepAlive(subscriber);
+    keepAlive(socket, clock);
     if (role === "node") parts.nodeCame(subscriber, params);
     return subscriber;
   }
@@ -364,24 +364,6 @@ export function createOperator(parts: OperatorParts): Operator {
       },
     });
     return `{"type":"hello-ok","protocol":${protocolVersion},"features":${featuresJson},${more.slice(1)}`;
-  }
-
-  /** A ping every 25 s; a peer that answers none until the next one is gone. */
-  function keepAlive(subscriber: Subscriber): void {
-    const { socket } = subscriber;
-    let alive = true;
-    let cancel = () => {};
-    socket.onPong(() => {
-      alive = true;
-    });
-    const beat = () => {
-      if (!alive) return socket.terminate();
-      alive = false;
-      socket.ping();
-      cancel = clock.after(25_000, beat);
-    };
-    cancel = clock.after(25_000, beat);
-    socket.onClose(() => cancel());
   }
 
   // --- request: Principal -> capability -> method -> answer --------------------------------------------------

@@ -121,7 +121,7 @@ export interface ServeOptions {
   readonly logFolder: string;
   readonly toConsole: (line: string) => void;
   readonly sendSignal: SendSignal;
-  /** Somebody asked for a restart: to be called soon, outside of any request. */
+  /** Somebody asked for a restart, perhaps not for the first time. */
   readonly restart: () => void;
   /** For "port taken (says by whom)". */
   readonly whoListens: (port: number) => Promise<string | undefined>;
@@ -587,7 +587,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
       textLimit: channelTextLimit,
       sendPolicy: () => sessionsConfig.sendPolicy,
     }),
-    lifecycle: { restart: askOnce(clock, options.restart), suspension },
+    // When the answer to whoever asked is on its way.
+    lifecycle: { restart: () => void clock.after(50, options.restart), suspension },
     nodeApprovals: { isNode: (nodeId: string) => nodes.nodes.find(nodeId) !== undefined, commandText },
     approvalsDocument: standingRules.document,
   };
@@ -947,15 +948,6 @@ function ownUrl(network: NetworkSettings, port: number): string | undefined {
   const any = machine.find((address) => address.family === "IPv4" && !address.internal)?.address;
   const address = host ?? (network.hosts.includes("0.0.0.0") ? any : undefined);
   return address === undefined ? undefined : `${network.tls ? "wss" : "ws"}://${address}:${port}`;
-}
-
-/** Calls back once, when the answer to whoever asked is on its way. */
-function askOnce(clock: Clock, action: () => void): () => void {
-  let asked = false;
-  return () => {
-    if (!asked) clock.after(50, action);
-    asked = true;
-  };
 }
 
 function breathe(): Promise<void> {

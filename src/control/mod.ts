@@ -20,6 +20,7 @@ export {
 export { connectError, pairingRequired, rateLimited } from "./connect-errors.ts";
 export * from "./frames.ts";
 export * from "./hub.ts";
+export { connectDeadline, keepAlive } from "./liveness.ts";
 export * from "./method.ts";
 export type {
   AccessAnswer,

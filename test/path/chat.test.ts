@@ -295,6 +295,13 @@ test("connect: each way to fail has its code, details and close", async (t) => {
       detail: "PROTOCOL_MISMATCH",
       close: 1002,
     },
+    // Older versions are for probes and nodes, and for who says that he is one in both places.
+    ...[
+      { minProtocol: 1, maxProtocol: 3 },
+      { minProtocol: 3, maxProtocol: 3, client: { ...cli, id: "node-host", mode: "node" } },
+      { minProtocol: 3, maxProtocol: 3, role: "node" },
+      { minProtocol: 1, maxProtocol: 2, client: { ...cli, mode: "probe" } },
+    ].map((change) => ({ change, code: "INVALID_REQUEST", detail: "PROTOCOL_MISMATCH", close: 1002 })),
     { change: { auth: undefined }, code: "NOT_PAIRED", detail: "DEVICE_IDENTITY_REQUIRED", close: 1008 },
     { change: { auth: { token: "" } }, code: "NOT_PAIRED", detail: "DEVICE_IDENTITY_REQUIRED", close: 1008 },
     {
