@@ -176,7 +176,7 @@ A-151 | FS | Hostile inbound file names | names of files that came in are not us
 A-152 | FS | Session and agent identifiers in paths | ids have a grammar, and sessions are rows, not files
 A-153 | FS | Agent files API follows links | an agent's files are named by a list and opened without links
 A-154 | FS | Browser file surfaces | there is no browser
-A-155 | FS | Archive extraction escapes | no archive is unpacked
+A-155 | FS | Archive extraction escapes | one reader lists and unpacks, from one copy, into a new folder; a link, a device or a name that could lead elsewhere refuses the whole
 A-157 | FS | Static and media routes | the page's files are a table made at start; includes stay in their folder
 A-158 | SS | IPv4 literal encodings | every notation is classified after it was parsed
 A-159 | SS | IPv4 embedded in IPv6 | IPv4 inside IPv6 is classified as IPv4
@@ -221,7 +221,7 @@ A-206 | PI | Chat-template tokens |
 A-207 | PI | System-line spoof in user or event text | a stranger's words are fenced
 A-208 | PI | Metadata fields as carriers |
 A-209 | PI | File and path names | a name is one line of a fixed length, and fenced like any text of others
-A-210 | PI | Hidden text in fetched documents |
+A-210 | PI | Hidden text in fetched documents | what a page hides is left out, and a line says so; documents are not read
 A-212 | PI | MCP tool poisoning, shadowing, rug pull |
 A-213 | PI | Memory and summary poisoning |
 A-214 | PI | Model output as a control channel | what a model says is text

@@ -261,15 +261,16 @@ test("tools (5): no tool that a model is offered has a field for a gateway's add
   assert.equal(readFileSync(gateway.configFile, "utf8"), before);
 });
 
-test("tools (5): no tool and no method unpacks an archive: what is in one is data (A-155)", async (t) => {
+test("tools (3): no method unpacks an archive, and extract none that leads outside: what is in one is data (A-155)", async (t) => {
   const gateway = await GatewayProcess.start(t);
   const client = await gateway.connect();
   const workspace = join(gateway.stateFolder, "workspace");
   const packed = join(workspace, "evil.tar");
-  // One entry of the old format that would land beside the workspace.
+  // One entry that would land beside the workspace.
   const header = Buffer.alloc(512);
   header.write("../../canary");
   header.write("0000644\0 0000000\0 0000000\0 00000000001\0 00000000000\0", 100);
+  header.write("ustar\x0000", 257, "latin1");
   header.fill(" ", 148, 156);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
