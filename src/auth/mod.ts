@@ -24,7 +24,6 @@
  *     be read gives nothing. It pairs no device and opens no browser session.
  * 17. Nobody makes a token that reaches further than he does, and a limited token hands out no rights of another kind.
  */
-export { apiTokenParts } from "./api-token-records.ts";
 export {
   type ApiTokenFile,
   type ApiTokens,
