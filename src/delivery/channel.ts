@@ -120,6 +120,8 @@ export interface OutboundMessage {
   readonly afterMessageId?: string;
   /** The newest message when it left, as {@link Channel.newestMessageId} gave it: it comes right behind that one. */
   readonly sentAfterMessageId?: string;
+  /** The newest message when its fate was given up as unknown: it is none behind a message that came later. */
+  readonly givenUpAfterMessageId?: string;
   /** Offer these choices as buttons where the platform has them. */
   readonly choices?: readonly { readonly label: string; readonly command: string }[];
   /** The outbox id of a message of ours in this conversation whose text this one replaces, rather than following it. */

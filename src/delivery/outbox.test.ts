@@ -49,8 +49,9 @@ function bench(input: {
     move: (id, change) =>
       (() => {
         const before = rows.get(id) ?? row(0, { id });
-        const { at, sentAfterMessageId, ...rest } = change;
+        const { at, sentAfterMessageId, givenUpAfterMessageId, ...rest } = change;
         if (rest.state === "sending") places.push(sentAfterMessageId);
+        if (rest.state === "unknown") places.push(`given up after ${givenUpAfterMessageId}`);
         rows.set(id, { ...before, ...rest, updatedAt: at });
       }) as unknown as Write,
     open: () => [...rows.values()].filter((item) => item.state === "pending" || item.state === "sending"),
@@ -486,4 +487,19 @@ test("stop ends waits, keeps what waits on disk, and resolves when nothing is in
   await stop;
   assert.deepEqual([at.state(1), at.state(2)], ["sent", "pending"]);
   assert.deepEqual(at.said, ["text 1"]);
+});
+
+test("delivery (3): where numbers are all there is, what cannot be told is asked again, and given up behind the newest", async () => {
+  let number = 7;
+  const at = bench({ newest: () => String(number), send: () => lost, wasSent: () => "unknown" });
+  at.sender.resume();
+  at.offer(row(1));
+  await settled();
+  number = 9;
+  at.clock.advance(2999);
+  await settled();
+  assert.equal(at.state(1), "sending");
+  at.clock.advance(1);
+  await settled();
+  assert.deepEqual([at.state(1), at.places, at.asks], ["unknown", ["7", "given up after 9"], 2]);
 });

@@ -181,8 +181,9 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       let waitMs: number;
       try {
         seen = await channel.wasSent(row.message, (id) => ports.store.hasPlatformId(row, id));
+        const isOpen = seen === "absent" || (seen === "unknown" && channel.newestMessageId !== undefined);
         // Bounded, because the wall clock may have been set back since.
-        waitMs = seen === "absent" ? Math.min(since + onItsWayMs - ports.clock.now(), onItsWayMs) : 0;
+        waitMs = isOpen ? Math.min(since + onItsWayMs - ports.clock.now(), onItsWayMs) : 0;
         if (waitMs <= 0) break;
       } catch {
         seen = "unknown";
@@ -202,7 +203,8 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     if (seen === "unknown") {
       const detail = `${doubt}; it may have been seen`;
       ports.log("warn", "a reply was not delivered (unknown)", { id: row.id, channel: row.channel, detail });
-      await move(row, seen, ports.clock.now(), detail);
+      const newest = channel?.newestMessageId?.(row.message.conversation);
+      await move(row, seen, ports.clock.now(), detail, undefined, newest);
       return undefined;
     }
     const platformId = seen === "sent" ? undefined : seen.platformId;
@@ -271,6 +273,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     at: number,
     detail?: string,
     platformId?: string,
+    givenUpAfterMessageId?: string,
   ): Promise<void> {
     await ports.commit([
       ports.store.move(row.id, {
@@ -280,6 +283,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
         at,
         ...(detail === undefined ? {} : { detail }),
         ...(platformId === undefined ? {} : { platformId }),
+        ...(givenUpAfterMessageId === undefined ? {} : { givenUpAfterMessageId }),
       }),
       ports.record(row, state, detail),
     ]);

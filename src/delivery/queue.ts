@@ -110,6 +110,8 @@ export interface OutboxStore {
       readonly at: number;
       /** With `sending`: becomes the message's; absent: it has none any more. */
       readonly sentAfterMessageId?: string;
+      /** With `unknown`: becomes the message's. */
+      readonly givenUpAfterMessageId?: string;
     },
   ): Write;
   /** pending and sending, oldest first. */
@@ -118,7 +120,10 @@ export interface OutboxStore {
   byMessageId(messageId: string): OutboxRow[];
   /** True when a message with this platform id was sent to this conversation. */
   hasPlatformId(row: Pick<OutboxRow, "channel" | "account" | "message">, platformId: string): boolean;
-  /** True when another message to this conversation may have been seen, under a platform id that we do not know. */
+  /**
+   * True when another message to this conversation may have been seen, under a platform id that we do not know; unless
+   * it was given up before this one left behind a newer message.
+   */
   hasDoubtBeside(row: Pick<OutboxRow, "id" | "channel" | "account" | "message">): boolean;
   /** Those that an operator should look at, newest first. */
   inDoubt(state: "unknown" | "rejected", limit: number): OutboxRow[];

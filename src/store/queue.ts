@@ -2,6 +2,7 @@ import type {
   InboxRow,
   InboxState,
   InboxStore,
+  OutboundMessage,
   OutboxRow,
   OutboxState,
   OutboxStore,
@@ -150,15 +151,19 @@ export function outboxStore(database: Database): OutboxStore {
           next.at,
           id,
         );
-        if (next.sentAfterMessageId !== undefined) {
+        const place = JSON.stringify({
+          // JSON Merge Patch (RFC 7396): null takes a member away.
+          sentAfterMessageId: next.sentAfterMessageId ?? null,
+          givenUpAfterMessageId: next.givenUpAfterMessageId ?? null,
+        });
+        if (next.state === "sending" && (next.attempts > 1 || next.sentAfterMessageId !== undefined))
+          db.run("UPDATE outbox SET message = json_patch(message, ?) WHERE id = ?", place, id);
+        else if (next.givenUpAfterMessageId !== undefined)
           db.run(
-            "UPDATE outbox SET message = json_set(message, '$.sentAfterMessageId', ?) WHERE id = ?",
-            next.sentAfterMessageId,
+            "UPDATE outbox SET message = json_set(message, '$.givenUpAfterMessageId', ?) WHERE id = ?",
+            next.givenUpAfterMessageId,
             id,
           );
-        } else if (next.state === "sending" && next.attempts > 1) {
-          db.run("UPDATE outbox SET message = json_remove(message, '$.sentAfterMessageId') WHERE id = ?", id);
-        }
       }),
     open: () =>
       database
@@ -190,7 +195,10 @@ export function outboxStore(database: Database): OutboxStore {
           account,
           id,
         )
-        .some((row) => JSON.parse(String(row.message)).conversation.id === message.conversation.id),
+        .map((row) => JSON.parse(String(row.message)) as OutboundMessage)
+        .some(
+          (other) => other.conversation.id === message.conversation.id && !wasGivenUpBefore(other, message),
+        ),
     inDoubt: (state, limit) =>
       database
         .all(
@@ -200,6 +208,14 @@ export function outboxStore(database: Database): OutboxStore {
         )
         .map(outboxRow),
   };
+}
+
+/** A newer message was seen between the end of the one and the start of the other: their numbers do not overlap. */
+function wasGivenUpBefore(
+  { givenUpAfterMessageId }: OutboundMessage,
+  { sentAfterMessageId }: OutboundMessage,
+): boolean {
+  return Number(givenUpAfterMessageId) < Number(sentAfterMessageId);
 }
 
 export function outboxRow(row: Row): OutboxRow {

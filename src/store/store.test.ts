@@ -154,6 +154,42 @@ test("what may have been seen under a name that is not known is a doubt beside t
   store.close();
 });
 
+test("a doubt that was given up before a newer message came is none beside what left behind that one", async (t) => {
+  const { store } = opened(t);
+  const change = { attempts: 1, notBefore: 0, at: 2 };
+  await store.commit([store.outbox.insert(outboxRow("1")), store.outbox.insert(outboxRow("2"))]);
+  const messageOf = (id: string) => store.outbox.byId(id)?.message;
+  const isDoubt = async (givenUp: string | undefined, sentAfter: string | undefined) => {
+    await store.commit([
+      store.outbox.move("1", {
+        ...change,
+        state: "unknown",
+        ...(givenUp ? { givenUpAfterMessageId: givenUp } : {}),
+      }),
+      store.outbox.move("2", {
+        ...change,
+        state: "sending",
+        attempts: 2,
+        ...(sentAfter ? { sentAfterMessageId: sentAfter } : {}),
+      }),
+    ]);
+    assert.equal(messageOf("2")?.sentAfterMessageId, sentAfter);
+    const row = store.outbox.byId("2");
+    assert.ok(row);
+    return store.outbox.hasDoubtBeside(row);
+  };
+  assert.equal(await isDoubt(undefined, "100"), true);
+  assert.equal(await isDoubt("99", "100"), false);
+  assert.equal(await isDoubt("99", undefined), true);
+  assert.equal(await isDoubt("100", "100"), true);
+  assert.equal(await isDoubt("101", "100"), true);
+  const text = messageOf("1")?.text;
+  await store.commit([store.outbox.move("1", { ...change, state: "sending", attempts: 2 })]);
+  assert.deepEqual([messageOf("1")?.givenUpAfterMessageId, messageOf("1")?.text], [undefined, text]);
+  assert.equal(await isDoubt(undefined, "200"), true, "sent again, it is in doubt anew");
+  store.close();
+});
+
 test("a platform's id is known within its own conversation only", async (t) => {
   const { store } = opened(t);
   const row = outboxRow("1");
