@@ -1,10 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { InputError } from "../kernel/mod.ts";
 
-const maxBytes = 1024;
+/** Room for a private key of 8192 bits in PEM, twice over. */
+const maxBytes = 16_384;
 
 /**
- * What a secret file holds, trimmed. The file must be a regular file of at most 1 KB; a symbolic link is refused,
+ * What a secret file holds, trimmed. The file must be a regular file of at most 16 KB; a symbolic link is refused,
  * because whoever may write to its folder could point it at another secret (attack A-200).
  * Throws an {@link InputError} that names the file and never its content.
  */

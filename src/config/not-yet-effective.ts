@@ -149,7 +149,7 @@ const effective: readonly string[] = [
     ...["ignoreAttachments", "ignoreStories"],
   ]),
   ...channelKeys("github", [
-    ...["appId", "privateKey", "installationId", "token", "tokenFile", "repositories"],
+    ...["appId", "privateKey", "privateKeyFile", "installationId", "token", "tokenFile", "repositories"],
     ...["webhookSecret", "webhookSecretFile", "webhookPath", "apiRoot"],
   ]),
   "channels.defaults",

@@ -193,15 +193,15 @@ export const reasons = {
   ],
   "channels.webhook_secret_mismatch": [
     "The request carries a wrong webhook secret.",
-    "If the platform sent it, restart the channel: it registers the webhook with the configured secret again.",
+    "If the platform sent it, it has another secret than the config: set the same one on both sides (GitHub: webhookSecret; Slack: signingSecret), and restart the channel, which for Telegram registers it.",
   ],
   "channels.webhook_stale": [
     "The request's signature is right, and more than five minutes old or ahead.",
     "If the platform sent it, set this machine's clock; otherwise somebody repeats an old request.",
   ],
   "channels.webhook_body_too_large": [
-    "The request is larger than any message of this platform.",
-    "Nothing to do: the platform never sends one.",
+    "The request is larger than what is taken from this platform (1 MB).",
+    "Telegram and Slack never send one. What GitHub could not deliver stands in the list of deliveries of its webhook.",
   ],
 
   "access.channel_disabled": ["The channel is turned off.", "Set channels.<id>.enabled to true."],

@@ -15,6 +15,7 @@ const sources = {
   env: {},
   readSecretFile: (path: string) => {
     if (path === "/run/token") return token;
+    if (path === "/run/key.pem") return privateKey;
     throw new InputError("no file");
   },
 };
@@ -31,6 +32,11 @@ test("an App needs its id and key, a user a token; each with a webhook's secret"
   for (const key of [privateKey.replaceAll("\n", "\\n"), base64, `\n${privateKey}\n`]) {
     assert.deepEqual(read({ appId: "Iv1.abc", privateKey: key, webhookSecret }).problems, []);
   }
+  const inFile = read({ appId: 123456, privateKeyFile: "/run/key.pem", webhookSecret });
+  assert.deepEqual([inFile.problems, inFile.accounts[0]?.auth.kind], [[], "app"]);
+  assert.deepEqual(paths(read({ appId: 1, privateKeyFile: "/run/none", webhookSecret }).problems), [
+    "privateKeyFile",
+  ]);
   const user = read({ tokenFile: "/run/token", webhookSecret, repositories: ["House/Repo"] });
   assert.deepEqual(user.problems, []);
   assert.deepEqual(

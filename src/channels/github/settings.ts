@@ -72,6 +72,11 @@ export const github: Platform = {
         isSecret: true,
         isOptional: true,
       },
+      {
+        key: "privateKeyFile",
+        question: "In its place: the path of the .pem file (mode 600)",
+        isOptional: true,
+      },
       { key: "webhookSecret", question: "The webhook's secret", isSecret: true },
     ],
     after: ["List the repositories under channels.github.groups, and mention the App in an issue."],
@@ -148,7 +153,7 @@ function authOf(account: AccountPlace, sources: SettingsSources): GithubAuth | u
     place.problem("appId", "be the App's id, such as 123456, or its client id");
     return undefined;
   }
-  const privateKey = accountSecret(account, { key: "privateKey" }, sources);
+  const privateKey = accountSecret(account, { key: "privateKey", fileKey: "privateKeyFile" }, sources);
   if (privateKey === undefined) return undefined;
   try {
     appKey(privateKey);

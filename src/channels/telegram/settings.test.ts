@@ -190,11 +190,13 @@ test("a token file is a small regular file, never a link or a pipe (attack A-200
     writeFileSync(file, `${token}\n`);
     assert.equal(readSecretFile(file), token);
     symlinkSync(file, join(folder, "link"));
-    writeFileSync(join(folder, "large"), "x".repeat(1025));
+    writeFileSync(join(folder, "large"), "x".repeat(16_385));
+    writeFileSync(join(folder, "key"), "x".repeat(16_384));
+    assert.equal(readSecretFile(join(folder, "key")).length, 16_384);
     writeFileSync(join(folder, "empty"), " \n");
     const cases = [
       ["link", /symbolic link/],
-      ["large", /larger than 1024 bytes/],
+      ["large", /larger than 16384 bytes/],
       ["empty", /is empty/],
       ["../../dev/null", /not a regular file/],
       ["missing", /ENOENT/],

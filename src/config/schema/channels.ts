@@ -336,6 +336,7 @@ const email = channel({
 const github = channel({
   appId: identity,
   privateKey: secret,
+  privateKeyFile: s.string(),
   installationId: s.integer({ minimum: 1 }),
   token: secret,
   tokenFile: s.string(),
