@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the real servers that some tests talk to (IRC, IMAP, SMTP); those tests are skipped where they are missing.
+# Installs the real servers that some tests talk to (IRC, IMAP, SMTP, a container engine); those tests are skipped where they are missing.
 # Wants root on Debian; elsewhere it only says what is missing.
 set -euo pipefail
-packages=(ngircd dovecot-imapd exim4-daemon-light)
+packages=(ngircd dovecot-imapd exim4-daemon-light docker.io busybox-static)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

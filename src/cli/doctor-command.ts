@@ -1,19 +1,20 @@
 import { token } from "../kernel/mod.ts";
-import { define } from "./define.ts";
-import { UsageError } from "./failure.ts";
+import { type CommandContext, define } from "./define.ts";
+import type { OptionSpec } from "./options.ts";
+import { facts } from "./table.ts";
 
 export const doctorCommand = define({
   help: {
-    usage: "doctor --generate-gateway-token",
-    about: "Prints a new random gateway token, and how to put it in place. Nothing is changed by it.",
+    usage: "doctor [--generate-gateway-token]",
+    about: `Says what makes sandboxes on this machine, and what is missing. With --generate-gateway-token it prints a new
+random gateway token instead, and how to put it in place. Nothing is changed by it.`,
     options: [["--generate-gateway-token", "make one"]],
-    example: "openclaw doctor --generate-gateway-token",
+    example: "openclaw doctor",
   },
   options: { "generate-gateway-token": "flag" },
   offline: true,
   run: async (context) => {
-    if (!context.options["generate-gateway-token"])
-      throw new UsageError("say what to do: --generate-gateway-token\nTry: openclaw doctor --help");
+    if (!context.options["generate-gateway-token"]) return sandboxes(context);
     const fresh = token(context.cli.random);
     context.print(
       { token: fresh },
@@ -23,3 +24,16 @@ export const doctorCommand = define({
     return 0;
   },
 });
+
+/** Found out by the command itself: no gateway need run. */
+async function sandboxes({ cli, print }: Pick<CommandContext<OptionSpec>, "cli" | "print">): Promise<number> {
+  const { surveySandboxes, usedMaker } = await import("../compose/sandbox-survey.ts");
+  const makers = await surveySandboxes(cli);
+  print({ sandboxes: makers }, () =>
+    facts([
+      ["sandboxes", usedMaker(makers) ?? "nothing here can make them"],
+      ...makers.map(({ kind, problem }) => [kind, problem ?? "can be used"] as const),
+    ]),
+  );
+  return 0;
+}

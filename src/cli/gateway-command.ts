@@ -166,16 +166,18 @@ async function passwordIn(file: string): Promise<string> {
 }
 
 async function writeFirstConfig(cli: Cli): Promise<void> {
-  const [{ firstRun, hasSandboxPrograms, writeFirst }, { knownProviders }] = await Promise.all([
+  const [{ firstRun, writeFirst }, { surveySandboxes, usedMaker }, { knownProviders }] = await Promise.all([
     import("../compose/first-run.ts"),
+    import("../compose/sandbox-survey.ts"),
     import("../providers/mod.ts"),
   ]);
+  const sandboxMaker = usedMaker(await surveySandboxes(cli));
   const first = await firstRun({
     env: cli.env,
     random: cli.random,
     known: knownProviders,
     workspace: cli.paths.workspace,
-    hasSandboxPrograms: hasSandboxPrograms(),
+    sandboxMaker,
   });
   await writeFirst(cli.paths, first.config);
   cli.stdout(
@@ -183,6 +185,9 @@ async function writeFirstConfig(cli: Cli): Promise<void> {
       `First run: wrote the secure baseline to ${cli.paths.configFile}`,
       "  a random token, loopback only, unknown senders must be paired, one session per sender and channel,",
       "  commands that are not on the allowlist ask first, secrets are kept out of the log.",
+      sandboxMaker
+        ? `  Commands of groups and guests run in sandboxes made with ${sandboxMaker}.`
+        : "  Nothing here can make sandboxes: install bubblewrap, Docker or Podman.",
       `  Model: ${first.model}, ${first.because}.`,
       "",
     ].join("\n"),

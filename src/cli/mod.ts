@@ -108,6 +108,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "whether an agent may use a tool, and which rule says so",
     load: async () => (await import("./tools-command.ts")).toolsCommand,
   },
+  sandbox: {
+    summary: "where commands of sandboxed conversations run",
+    load: async () => (await import("./sandbox-command.ts")).sandboxCommand,
+  },
   access: {
     summary: "who may talk to an agent, why, and what they could make it do",
     load: async () => (await import("./access-command.ts")).accessCommand,
@@ -185,7 +189,7 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./onboard-command.ts")).onboardCommand,
   },
   doctor: {
-    summary: "make a new gateway token",
+    summary: "what makes sandboxes here; make a new gateway token",
     load: async () => (await import("./doctor-command.ts")).doctorCommand,
   },
   config: {

@@ -37,9 +37,10 @@ Writes openclaw.json with the secure baseline. An existing one is never replaced
   run: async (context) => {
     const { cli, options, style } = context;
     const { existsSync } = await import("node:fs");
-    const [{ firstRun, hasSandboxPrograms, writeFirst }, { knownProviders }, { loadConfig, writeConfig }] =
+    const [{ firstRun, writeFirst }, sandboxes, { knownProviders }, { loadConfig, writeConfig }] =
       await Promise.all([
         import("../compose/first-run.ts"),
+        import("../compose/sandbox-survey.ts"),
         import("../providers/mod.ts"),
         import("../config/mod.ts"),
       ]);
@@ -67,7 +68,7 @@ Writes openclaw.json with the secure baseline. An existing one is never replaced
         random: cli.random,
         known: knownProviders,
         workspace: cli.paths.workspace,
-        hasSandboxPrograms: hasSandboxPrograms(),
+        sandboxMaker: sandboxes.usedMaker(await sandboxes.surveySandboxes(cli)),
       });
       const [suggested = "demo"] = first.model.split("/");
       const ids = Object.keys(knownProviders);

@@ -1,7 +1,9 @@
+import type { SandboxSummary } from "../control/mod.ts";
 import type { SessionInfo } from "../control/protocol.ts";
 import { define } from "./define.ts";
 import { modelName, sessionRows } from "./sessions-command.ts";
 import { facts } from "./table.ts";
+import { visibleLine } from "./visible.ts";
 
 interface Status {
   readonly runtimeVersion: string;
@@ -23,8 +25,11 @@ export const statusCommand = define({
   },
   run: async (context) => {
     const client = await context.connect(["operator.read"]);
-    const status = (await client.request("status")) as Status;
-    context.print(status, () => {
+    const [status, { sandboxes }] = (await Promise.all([
+      client.request("status"),
+      client.request("sandbox.list"),
+    ])) as [Status, { sandboxes: readonly SandboxSummary[] }];
+    context.print({ ...status, sandboxes }, () => {
       const { unknown, rejected } = status.deliveries;
       const { modelProvider, model } = status.sessions.defaults;
       const parts = [
@@ -37,6 +42,7 @@ export const statusCommand = define({
             status.channelSummary.length === 0 ? "none is configured" : status.channelSummary.join(", "),
           ],
           ["sessions", String(status.sessions.count)],
+          ...(sandboxes.length === 0 ? [] : [["sandboxes", sandboxText(sandboxes)] as const]),
         ]),
       ];
       if (unknown + rejected > 0)
@@ -51,3 +57,17 @@ export const statusCommand = define({
     return 0;
   },
 });
+
+/** How many of each kind were proved; and one that cannot be used, by its reason. */
+function sandboxText(sandboxes: readonly SandboxSummary[]): string {
+  const proofs = sandboxes.flatMap(({ proof }) => (proof ? [proof] : []));
+  const kinds = Map.groupBy(
+    proofs.filter((proof) => proof.ok),
+    ({ kind }) => kind,
+  );
+  const failed = proofs.find((proof) => !proof.ok);
+  return [
+    ...[...kinds].map(([kind, all]) => `${all.length} proved (${kind})`),
+    ...(failed ? [`cannot be used: ${visibleLine(failed.why)} See: openclaw sandbox list`] : []),
+  ].join("; ");
+}

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { request } from "node:http";
 import { type Random, token } from "../kernel/mod.ts";
@@ -22,11 +21,12 @@ export async function firstRun(ports: {
   readonly known: Readonly<Record<string, KnownProvider>>;
   readonly workspace: string;
   readonly ollamaModels?: () => Promise<readonly string[]>;
-  readonly hasSandboxPrograms: boolean;
+  /** What makes sandboxes here; undefined: nothing does. */
+  readonly sandboxMaker: string | undefined;
 }): Promise<FirstRun> {
   const chosen = await chooseModel(ports);
   return {
-    config: baselineConfig(token(ports.random), chosen.model, ports.workspace, ports.hasSandboxPrograms),
+    config: baselineConfig(token(ports.random), chosen.model, ports.workspace, ports.sandboxMaker),
     ...chosen,
   };
 }
@@ -76,10 +76,15 @@ function runningOllama(): Promise<readonly string[]> {
   });
 }
 
-function baselineConfig(gatewayToken: string, model: string, workspace: string, sandbox: boolean): string {
-  const sandboxBlock = sandbox
-    ? `\n      sandbox: { mode: "non-main", scope: "session", workspaceAccess: "none" },`
-    : `\n      // Commands of groups and guests can run in sandboxes. Install bubblewrap, then: sandbox: { mode: "non-main", scope: "session", workspaceAccess: "none" },`;
+function baselineConfig(
+  gatewayToken: string,
+  model: string,
+  workspace: string,
+  maker: string | undefined,
+): string {
+  const sandboxBlock = maker
+    ? `\n      // Made with ${maker}, which was found here; which one is used: openclaw sandbox explain\n      sandbox: { mode: "non-main", scope: "session", workspaceAccess: "none" },`
+    : `\n      // Commands of groups and guests can run in sandboxes. Install bubblewrap, Docker or Podman, then: sandbox: { mode: "non-main", scope: "session", workspaceAccess: "none" },`;
   return `// The configuration of this gateway: JSON5, checked strictly. See docs/configuration.md.
 {
   gateway: {
@@ -107,11 +112,6 @@ function baselineConfig(gatewayToken: string, model: string, workspace: string, 
   logging: { redactSensitive: "tools" },
 }
 `;
-}
-
-/** True when the programs that sandboxes are made with are there. Whether those hold is proved when one is used. */
-export function hasSandboxPrograms(): boolean {
-  return ["/usr/bin/bwrap", "/usr/bin/prlimit"].every((program) => existsSync(program));
 }
 
 /** Writes the first config, 600 in a folder of 700. Never over an existing file. */

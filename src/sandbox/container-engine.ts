@@ -1,5 +1,5 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
-import type { Duplex } from "node:stream";
+import { type Duplex, Readable } from "node:stream";
 import type { Clock } from "../kernel/mod.ts";
 
 /**
@@ -9,17 +9,17 @@ import type { Clock } from "../kernel/mod.ts";
 export interface ContainerEngine {
   readonly socketPath: string;
   /**
-   * Asks one thing. Gives the parsed answer of a 2xx; a body that is a Buffer is sent as a tar archive. Rejects with
+   * Asks one thing. Gives the parsed answer of a 2xx; a body of bytes is a tar archive. Rejects with
    * an EngineError.
    */
-  call(method: "GET" | "POST" | "DELETE", path: string, body?: Json_ | Buffer): Promise<unknown>;
+  call(method: "GET" | "POST" | "DELETE", path: string, body?: Body | Buffer | Readable): Promise<unknown>;
   /** Asks for a two-way stream of bytes. Rejects with an EngineError. */
-  open(path: string, body?: Json_): Promise<Duplex>;
+  open(path: string, body?: Body): Promise<Duplex>;
   /** Ends what is still asked, and all streams. */
   close(): void;
 }
 
-type Json_ = Readonly<Record<string, unknown>>;
+type Body = Readonly<Record<string, unknown>>;
 
 /** Why an engine did not do what it was asked, for the operator. */
 export class EngineError extends Error {
@@ -49,21 +49,20 @@ export function connectEngine(deps: {
   function begin(
     method: string,
     path: string,
-    body: Json_ | Buffer | undefined,
+    body: Body | Buffer | Readable | undefined,
     headers: Record<string, string>,
     settle: { reject(error: EngineError): void },
   ): { readonly call: ClientRequest; readonly inTime: () => void } {
-    const bytes =
-      body === undefined ? undefined : Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-    const type = Buffer.isBuffer(body) ? "application/x-tar" : "application/json";
+    const isArchive = Buffer.isBuffer(body) || body instanceof Readable;
+    const type = isArchive ? "application/x-tar" : "application/json";
     const call = request({
       socketPath,
       method,
       path: `${version}${path}`,
-      headers: { host: "engine", ...headers, ...(bytes ? { "content-type": type } : {}) },
+      headers: { host: "engine", ...headers, ...(body ? { "content-type": type } : {}) },
       ...(headers.upgrade === undefined ? { agent } : {}),
     });
-    const inTime = clock.after(Buffer.isBuffer(body) ? importTimeoutMs : answerTimeoutMs, () =>
+    const inTime = clock.after(isArchive ? importTimeoutMs : answerTimeoutMs, () =>
       call.destroy(new Error("it did not answer in time")),
     );
     call.once("error", (error) => {
@@ -72,7 +71,8 @@ export function connectEngine(deps: {
         new EngineError(`The container engine at ${socketPath} does not answer (${error.message}).`),
       );
     });
-    call.end(bytes);
+    if (body instanceof Readable) body.pipe(call);
+    else call.end(isArchive || body === undefined ? body : JSON.stringify(body));
     return { call, inTime };
   }
 

@@ -3,7 +3,8 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, InputError, type Random } from "../kernel/mod.ts";
 import { type ContainerParts, createBody, labels } from "./container-create.ts";
-import { type ContainerEngine, EngineError } from "./container-engine.ts";
+import type { ContainerEngine } from "./container-engine.ts";
+import { engineFacts, engineProblem, imageId } from "./container-facts.ts";
 import {
   commandUser,
   containerPlaceProblem,
@@ -64,12 +65,9 @@ interface Kept {
   readonly proof: SandboxProof & { readonly ok: true };
 }
 
-interface EngineFacts {
-  readonly SecurityOptions?: readonly string[];
-}
-
 /** What the config does not ask for any more is not kept for long. */
 const staleMs = 60_000;
+
 /** Sandboxes in containers of an engine on this machine. */
 export function createContainerHost(deps: ContainerHostDeps): ContainerHost {
   const { engine, clock, random } = deps;
@@ -80,35 +78,10 @@ export function createContainerHost(deps: ContainerHostDeps): ContainerHost {
   const making = new Map<string, Promise<unknown>>();
 
   async function problem(image: string, place?: WorkspaceOwner): Promise<string | undefined> {
-    try {
-      const { isRootless } = await engineFacts();
-      await imageOf(image);
-      if (!place || isRootless) return undefined;
-      const user = commandUser(place, place.user, deps.uid);
-      return "problem" in user ? user.problem : undefined;
-    } catch (error) {
-      return messageOf(error);
-    }
-  }
-
-  async function engineFacts() {
-    const { SecurityOptions = [] } = (await engine.call("GET", "/info")) as EngineFacts;
-    const has = (name: string) => SecurityOptions.some((option) => option.startsWith(`name=${name}`));
-    return { isRootless: has("rootless"), hasAppArmor: has("apparmor") };
-  }
-
-  async function imageOf(image: string): Promise<string> {
-    try {
-      const facts = (await engine.call("GET", `/images/${encodeURIComponent(image)}/json`)) as { Id: string };
-      return facts.Id;
-    } catch (error) {
-      if (!(error instanceof EngineError) || error.status !== 404) throw error;
-      const own = /^openclaw-sandbox:([a-z]+)$/.exec(image)?.[1];
-      throw new EngineError(
-        `The engine has no image ${image}. ${own === undefined ? "Import or pull it there" : `Make it: openclaw sandbox image ${own}`}, or set sandbox.docker.image to one it has.`,
-        404,
-      );
-    }
+    const why = await engineProblem(engine, image);
+    if (why !== undefined || !place || (await engineFacts(engine)).isRootless) return why;
+    const user = commandUser(place, place.user, deps.uid);
+    return "problem" in user ? user.problem : undefined;
   }
 
   function prove(spec: SandboxSpec): Promise<SandboxProof> {
@@ -171,7 +144,7 @@ export function createContainerHost(deps: ContainerHostDeps): ContainerHost {
   async function partsOf(spec: SandboxSpec): Promise<ContainerParts> {
     const settings = spec.container;
     if (!settings) throw new Error("Nothing says what the container should be.");
-    const { isRootless, hasAppArmor } = await engineFacts();
+    const { isRootless, hasAppArmor } = await engineFacts(engine);
     const place = containerPlaceProblem(spec, settings, hiddenPlaces());
     if (place !== undefined) throw new Error(place);
     // Without root, root inside is the gateway's user outside, or that user keeps its number.
@@ -201,7 +174,7 @@ export function createContainerHost(deps: ContainerHostDeps): ContainerHost {
       isRootless,
       hasAppArmor,
       ...(spec.egress ? { egressInode: statSync(spec.egress.socketFile).ino } : {}),
-      imageId: await imageOf(settings.image),
+      imageId: await imageId(engine, settings.image),
     };
   }
 

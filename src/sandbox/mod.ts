@@ -21,7 +21,9 @@ export { runArgv } from "./argv-command.ts";
 export { createBubblewrap } from "./bubblewrap.ts";
 export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
 export { connectEngine } from "./container-engine.ts";
+export { engineProblem } from "./container-facts.ts";
 export { type ContainerHost, createContainerHost } from "./container-host.ts";
+export { imageNames, makeSandboxImage } from "./container-image.ts";
 export { containerSettings, defaultImage } from "./container-settings.ts";
 export { type EngineKind, type EnginePlaces, findSocket } from "./container-sockets.ts";
 export type { EgressDoor } from "./egress-forwarder.ts";
@@ -45,6 +47,7 @@ export type {
   SandboxSpec,
 } from "./sandbox-host.ts";
 export type {
+  CommandExit,
   CommandRequest,
   Commands,
   HostCommands,

@@ -47,7 +47,7 @@ async function answer(client: GatewayClient, decision: string) {
 }
 
 const textOf = (ended: { message: { content: { text: string }[] } }) => ended.message.content[0]?.text ?? "";
-const all = { mode: "all", scope: "session", workspaceAccess: "none" };
+const all = { mode: "all", backend: "bubblewrap", scope: "session", workspaceAccess: "none" };
 
 test("sandbox (8): the first command asks for entry, a lasting yes lets the next ones in, and the proof is on record", {
   skip,
