@@ -38,12 +38,25 @@ export function createChatCommands(
       text = "Answer approvals on the page, or with: openclaw approvals resolve <id> <decision>";
     else if (command.name === "compact") text = await condense(row, session, command.rest, signal);
     else if (command.name === "status") text = statusText(session);
+    else if (command.name === "activation") text = activation(row, command, writes);
     if (writes.length > 0) await commit(writes);
     if (resets) {
       histories.forget(session.sessionId);
       parts.sessionChanged(session, "reset", row.runId);
     }
     return text;
+  }
+
+  /** Only owners come here with it: the access rules say so. */
+  function activation(row: InboxRow, { args }: ChatCommand, writes: Write[]): string {
+    const [chosen] = args;
+    if (!row.reply || row.reply.conversation.kind === "direct")
+      return "This is for groups: here every message is answered.";
+    if (chosen !== "mention" && chosen !== "always") return "Usage: /activation mention|always";
+    writes.push(parts.chooseActivation(row, chosen));
+    return chosen === "always"
+      ? "From now on every message of those who may talk here is answered, until /activation mention."
+      : "From now on only messages that call the agent are answered here.";
   }
 
   async function condense(

@@ -9,6 +9,7 @@
 import { hash } from "node:crypto";
 import {
   type AccessSettings,
+  type Activation,
   type Admitted,
   canonical,
   decide,
@@ -78,6 +79,7 @@ export interface GatewayParts {
   readonly pairings: Pairings;
   readonly accessSettings: (channel: string, account: string) => Promise<AccessSettings>;
   readonly meters: Meters;
+  readonly activationOf: (message: InboundMessage) => Activation | undefined;
   readonly sessionSettings: () => SessionSettings;
   /** Takes one accepted message to its reply (turn.ts). */
   readonly turn: (row: InboxRow) => Promise<void>;
@@ -166,9 +168,10 @@ export function createGateway(parts: GatewayParts): Gateway {
     // Nothing is waited for between what the meters say and what they count.
     const use = parts.meters.read(message, rules);
     const command = parseChatCommand(message.text, parts.sessionSettings().resetTriggers);
-    const access = decide({ message, paired, agentId, command: command?.name, use }, rules);
+    const activation = parts.activationOf(message);
+    const access = decide({ message, paired, agentId, command: command?.name, use, activation }, rules);
     if (!admitted(access)) return turnAway(message, "access", access.reason, access.detail);
-    parts.meters.count(message, rules);
+    const counted = parts.meters.count(message, rules);
 
     const { isOwner } = access.value;
     if (isOwner) parts.missed.ownerWrote(message);
@@ -206,6 +209,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       ...(gone ? lettingGo(gone, row) : []),
       record("access", "admit", row, { trust: source.trust }),
       record("session", "route", row, { agentId: row.agentId }),
+      ...counted,
     ]);
     if (gone) runs.absorb(gone.runId);
     if (command?.name === "stop") abort(row.sessionKey, undefined, row.runId);

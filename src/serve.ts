@@ -11,6 +11,7 @@ import { agentSettings, contextFiles, createHistories } from "./agent/mod.ts";
 import { ledgerChain, verifyLedger } from "./audit/mod.ts";
 import { authSettings, createBrowserSessions, holds, mayHear, pairingSettings } from "./auth/mod.ts";
 import { createAccess } from "./compose/access.ts";
+import { createAccessMemory } from "./compose/access-memory.ts";
 import { createAgentFiles } from "./compose/agent-files.ts";
 import { composeApiTokens } from "./compose/api-tokens.ts";
 import { createApprovalNotices } from "./compose/approval-notices.ts";
@@ -229,6 +230,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const access = createAccess({
     loaded: live.loaded,
     pairings,
+    activationOf: (message) => accessMemory.activationOf(message),
     onProblem: ({ path, message }) =>
       log("warn", "an entry admits nobody", { at: formatPath(path), problem: `must ${message}` }),
   });
@@ -372,6 +374,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   });
   const runs = createRuns(clock, storedOutcome(store.inbox, store.sessions));
   const runTap = createRunTap();
+  const accessMemory = createAccessMemory({ meta: store.meta, secret: fenceKey, clock, commit });
   const histories = createHistories(store.sessions, fenceKey);
   const channelTextLimit = (channel: string, account: string) =>
     channels.get(channel, account)?.limits.textChars ?? 4000;
@@ -419,6 +422,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     typing: (channel, account, reply) => channels.get(channel, account)?.typing(reply.conversation),
     channelTextLimit,
     media,
+    chooseActivation: accessMemory.chooseActivation,
     live: createLiveReplies({ config, channel: (id, account) => channels.get(id, account), clock }),
     redact,
     fenceKey,
@@ -448,7 +452,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     approvals,
     pairings,
     accessSettings: access.settingsOf,
-    meters: createMeters(clock),
+    meters: createMeters(clock, undefined, accessMemory.budgets),
+    activationOf: accessMemory.activationOf,
     sessionSettings: () => sessionsConfig,
     turn: turns.run,
     mayUseAgent: (author, agentId) => apiTokens.mayUseAgent(author, agentId),
@@ -877,6 +882,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
     // A full disk must not keep the turns from beginning once there is room again.
     await commit([store.meta.put("cleanStop", "no")]).catch((error) =>
       log("error", "the start could not be noted", { error: error.message }),
+    );
+    await accessMemory.sweep().catch((error) =>
+      log("warn", "budgets that are over could not be forgotten", { error: (error as Error).message }),
     );
     gateway.begin();
     await channels.apply(config());

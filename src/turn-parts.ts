@@ -1,4 +1,6 @@
 /** What the second half of the message path (turn.ts, tool-call.ts) is given, and what one turn gathers. */
+
+import type { Activation } from "./access/mod.ts";
 import type {
   AgentSettings,
   Histories,
@@ -88,6 +90,8 @@ export interface TurnParts {
   readonly channelTextLimit: (channel: string, account: string) => number;
   readonly media: MediaPort;
   readonly live: LiveReplyPort;
+  /** Notes what an owner chose for the group that this message came from. */
+  readonly chooseActivation: (row: InboxRow, activation: Activation) => Write;
   readonly redact: (text: string) => string;
   /** Of the fences around untrusted text; made once per installation. */
   readonly fenceKey: string;

@@ -427,3 +427,26 @@ test("access (6): a decision is told step by step, and ends with the step that r
     }),
   );
 });
+
+test("access (10): what an owner chose with /activation opens and closes the mention gate of that group, and nothing else", () => {
+  const settings = (requireMention: boolean) =>
+    settingsOf({ channels: { telegram: { groups: { "-1": { requireMention, allowFrom: ["42"] } } } } });
+  const ask = (requireMention: boolean, activation: "mention" | "always" | undefined, more: object = {}) =>
+    outcomeOf(
+      factsOf({ conversation: { kind: "group", id: "-1" }, ...more }, { activation }),
+      settings(requireMention),
+    );
+  assert.equal(ask(true, "always"), "admit");
+  assert.equal(ask(false, "mention"), "access.not_mentioned");
+  assert.equal(ask(false, "mention", { mentionsBot: true }), "admit");
+  assert.equal(ask(true, undefined), "access.not_mentioned");
+  assert.equal(
+    ask(true, "always", { sender: { id: "7", proof: "platform" } }),
+    "access.group_sender_not_listed",
+  );
+  assert.equal(ask(true, "always", { conversation: { kind: "group", id: "-2" } }), "access.group_not_listed");
+  const steps: string[] = [];
+  const facts = factsOf({ conversation: { kind: "group", id: "-1" } }, { activation: "always" });
+  decide(facts, settings(true), (step) => steps.push(`${step.rule}: ${step.facts} ${step.at.join(".")}`));
+  assert.ok(steps.includes("mention: not called, and need not be (/activation always) "), steps.join("\n"));
+});

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { factsOf, message, outcomeOf, settingsOf } from "../../test/support/access.ts";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
-import { createMeters, mayBeTold } from "./mod.ts";
+import type { Write } from "../kernel/mod.ts";
+import { createMeters, type KeptBudgets, mayBeTold } from "./mod.ts";
 
 function bench(telegram: object, maxKeys?: number) {
   const clock = new ManualClock();
@@ -179,4 +180,43 @@ test("refusals are told to people who may talk, now and then; never to a bot", (
     "access.bot_loop",
   ] as const)
     assert.equal(mayBeTold(reason), false);
+});
+
+test("a day's budget outlives a restart, and one of a clock that was set back is bounded", () => {
+  const kept = new Map<string, number>();
+  const budgets: KeptBudgets = {
+    get: (key) => kept.get(key),
+    put: (key, at) => (() => void kept.set(key, at)) as unknown as Write,
+  };
+  const clock = new ManualClock();
+  const settings = settingsOf({
+    channels: { telegram: { dmPolicy: "open", allowFrom: ["*"], messageLimits: { perSenderPerDay: 2 } } },
+  });
+  const { message: one } = factsOf();
+  const other = factsOf({ sender: { id: "7", proof: "platform" } }).message;
+  const life = () => {
+    const meters = createMeters(clock, undefined, budgets);
+    const send = (message: typeof one) => {
+      const use = meters.read(message, settings);
+      const outcome = outcomeOf({ ...factsOf(), message, use }, settings);
+      if (outcome === "admit")
+        for (const write of meters.count(message, settings)) (write as unknown as () => void)();
+      return outcome;
+    };
+    return send;
+  };
+  const first = life();
+  assert.deepEqual([first(one), first(one), first(one)], ["admit", "admit", "access.budget_spent"]);
+  const second = life();
+  assert.deepEqual([second(one), second(other)], ["access.budget_spent", "admit"]);
+  clock.advance(12 * 3_600_000);
+  assert.deepEqual([second(one), second(one)], ["admit", "access.budget_spent"]);
+  // Written by a clock that was years ahead: nobody is locked out for longer than a day.
+  for (const key of kept.keys()) kept.set(key, clock.now() + 1e12);
+  const third = life();
+  assert.equal(third(one), "access.budget_spent");
+  clock.advance(12 * 3_600_000);
+  assert.equal(third(one), "admit");
+  const without = settingsOf({ channels: { telegram: { dmPolicy: "open", allowFrom: ["*"] } } });
+  assert.deepEqual(createMeters(clock, undefined, budgets).count(one, without), []);
 });

@@ -1,5 +1,5 @@
 import type { InboundMessage } from "../delivery/mod.ts";
-import type { Clock, Reason } from "../kernel/mod.ts";
+import type { Clock, Reason, Write } from "../kernel/mod.ts";
 import type { AccessSettings } from "./settings.ts";
 
 /** `messages` per `periodMs` in the long run, `burst` at once. */
@@ -30,11 +30,18 @@ export const unused: Use = Object.freeze({ senderWaitMs: 0, chatWaitMs: 0, dayWa
 /** Counts messages per sender and chat. Between `read` and `count` of one message nothing else may be read. */
 export interface Meters {
   read(message: InboundMessage, settings: AccessSettings): Use;
-  count(message: InboundMessage, settings: AccessSettings): void;
+  /** Gives what is to be kept of it, for the commit that takes the message in. */
+  count(message: InboundMessage, settings: AccessSettings): readonly Write[];
   /** May this sender be told of a refusal? A few times, then once a minute: a flood is not answered by a flood. */
   takeNotice(message: InboundMessage): boolean;
   /** Counters held in memory. */
   readonly size: number;
+}
+
+/** Where day budgets outlive a restart: by key, when its credit is whole again, unix ms. */
+export interface KeptBudgets {
+  get(key: string): number | undefined;
+  put(key: string, wholeAtMs: number): Write;
 }
 
 const perNotice: Limit = { messages: 1, periodMs: 60_000, burst: 3 };
@@ -55,11 +62,13 @@ export function mayBeTold(reason: Reason): boolean {
 /** Held at most for each kind of meter; with more, those that are new share one. */
 const defaultMaxKeys = 20_000;
 
-export function createMeters(clock: Clock, maxKeys = defaultMaxKeys): Meters {
-  const senders = createRate(clock, maxKeys);
-  const chats = createRate(clock, maxKeys);
-  const days = createRate(clock, maxKeys);
-  const notices = createRate(clock, maxKeys);
+export function createMeters(clock: Clock, maxKeys = defaultMaxKeys, kept?: KeptBudgets): Meters {
+  const passed = () => clock.monotonic();
+  const senders = createRate(passed, maxKeys);
+  const chats = createRate(passed, maxKeys);
+  // By the time of day, which a restart does not begin anew.
+  const days = createRate(() => clock.now(), maxKeys, kept);
+  const notices = createRate(passed, maxKeys);
   const loops = createLoops(clock, maxKeys);
   const senderKey = (message: InboundMessage) =>
     `${message.channel}\n${message.account}\n${message.sender.id}`;
@@ -78,8 +87,8 @@ export function createMeters(clock: Clock, maxKeys = defaultMaxKeys): Meters {
     count(message, { limits, loop }) {
       senders.count(senderKey(message), limits.perSender.value);
       chats.count(chatKey(message), limits.perChat.value);
-      days.count(senderKey(message), limits.perSenderPerDay.value);
       if (message.isBot) loops.count(pairKey(message), loop.value);
+      return days.count(senderKey(message), limits.perSenderPerDay.value);
     },
     takeNotice(message) {
       // Two programs that tell each other of their refusals would never stop.
@@ -97,19 +106,30 @@ export function createMeters(clock: Clock, maxKeys = defaultMaxKeys): Meters {
  * The generic cell rate algorithm (ITU-T I.371): per key one number, the time at which its credit is whole again.
  * That number is all that is kept, and a key whose time has come is as if it had never been there.
  */
-function createRate(clock: Clock, maxKeys: number) {
-  const wholeAt = createKeys<number>(maxKeys, (at) => at <= clock.monotonic());
+function createRate(now: () => number, maxKeys: number, kept?: KeptBudgets) {
+  const wholeAt = createKeys<number>(maxKeys, (at) => at <= now());
+  /** Never later than for a credit that is all spent: the time of day may have been set back. */
+  function wholeAtOf(key: string, { periodMs, messages, burst }: Limit): number {
+    const at = wholeAt.get(key) ?? kept?.get(key) ?? 0;
+    const latest = now() + (periodMs / messages) * burst;
+    if (at <= latest) return at;
+    // Kept as such, or it would go on moving away.
+    wholeAt.put(key, latest);
+    return latest;
+  }
+
   return {
     waitMs(key: string, limit: Limit | undefined): number {
       if (!limit) return 0;
       const interval = limit.periodMs / limit.messages;
-      const at = wholeAt.get(key) ?? 0;
-      return Math.max(0, Math.ceil(at - interval * (limit.burst - 1) - clock.monotonic()));
+      return Math.max(0, Math.ceil(wholeAtOf(key, limit) - interval * (limit.burst - 1) - now()));
     },
-    count(key: string, limit: Limit | undefined): void {
-      if (!limit) return;
+    count(key: string, limit: Limit | undefined): readonly Write[] {
+      if (!limit) return [];
       const interval = limit.periodMs / limit.messages;
-      wholeAt.put(key, Math.max(wholeAt.get(key) ?? 0, clock.monotonic()) + interval);
+      const at = Math.max(wholeAtOf(key, limit), now()) + interval;
+      wholeAt.put(key, at);
+      return kept ? [kept.put(key, Math.ceil(at))] : [];
     },
     size: wholeAt.size,
   };

@@ -18,10 +18,10 @@
 export { type Admitted, decide } from "./decide.ts";
 export { type Change, type Explanation, explain } from "./explain.ts";
 export { accessSettings } from "./from-config.ts";
-export { createMeters, type Meters, mayBeTold, unused } from "./meters.ts";
+export { createMeters, type KeptBudgets, type Meters, mayBeTold, unused } from "./meters.ts";
 export * from "./pairing.ts";
 export { type Reach, reachable } from "./reach.ts";
-export type { Facts, Step } from "./rules.ts";
+export type { Activation, Facts, Step } from "./rules.ts";
 export { canonical, type IdRule, plainIds } from "./senders.ts";
 export { type AccessSettings, closedAccess } from "./settings.ts";
 export { roomsOf, type ToolLimit, toolLimits } from "./tool-limits.ts";

@@ -18,7 +18,11 @@ export interface Facts {
   readonly command: string | undefined;
   /** What the meters say now. */
   readonly use: Use;
+  /** What an owner chose for this group with /activation, over the config's requireMention. */
+  readonly activation?: Activation | undefined;
 }
+
+export type Activation = "mention" | "always";
 
 /** What one rule saw and said. */
 export interface Step {
@@ -192,8 +196,10 @@ const groupSender: Rule = (sight) => {
     : stop("sender", "access.group_sender_not_listed", id, list.isSet ? list : settings.allowFrom);
 };
 
-const groupMention: Rule = ({ message, rooms, settings, mention }) => {
-  const needed = requireMentionIn(rooms, settings);
+const groupMention: Rule = ({ message, rooms, settings, mention, facts: { activation } }) => {
+  const needed: Setting<boolean> = activation
+    ? { value: activation === "mention", at: [], isSet: true }
+    : requireMentionIn(rooms, settings);
   const { id } = message.conversation;
   const ignores = rooms.find((room) => room.ignoreOtherMentions)?.ignoreOtherMentions;
   if (ignores?.value === true && message.mentionsOthers === true && !message.mentionsBot) {
@@ -205,7 +211,7 @@ const groupMention: Rule = ({ message, rooms, settings, mention }) => {
   }
   return needed.value
     ? stop("mention", "access.not_mentioned", id, needed)
-    : pass("mention", "not called, and need not be", needed);
+    : pass("mention", `not called, and need not be${activation ? " (/activation always)" : ""}`, needed);
 };
 
 const unknownKind: Rule = ({ message }) =>

@@ -1,5 +1,6 @@
 import {
   type AccessSettings,
+  type Activation,
   accessSettings,
   type Change,
   explain,
@@ -36,6 +37,8 @@ export interface Access {
 export function createAccess(ports: {
   readonly loaded: () => LoadedConfig;
   readonly pairings: Pick<Pairings, "allowed">;
+  /** Absent where only the files are at hand: what owners chose in groups is known to a running gateway. */
+  readonly activationOf?: (message: InboundMessage) => Activation | undefined;
   /** Told of entries that match nobody, once for each config. */
   readonly onProblem: (problem: Problem) => void;
 }): Access {
@@ -105,7 +108,8 @@ export function createAccess(ports: {
       const agentId = query.agent ?? agentFor(message, sessions);
       const command = parseChatCommand(message.text, sessions.resetTriggers)?.name;
       const paired = await ports.pairings.allowed(settings.channel, settings.account);
-      const facts: Facts = { message, paired, agentId, command, use: unused };
+      const activation = ports.activationOf?.(message);
+      const facts: Facts = { message, paired, agentId, command, use: unused, activation };
       const { answer, steps, needs, losses } = explain(facts, settings);
       const isRefused = "reason" in answer;
       return {

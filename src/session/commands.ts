@@ -1,6 +1,15 @@
 /** A chat command: a whole message that starts with a slash. */
 export interface ChatCommand {
-  readonly name: "new" | "reset" | "compact" | "stop" | "status" | "help" | "approve" | "whoami";
+  readonly name:
+    | "new"
+    | "reset"
+    | "compact"
+    | "stop"
+    | "status"
+    | "help"
+    | "approve"
+    | "whoami"
+    | "activation";
   /** Words after the name. */
   readonly args: readonly string[];
   /** Text after `/new` or `/reset`: the first message of the fresh conversation. */
@@ -8,7 +17,17 @@ export interface ChatCommand {
 }
 
 const noTriggers: ReadonlySet<string> = new Set();
-const names = new Set<string>(["new", "reset", "compact", "stop", "status", "help", "approve", "whoami"]);
+const names = new Set<string>([
+  "new",
+  "reset",
+  "compact",
+  "stop",
+  "status",
+  "help",
+  "approve",
+  "whoami",
+  "activation",
+]);
 
 /**
  * Undefined for text that is no command we know: the agent reads it as it is. `resetTriggers` are further whole
@@ -33,5 +52,6 @@ export const chatHelp = [
   "/status - model, session and tokens",
   "/whoami - your id on this channel",
   "/approve <id> allow-once|allow-always|deny - answer an approval (owner only)",
+  "/activation mention|always - in a group: when the agent answers (owner only)",
   "/help - this list",
 ].join("\n");

@@ -132,6 +132,8 @@ export function browserSessionStore(database: Database): BrowserSessionStore {
 export interface MetaStore {
   get(key: string): string | undefined;
   put(key: string, value: string): Write;
+  /** Takes out what has this prefix and whose value, a unix time in ms, is over. */
+  expire(prefix: string, now: number): Write;
 }
 
 export function metaStore(database: Database): MetaStore {
@@ -141,5 +143,13 @@ export function metaStore(database: Database): MetaStore {
       return row ? String(row.value) : undefined;
     },
     put: (key, value) => change((db) => db.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)),
+    expire: (prefix, now) =>
+      change((db) =>
+        db.run(
+          "DELETE FROM meta WHERE key >= ?1 AND key < ?1 || char(0x10ffff) AND CAST(value AS INTEGER) <= ?2",
+          prefix,
+          now,
+        ),
+      ),
   };
 }

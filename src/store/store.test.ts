@@ -343,3 +343,17 @@ test("store (5): a run's entries go with every summary that was made from them, 
   assert.deepEqual([left?.title, left?.lastMessage, left?.lastSeq], [undefined, undefined, 1303]);
   store.close();
 });
+
+test("small facts that are over are forgotten by their prefix, and no others", async (t) => {
+  const { store } = opened(t);
+  const { meta } = store;
+  const facts = { "budget:a": "10", "budget:b": "11", budget: "1", "budgets:c": "1", "budget:d": "never" };
+  await store.commit(Object.entries(facts).map(([key, value]) => meta.put(key, value)));
+  await store.commit([meta.expire("budget:", 10)]);
+  // What is no time is over too: it was never written so.
+  assert.deepEqual(
+    Object.keys(facts).filter((key) => meta.get(key) !== undefined),
+    ["budget:b", "budget", "budgets:c"],
+  );
+  store.close();
+});

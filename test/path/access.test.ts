@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { type GatewayClient, GatewayProcess, modelConfig } from "../support/gateway.ts";
@@ -327,4 +328,59 @@ test("clicks and reactions of people who may not speak reach nobody (attacks A-0
   ]);
   assert.equal(model.requests.length, 0);
   assert.equal(fake.sent.length, 1);
+});
+
+test("access (10): an owner's /activation holds for its group until it is taken back, also after a restart; nobody else's does", async (t) => {
+  const made = await house(
+    t,
+    { groupAllowFrom: ["42", "7"], groups: { "-100": {}, "-200": {} } },
+    { commands: { ownerAllowFrom: ["telegram:42"] } },
+  );
+  const { fake, gateway } = made;
+  const at = { chat: -100 };
+  const say = async (message: object, replies: number) => {
+    fake.deliver({ text: "nobody is called", ...at, ...message });
+    await settled(fake);
+    await fake.until(() => fake.sent.length >= replies);
+    assert.equal(fake.sent.length, replies);
+  };
+  await say({}, 0);
+  await say({ text: "/activation@house_bot always", entities: true, from: 7 }, 1);
+  assert.match(fake.sent[0]?.text ?? "", /only.*owner/i);
+  await say({}, 1);
+  await say({ text: "/activation@house_bot perhaps", entities: true }, 2);
+  assert.match(fake.sent[1]?.text ?? "", /^Usage/);
+  await say({ text: "/activation@house_bot always", entities: true }, 3);
+  await say({}, 4);
+  await say({ from: 7 }, 5);
+  await say({ chat: -200 }, 5);
+  await gateway.kill();
+  await gateway.start();
+  await say({}, 6);
+  await say({ text: "/activation mention" }, 7);
+  await say({}, 7);
+  assert.equal((await outcomes({ ...made, client: await gateway.connect() }, 1))[0], "access.not_mentioned");
+});
+
+test("a sender's budget of a day is not made anew by a restart, and what is kept of it names nobody", async (t) => {
+  const { fake, gateway } = await house(t, {
+    dmPolicy: "allowlist",
+    allowFrom: ["4242424242"],
+    messageLimits: { perSenderPerDay: 1 },
+  });
+  fake.deliver({ text: "hello", from: 4242424242 });
+  await fake.sentCount(1);
+  await gateway.kill();
+  await gateway.start();
+  fake.deliver({ text: "hello", from: 4242424242 });
+  await fake.sentCount(2);
+  assert.match(fake.sent[1]?.text ?? "", /budget|today|day/i);
+  const database = new DatabaseSync(gateway.databaseFile, { readOnly: true });
+  const keys = database
+    .prepare("SELECT key FROM meta")
+    .all()
+    .map((row) => String(row.key));
+  database.close();
+  assert.equal(keys.filter((key) => key.startsWith("budget:")).length, 1);
+  assert.ok(!keys.join().includes("4242424242"));
 });

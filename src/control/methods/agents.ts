@@ -126,6 +126,11 @@ const chatCommands: Readonly<Record<ChatCommand["name"], CommandText>> = {
   compact: { description: "Condense what was said so far", category: "session", acceptsArgs: true },
   stop: { description: "Stop the reply that is being written", category: "session", acceptsArgs: false },
   status: { description: "Model, session and tokens", category: "status", acceptsArgs: false },
+  activation: {
+    description: "In a group: when the agent answers (owner only)",
+    category: "management",
+    acceptsArgs: true,
+  },
   whoami: { description: "Your id on this channel", category: "status", acceptsArgs: false },
   approve: { description: "Answer an approval (owner only)", category: "management", acceptsArgs: true },
   help: { description: "The list of commands", category: "status", acceptsArgs: false },
