@@ -149,7 +149,14 @@ export function expectedMounts({ spec, settings }: Pick<ContainerParts, "spec" |
     writable,
     mounts: [
       ...writable,
-      ...["/", "/sbin/docker-init", "/run/podman-init", "/dev/init", "/run/.containerenv"],
+      ...[
+        "/",
+        "/sbin/docker-init",
+        "/usr/sbin/docker-init",
+        "/run/podman-init",
+        "/dev/init",
+        "/run/.containerenv",
+      ],
       ...["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/etc/group"],
       ...(spec.agentWorkspace === undefined ? [] : ["/agent"]),
       ...settings.binds.map(({ target }) => target),

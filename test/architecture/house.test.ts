@@ -53,6 +53,16 @@ const planted: Readonly<Record<string, readonly [wrong: SourceFile, right: Sourc
     { path: "src/agent/x.ts", text: 'import { request } from "node:https";' },
     { path: "src/policy/x.ts", text: 'import { isIP } from "node:net";' },
   ],
+  "engines of containers are asked in one file": [
+    {
+      path: "src/compose/x.ts",
+      text: 'import { request } from "node:http";\nrequest({ socketPath, path: "/info" });',
+    },
+    {
+      path: "src/sandbox/container-engine.ts",
+      text: 'import { request } from "node:http";\nrequest({ socketPath, path: "/info" });',
+    },
+  ],
   "process is read in main.ts only": [
     { path: "src/auth/x.ts", text: "const secret = process.env.TOKEN;" },
     { path: "src/main.ts", text: "const args = process.argv;" },

@@ -143,6 +143,19 @@ export const rules: readonly Rule[] = [
     },
   },
   {
+    name: "engines of containers are asked in one file",
+    why: "whoever reaches an engine's socket is root on this machine: one file asks it, of unix sockets alone",
+    check: (file) =>
+      file.path.startsWith("src/") &&
+      file.path !== "src/sandbox/container-engine.ts" &&
+      !isTest(file) &&
+      importsOf(file).some((item) => !item.typeOnly && /^(?:node:)?(?:http|net)$/.test(item.specifier)) &&
+      /\bsocketPath\s*[,:}]/.test(code(file)) &&
+      /\b(?:request|connect|createConnection)\(/.test(code(file))
+        ? ["asks a socket by its path"]
+        : [],
+  },
+  {
     name: "process is read in main.ts only",
     why: "what reads the environment or the process by itself cannot be simulated, and may leak secrets",
     check: (file) =>
