@@ -24,6 +24,7 @@ const table: [OpenClawConfig, string][] = [
   ],
   [{ channels: { discord: { allowFrom: ["*"], accounts: { b: { dmPolicy: "open" } } } } }, ""],
   [{ tools: { allow: ["read"], alsoAllow: ["exec"] } }, "tools.alsoAllow"],
+  [{ tools: { allow: ["read"], alsoAllow: ["exec"] } }, "tools.allow"],
   [{ tools: { allow: ["read"], deny: ["exec"] } }, ""],
   [
     { agents: { list: [{ id: "a", tools: { sandbox: { tools: { allow: ["x"], alsoAllow: ["y"] } } } }] } },

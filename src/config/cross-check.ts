@@ -264,6 +264,7 @@ function checkTools(config: OpenClawConfig, report: Report): void {
         [...path, "alsoAllow"],
         '"allow" replaces the list and "alsoAllow" adds to it; keep one of them',
       );
+      report([...path, "allow"], 'stands beside "alsoAllow"; keep one of them');
     }
     const isExec = path.at(-1) === "exec" && path.at(-2) === "tools";
     if (isExec && scope.mode !== undefined && (scope.security !== undefined || scope.ask !== undefined)) {

@@ -5,12 +5,19 @@
  * 1. Deny always wins; each layer only narrows; an effect that no rule knows is refused.
  * 2. A Permit names exactly what was judged, and is good for one execution.
  * 3. Only a literal allow answer permits; an unanswered question is a refusal.
- * 4. A standing rule covers one exact command in one folder for one agent, and never an interpreter or a wrapper.
+ * 4. A standing rule covers exact commands in one folder for one agent, and never an interpreter or a wrapper; it is
+ *    shown before it is kept, and what is kept is what was shown.
  * 5. An address that is not public is refused in every notation.
  * 6. A command line is judged as a tree, each of its commands by itself, and the tree is what runs; what is not
  *    understood asks, and so does what runs text that it is given.
  *    A command of a sandboxed session is not judged: it may enter its sandbox or not, and never leaves it.
  * 7. An answer is bound to the tree, the programs, scripts and folder as they were when it was asked, and to who asked.
+ * 8. What explains a decision about a tool is that decision: one function gives both, and names the line that decided.
+ * 9. Of the config and the host's document the stricter counts; what a call itself asks for only tightens.
+ * 10. A command leaves its sandbox through both gates, the global one and its agent's, and with a person's yes.
+ * 11. A second model lets through only what its text tells whole, in turns that the owner wrote; every doubt is a
+ *     person's, and what is refused it cannot allow.
+ * 12. Nothing that an agent writes, calls or runs loosens its own rules.
  */
 export * from "./address.ts";
 export * from "./approval.ts";

@@ -17,7 +17,7 @@ const isReview = (body: { messages: { role: string; content: unknown }[] }) =>
 async function scene(
   t: TestContext,
   calls: readonly object[],
-  config: object & { readonly onePerTurn?: true } = {},
+  config: Readonly<Record<string, unknown>> & { readonly onePerTurn?: true } = {},
   review: (subject: { command: string }) => string = () => "no verdict",
 ) {
   let made = 0;
