@@ -1,7 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
-import type { CommandLine } from "../policy/command-tree.ts";
 import { type CommandGroup, openCommandGroup } from "./command-group.ts";
 import { CommandOutput } from "./command-output.ts";
 import {
@@ -13,18 +12,17 @@ import {
 import { type LineStreams, openStreams } from "./command-streams.ts";
 import { createControlGroups } from "./control-groups.ts";
 import { type BaseEnvironment, buildEnvironment, environmentProblem, searchPath } from "./environment.ts";
-import { requireSame, requireSameFolder } from "./file-identity.ts";
-import { type LineDeps, runLine } from "./line-run.ts";
+import { runLine } from "./line-run.ts";
+import { hostLine, insideLine, requirePlace } from "./permitted-line.ts";
 import { createPipes, removeLeftPipes } from "./pipes.ts";
 import { bootId, markedProcesses, processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
-import { resolveProgram } from "./program.ts";
 import { stateMark as markOfState } from "./run-mark.ts";
 import { followLine, type RunningDeps } from "./running-command.ts";
 import type { InsideRun, ProvenSandbox } from "./sandbox-host.ts";
 import { storedCommand } from "./stored-command.ts";
-import { terminalArguments, terminalText, terminalType } from "./terminal.ts";
+import { terminalText, terminalType } from "./terminal.ts";
 import type { HostCommands, PermittedCommand, RunningCommand } from "./tool.ts";
-import type { HostWorkspace, OpenedFolder } from "./workspace.ts";
+import type { HostWorkspace } from "./workspace.ts";
 import { parseWorkspacePath } from "./workspace-path.ts";
 
 export interface CommandHostDeps {
@@ -169,7 +167,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
         void records.tidy(runs);
         groups.removeEmpty();
       }
-      const place = sandbox ? { place: sandbox.id } : {};
+      const place = places.door ? { place: places.door.id } : {};
       return records.open({ id, sessionKey, ...place, mark, command, startedAtMs: deps.clock.now() });
     };
     const following = (opened: OpenRecord, group?: CommandGroup): RunningDeps => ({
@@ -213,9 +211,9 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       return keep(running);
     }
     let streams: LineStreams | undefined;
-    let files: Awaited<ReturnType<typeof runFiles>>;
+    let files: Awaited<ReturnType<typeof hostLine>>;
     try {
-      files = sandbox ? runInside(sandbox, request, inside) : await runFiles(request, folder);
+      files = sandbox ? insideLine(sandbox, request, inside) : await hostLine(request, folder, searchFolders);
       streams = await openStreams(pipes);
       // Whoever ends the session from here on finds the command in it: nothing waits in between.
       checkOpen(session);
@@ -247,31 +245,6 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   }
 
   const runs = (id: string) => [...sessions.values()].some(({ kept }) => kept.get(id) && !kept.get(id)?.exit);
-
-  /** The tree that runs, and the files that must be what they were. */
-  async function runFiles({ command, run, pty }: PermittedCommand, folder: OpenedFolder) {
-    if (run.kind === "sandbox") throw new InputError("This session has no sandbox. Nothing was started.");
-    if (run.folder) requireSameFolder(folder.path, run.folder);
-    const line = run.kind === "shell" ? shellLine(command) : run.line;
-    const through = pty ? { terminal: await terminalFor(line) } : {};
-    if (run.kind === "shell") return { line, files: [], ...through };
-    const program = onlyProgram(line);
-    if (program !== undefined && (await resolveProgram(program, searchFolders, folder.path)) === undefined)
-      throw new InputError(
-        `There is no program ${JSON.stringify(program)} here. Check the name, or use its full path.`,
-      );
-    requireSame(run.files);
-    return { line, files: run.files, ...through };
-  }
-
-  async function terminalFor(line: CommandLine): Promise<NonNullable<LineDeps["terminal"]>> {
-    if (onlyProgram(line) === undefined)
-      throw new InputError("A terminal (pty) holds one program. Leave out cd, pipes and &&: use workdir.");
-    const python = await resolveProgram("python3", searchFolders, "/");
-    if (python === undefined)
-      throw new InputError("A terminal (pty) needs python3 on this machine. Install it, or leave pty out.");
-    return (file, argv) => ({ file: python, args: terminalArguments(file, argv) });
-  }
 
   function forgetOldest(kept: Map<string, RunningCommand>): void {
     const over = kept.size - running(kept).length - deps.spawnLimits.maxKeptPerSession;
@@ -384,44 +357,7 @@ async function leftOf({ leaders, mark }: StoredCommand): Promise<number[]> {
   return known.length === 0 ? [] : processesOfRun(known, mark);
 }
 
-/** A shell that gets the text as it stands, and nothing else. */
-function shellLine(text: string): CommandLine {
-  return plainLine(["sh", "-c", "--", text]);
-}
-
-function plainLine(argv: readonly string[]): CommandLine {
-  const words = argv.map((word) => ({ text: word }));
-  return [{ when: "always", negated: false, commands: [{ assignments: [], words, redirections: [] }] }];
-}
-
-/** The line that starts the sandbox around the text. */
-function runInside(
-  sandbox: ProvenSandbox,
-  request: PermittedCommand,
-  { text, workdir }: { readonly text: string; readonly workdir: string },
-) {
-  requirePlace(sandbox, request);
-  if (sandbox.entrance.kind !== "process") throw new Error("a sandbox of an engine has no line");
-  return { line: plainLine(sandbox.entrance.argv(text, workdir)), files: [] };
-}
-
-/** Only a run that was permitted for this very sandbox. */
-function requirePlace(sandbox: ProvenSandbox, { run }: PermittedCommand): void {
-  if (run.kind !== "sandbox" || run.sandboxId !== sandbox.id)
-    throw new InputError(
-      "The command was permitted for another place than this sandbox. Nothing was started.",
-    );
-}
-
 /** No process of it is this machine's to look for: the sandbox itself ends what it started. */
 function followInside({ streams, done, end }: InsideRun, following: RunningDeps): RunningCommand {
   return followLine({ leaders: [], stop: () => {}, done }, streams, { ...following, end });
-}
-
-/** The program of a line that is nothing but one command: whether it exists can be told before anything starts. */
-function onlyProgram(line: CommandLine): string | undefined {
-  const [step, ...more] = line;
-  const [command, ...piped] = step?.commands ?? [];
-  const name = command?.words[0]?.text;
-  return more.length + piped.length > 0 || /^(?:cd|export|exit|:)$/.test(name ?? "") ? undefined : name;
 }

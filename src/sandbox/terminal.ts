@@ -1,3 +1,5 @@
+import type { FileIdentity } from "../policy/command-tree.ts";
+
 /** What a program in a terminal of ours believes to be shown on. */
 export const terminalType = "xterm-256color";
 const rows = 30;
@@ -11,14 +13,21 @@ const columns = 120;
  */
 const source = `
 import errno, fcntl, os, pty, select, signal, struct, sys, termios
-rows, columns, file = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+rows, columns, count = (int(word) for word in sys.argv[1:4])
+judged, (file, *argv) = sys.argv[4:4 + 2 * count], sys.argv[4 + 2 * count:]
+def require_same():
+    for path, identity in zip(judged[::2], judged[1::2]):
+        now = os.stat(path)
+        if "%d:%d:%d" % (now.st_dev, now.st_ino, now.st_ctime_ns) != identity:
+            raise OSError(0, "%s is not what it was when this command was judged" % path)
 started, starting = os.pipe()
 pid, master = pty.fork()
 if pid == 0:
     try:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execve(file, sys.argv[4:], os.environ)
+        require_same()
+        os.execve(file, argv, os.environ)
     except OSError as error:
         os.write(2, ("could not be started: %s\\n" % error.strerror).encode())
     os._exit(126)
@@ -73,10 +82,21 @@ if os.WIFSIGNALED(status):
 os._exit(os.waitstatus_to_exitcode(status))
 `;
 
-/** The arguments of a Python 3.9 or newer that runs `file` in a terminal of its own. */
-export function terminalArguments(file: string, argv: readonly string[]): readonly string[] {
+/**
+ * The arguments of a Python 3.9 or newer that runs `file` in a terminal of its own. That takes it some milliseconds, so
+ * it looks again whether `files` are what was judged, right before.
+ */
+export function terminalArguments(
+  file: string,
+  argv: readonly string[],
+  files: readonly FileIdentity[] = [],
+): readonly string[] {
+  const judged = files.flatMap(({ realPath, device, inode, content }) =>
+    content ? [realPath, `${device}:${inode}:${content.changedAtNs}`] : [],
+  );
+  const words = [rows, columns, judged.length / 2].map(String);
   // Nothing of Python's environment, of the working folder or of anybody's packages is read.
-  return ["-I", "-S", "-c", source, String(rows), String(columns), file, ...argv];
+  return ["-I", "-S", "-c", source, ...words, ...judged, file, ...argv];
 }
 
 /** The same as text for a shell inside a sandbox. */
