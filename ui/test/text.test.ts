@@ -101,6 +101,13 @@ describe("an approval as it is read", () => {
       ["make", ["make", "all now"], [["CC", "evil"]], "one two"],
     );
   });
+  it("shows what a lasting yes would keep before it is given", () => {
+    const request = { standing: { text: "exactly this" }, proposal: { text: "these three" } };
+    const read = readApproval({ id: "a", request });
+    assert.deepEqual([read.keeps, read.proposes], ["exactly this", "these three"]);
+    const bare = readApproval({ id: "a", request: { standing: "all", proposal: 1 } });
+    assert.deepEqual([bare.keeps, bare.proposes], ["", ""]);
+  });
 });
 
 describe("the sign-in fragment", () => {
