@@ -30,7 +30,7 @@ export interface Leader {
  * All processes of one run: what is in a leader's group or session, descends from it, or carries the run's mark in
  * its environment (which finds what forked twice and began a session of its own). Linux only; elsewhere empty.
  * What clears its environment AND leaves the session AND outlives its parent before this looks is not found: only a
- * container holds that.
+ * control group or a container holds that.
  */
 export async function processesOfRun(leaders: readonly Leader[], mark: string): Promise<number[]> {
   const rows = await processRows();
