@@ -33,6 +33,22 @@ test("policy: the record of an effect says where it goes, never what it carries"
   ]);
 });
 
+test("policy: the record tells what was written below a folder, and what was to leave its sandbox", () => {
+  const facts = effectFacts(
+    [
+      { kind: "file.write", path: "out", below: true },
+      { kind: "file.read", path: "a" },
+      { kind: "command", command: "ls", workdir: ".", env: {}, background: false, elevated: true },
+    ],
+    (text) => text,
+  );
+  assert.deepEqual(facts, [
+    { kind: "file.write", path: "out", below: true },
+    { kind: "file.read", path: "a" },
+    { kind: "command", command: "ls", workdir: ".", background: false, elevated: true },
+  ]);
+});
+
 test("policy: one file has one name for its label", () => {
   for (const path of ["a/b.md", "./a/b.md", "a//b.md", "a/./b.md", "a/c/../b.md"])
     assert.equal(plainPath(path), "a/b.md");

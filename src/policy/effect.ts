@@ -64,6 +64,7 @@ export function effectFacts(effects: readonly Effect[], redact: (text: string) =
           command: redact(effect.command),
           workdir: effect.workdir,
           background: effect.background,
+          ...(effect.elevated ? { elevated: true } : {}),
         };
       case "fetch":
         return { kind: effect.kind, url: redact(effect.url) };
