@@ -101,6 +101,7 @@ import {
   sessionSettings,
 } from "./session/mod.ts";
 import { openStore, openTranscriptFiles } from "./store/mod.ts";
+import { defaultToolSettings } from "./tools/settings.ts";
 import { createTurns } from "./turn.ts";
 
 /** What the process gives: nothing in here reads `process` itself. */
@@ -259,6 +260,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       ]),
   });
   const tools = createTools({
+    commandsElsewhere: (agentId, sessionKey) => nodeCommands.commandsOf(agentId, sessionKey),
     config,
     egress,
     engines: { env, uid: options.uid, home: env.HOME ?? dirname(paths.root) },
@@ -625,6 +627,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     policyFor: () => tools.policyFor(sessionsConfig.defaultAgentId, "exec", { ownerWrote: true }),
     defaultAgentId: () => sessionsConfig.defaultAgentId,
     timeoutSeconds: () => config().tools?.exec?.timeoutSeconds ?? 1800,
+    yieldMs: defaultToolSettings.exec.yieldMs,
     record: (kind, facts, actor) =>
       commit([store.ledger.append({ stage: "sandbox", kind, action: "node.system.run", actor, facts })]),
     redact,
@@ -907,6 +910,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
       await background.catch(() => {});
       await channels.stop();
       await gateway.drain(graceMs);
+      // While the nodes can still be told.
+      await nodeCommands.close();
       hub.send(
         "shutdown",
         { kind: "everybody" },

@@ -31,9 +31,10 @@ import {
   settle,
   toolAllowed,
 } from "../policy/mod.ts";
-import type { Outcome } from "../sandbox/mod.ts";
+import type { Commands, Outcome } from "../sandbox/mod.ts";
 // Not through mod.ts: a gateway starts without the rest of the sandbox.
 import { executeOnNode, type NodeRun } from "../sandbox/node.ts";
+import { createNodeBackground } from "./node-background.ts";
 
 const { array, boolean, integer, object, oneOf, open, optional, record, string, union } = schema;
 
@@ -50,6 +51,9 @@ export interface NodeCommands {
   /** True when the approval was for a node: its rule is kept there. */
   remember(approval: Approval): boolean;
   readonly port: NodeCommandPort;
+  /** Commands on nodes that this session left running. */
+  commandsOf(agentId: string, sessionKey: string): Pick<Commands, "list" | "get">;
+  close(): Promise<void>;
   /** Ends what these operators asked for themselves; agents' commands end with their runs. */
   cancelOf(isOver: (owner: string) => boolean): void;
 }
@@ -59,6 +63,8 @@ interface Prepared {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** How long the call waits before the command goes on by itself. */
+  readonly waitMs: number;
   /** As it came; sent back as it is. */
   readonly plan: { readonly cwd: string; readonly commandText: string };
   readonly facts: NodeCommandFacts;
@@ -72,6 +78,7 @@ const argsSchema = open(
     env: optional(record(string())),
     timeoutSeconds: optional(integer()),
     background: optional(boolean()),
+    yieldMs: optional(integer()),
     pty: optional(boolean()),
     host: optional(string()),
     node: optional(string()),
@@ -118,6 +125,8 @@ export function composeNodeCommands(parts: {
   readonly policyFor: () => Promise<PolicyContext>;
   readonly defaultAgentId: () => string;
   readonly timeoutSeconds: () => number;
+  /** How long a call waits that does not say. */
+  readonly yieldMs: number;
   readonly record: (action: "effect.start" | "effect.end", facts: Json, actor: string) => Promise<void>;
   readonly redact: (text: string) => string;
   readonly clock: Clock;
@@ -129,6 +138,7 @@ export function composeNodeCommands(parts: {
   const prepared = new WeakMap<ToolRequest, Prepared>();
   const remembered = new Set<string>();
   const operating = new Map<AbortController, string>();
+  const background = createNodeBackground(parts);
   const repeats = createRepeats<Invoked>({
     clock,
     sizeOf: (invoked) =>
@@ -159,9 +169,11 @@ export function composeNodeCommands(parts: {
   async function prepare(
     node: NodeView,
     request: ToolRequest,
-    wanted: Pick<Prepared, "argv" | "env" | "timeoutMs" | "mode"> & { readonly cwd: string | undefined },
+    wanted: Pick<Prepared, "argv" | "env" | "timeoutMs" | "waitMs" | "mode"> & {
+      readonly cwd: string | undefined;
+    },
   ): Promise<Prepared> {
-    const { argv, env, cwd, timeoutMs, mode } = wanted;
+    const { argv, env, cwd, timeoutMs, waitMs, mode } = wanted;
     const { agentId, sessionKey } = request;
     const invoked = await ask(
       node.nodeId,
@@ -188,6 +200,7 @@ export function composeNodeCommands(parts: {
       argv: said.plan.argv,
       env,
       timeoutMs,
+      waitMs,
       plan: said.plan,
       mode,
       facts: {
@@ -239,6 +252,30 @@ export function composeNodeCommands(parts: {
         progress,
       },
     );
+  }
+
+  /** Runs it, and waits as long as the call does: a turn that is stopped stops what it waits for, and nothing else. */
+  async function follow(
+    made: Prepared,
+    request: ToolRequest,
+    stop: AbortSignal,
+    output: (text: string) => void,
+  ): Promise<NodeRun> {
+    let isWaitedFor = true;
+    const command = background.start(sessionOf(request), commandText(made.argv), async (end, append) =>
+      nodeRun(
+        await run(made, request, end, (text) => {
+          append(text);
+          if (isWaitedFor) output(text);
+        }),
+      ),
+    );
+    await command.wait(made.waitMs, stop);
+    isWaitedFor = false;
+    if (stop.aborted) await command.kill();
+    if (!command.exit) return { ran: "still", sessionId: command.id, output: command.poll() };
+    command.remove();
+    return command.ended;
   }
 
   /** Throws an InputError when no node, or more than one, is meant. */
@@ -305,11 +342,9 @@ export function composeNodeCommands(parts: {
       const env = args.env ?? {};
       const problem =
         context.commands.environmentProblem(env) ??
-        (args.background === true
-          ? "On a node a command cannot go on in the background. Leave it out."
-          : args.pty === true
-            ? "On a node there is no terminal (pty): nobody could type into it. Leave it out."
-            : undefined);
+        (args.pty === true
+          ? "On a node there is no terminal (pty): nobody could type into it. Leave it out."
+          : undefined);
       if (problem !== undefined) return onNode(context, { problem });
       try {
         const made = await prepare(nodeFor(place.node), request, {
@@ -317,6 +352,7 @@ export function composeNodeCommands(parts: {
           cwd: args.workdir,
           env,
           timeoutMs: (args.timeoutSeconds ?? parts.timeoutSeconds()) * 1000,
+          waitMs: args.background === true ? 0 : (args.yieldMs ?? parts.yieldMs),
           mode: exec.mode,
         });
         return onNode(context, made);
@@ -334,7 +370,7 @@ export function composeNodeCommands(parts: {
         {
           nodeId: made.nodeId,
           command: commandText(made.argv),
-          run: async (stop, output) => nodeRun(await run(made, request, stop, output)),
+          run: (stop, output) => follow(made, request, stop, output),
         },
         { clock, log, progress },
         signal,
@@ -347,6 +383,8 @@ export function composeNodeCommands(parts: {
       remembered.add(callKey(runId, toolCallId));
       return true;
     },
+    commandsOf: (agentId, sessionKey) => background.of(sessionOf({ agentId, sessionKey })),
+    close: background.close,
     cancelOf(isOver) {
       for (const [end, owner] of operating) if (isOver(owner)) end.abort();
     },
@@ -397,7 +435,11 @@ export function composeNodeCommands(parts: {
     const cancel = clock.after(asked.timeoutMs, () => end.abort());
     try {
       const { mode } = context.settings.exec;
-      const made = await prepare(node, request, { argv, cwd, env, timeoutMs: asked.timeoutMs, mode });
+      const made = await prepare(node, request, {
+        ...{ argv, cwd, env, mode },
+        timeoutMs: asked.timeoutMs,
+        waitMs: asked.timeoutMs,
+      });
       const decision = decide(request, onNode(context, made));
       const verdict =
         decision.ok === "ask"
@@ -431,6 +473,10 @@ function isSameCommand(said: readonly string[], asked: readonly string[]): boole
   const isNamed =
     file === name || (file.startsWith("/") && file.endsWith(`/${name.slice(name.lastIndexOf("/") + 1)}`));
   return isNamed && words.length === wanted.length && words.every((word, index) => word === wanted[index]);
+}
+
+function sessionOf({ agentId, sessionKey }: Pick<ToolRequest, "agentId" | "sessionKey">): string {
+  return `${agentId}\n${sessionKey}`;
 }
 
 function ownerOf(request: ToolRequest): string {

@@ -34,7 +34,9 @@ import {
 } from "../policy/mod.ts";
 import type {
   CommandHost,
+  Commands,
   EnginePlaces,
+  HostCommands,
   HostPowers,
   HostWorkspace,
   Outcome,
@@ -162,6 +164,8 @@ export function createTools(ports: {
   readonly recordProof: (facts: Json, outcome: "ok" | "error") => Promise<void>;
   readonly agentWorkspace: (agentId: string) => string | undefined;
   readonly toolLimitsOf: (row: InboxRow) => Promise<readonly ToolLimit[]>;
+  /** Commands of a session that run on other machines; absent: none do. */
+  readonly commandsElsewhere?: (agentId: string, sessionKey: string) => Pick<Commands, "list" | "get">;
 }): Tools {
   let loading: Promise<Pick<Loaded, "host" | "sandbox">> | undefined;
   let tools: Promise<Loaded["tools"]> | undefined;
@@ -468,7 +472,14 @@ export function createTools(ports: {
       if (!tool) throw new Error(refuse("policy.tool_unknown", name).detail);
       const place = leavesSandbox(permit) ? undefined : sandboxes.placeOf(agentId, sessionKey);
       const powers = await powersOf(permit.request, progress, place);
-      return sandbox.execute(permit, tool, () => powers, signal);
+      const { commands } = powers;
+      const elsewhere = ports.commandsElsewhere?.(agentId, sessionKey);
+      const all: HostCommands = {
+        start: (wanted) => commands.start(wanted),
+        list: () => [...commands.list(), ...(elsewhere?.list() ?? [])],
+        get: (id) => commands.get(id) ?? elsewhere?.get(id),
+      };
+      return sandbox.execute(permit, tool, () => ({ ...powers, commands: all }), signal);
     },
     async readFile(permit, maxBytes, signal) {
       const { tools, sandbox } = await load();

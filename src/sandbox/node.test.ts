@@ -86,6 +86,10 @@ test("sandbox: A-207: what a node prints is a stranger's text; what is said abou
   assert.equal((await scene([named], () => ran({ stdout: "" })).execute()).text, "(no output)");
   const long = await scene([named], () => ran({ stdout: "x".repeat(300_000) })).execute();
   assert.equal(long.text.length, 100_000);
+  const on = { ran: "still", sessionId: "node-1", output: "so far" } as const;
+  const going = await scene([named], () => Promise.resolve(on)).execute();
+  assert.match(going.text, /still running on the node as sessionId node-1.*\nso far$/);
+  assert.deepEqual([going.isError, going.origin, going.trust], [false, "command", undefined]);
   for (const run of [
     () => Promise.resolve({ ran: false, message: "DISCONNECTED: node disconnected" } as const),
     () => Promise.reject(new InputError("DISCONNECTED")),

@@ -11,9 +11,11 @@ export type NodeRun =
       readonly stdout: string;
       readonly stderr: string;
     }
-  | { readonly ran: false; readonly message: string };
+  | { readonly ran: false; readonly message: string }
+  /** Nobody waits for it any more; the process tool knows it by this id. */
+  | { readonly ran: "still"; readonly sessionId: string; readonly output: string };
 
-/** Sends exactly the prepared command to its node, and waits for its end. */
+/** Sends exactly the prepared command to its node, and waits for its end, or for as long as the call says. */
 export type RunOnNode = (signal: AbortSignal, output: (text: string) => void) => Promise<NodeRun>;
 
 const maxShownChars = 100_000;
@@ -49,6 +51,7 @@ export async function executeOnNode(
       shown = `${shown}${text}`.slice(-maxShownChars);
       ports.progress(shown);
     });
+    if (run.ran === "still") return done(stillRunning(run));
     return done(run.ran ? ended(run) : failure(run.message));
   } catch (error) {
     if (error instanceof InputError) return done(failure(error.message));
@@ -59,6 +62,15 @@ export async function executeOnNode(
 
 function failure(text: string): ToolOutput {
   return { text, isError: true, trust: "system" };
+}
+
+function stillRunning({ sessionId, output }: Extract<NodeRun, { ran: "still" }>): ToolOutput {
+  return {
+    text: `[still running on the node as sessionId ${sessionId}: use process to poll or kill it]${output === "" ? "" : `\n${output}`}`,
+    isError: false,
+    origin: "command",
+    details: { status: "running", host: "node", sessionId },
+  };
 }
 
 function ended(run: Extract<NodeRun, { ran: true }>): ToolOutput {
