@@ -80,7 +80,6 @@ export function createSandboxes(ports: {
       ...defaults?.sandbox,
       ...agent?.sandbox,
       docker: { ...defaults?.sandbox?.docker, ...agent?.sandbox?.docker },
-      prune: { ...defaults?.sandbox?.prune, ...agent?.sandbox?.prune },
     };
   }
 
@@ -133,7 +132,8 @@ export function createSandboxes(ports: {
   function keepPruning(): void {
     cancelPrune ??= clock.after(pruneEveryMs, () => {
       cancelPrune = undefined;
-      const { idleHours, maxAgeDays } = { ...defaultPrune, ...settings("").prune };
+      const asked = ports.config().agents?.defaults?.sandbox?.prune;
+      const { idleHours, maxAgeDays } = { ...defaultPrune, ...asked };
       const limits = { idleMs: idleHours * hourMs, maxAgeMs: maxAgeDays * 24 * hourMs };
       for (const host of hosts.used()) void host.prune(limits);
       keepPruning();

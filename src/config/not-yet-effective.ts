@@ -201,6 +201,7 @@ const effective: readonly string[] = [
       (key) => `${at}.sandbox.${key}`,
     ),
   ),
+  "agents.defaults.sandbox.prune",
   ...["tools", "agents.list.*.tools", "agents.entries.*.tools"].map((at) => `${at}.sandbox`),
   "accessGroups.*.type",
   "accessGroups.*.members",
