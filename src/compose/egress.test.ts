@@ -112,6 +112,17 @@ test("sandbox (9): the authority outlives the gateway; one that is broken, forei
   assert.notEqual(cert(), third);
 });
 
+test("sandbox (9): a host's certificate is made anew before it ends", async (t) => {
+  // Six and a half days old, and good for half a day more.
+  let now = Date.now() - 6.5 * 86_400_000;
+  const { egress } = scene(t, { now: () => now });
+  const door = await egress.open(place);
+  const first = await certificateBehind(door);
+  assert.equal((await certificateBehind(door)).fingerprint256, first.fingerprint256);
+  now = Date.now();
+  assert.notEqual((await certificateBehind(door)).fingerprint256, first.fingerprint256);
+});
+
 test("sandbox (9): what is on record names sandbox, host and rule, redacted; no path where nothing of a conversation is kept", async (t) => {
   const ask = (socketPath: string, path: string) =>
     new Promise<void>((resolve, reject) => {

@@ -80,6 +80,10 @@ for (const [what, rule, yes, no] of table)
       }
   });
 
+test("sandbox (9): no address is below a domain, however the domain is called", () => {
+  assert.equal(judgeRequest([{ host: "*.3.4" }], ask("GET", "https://1.2.3.4/")).ok, false);
+});
+
 test("sandbox (9): without a rule nothing is admitted, and the sentence says what to add where", () => {
   const verdict = judgeRequest([], ask("GET", "https://a.test/"));
   assert.ok(!verdict.ok);

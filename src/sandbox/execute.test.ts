@@ -131,6 +131,38 @@ test("sandbox (3): a call may take back the file it made, and no other", async (
   assert.equal(await workspace.exists("new"), false);
 });
 
+test("sandbox (3): below a permitted folder new files are made, nothing that was there is changed, and nothing beside it", async (t) => {
+  const { run, workspace } = await scene(t);
+  await workspace.write("out/old", Buffer.from("old"));
+  const below: Effect = { kind: "file.write", path: "./out/", below: true };
+  const x = Buffer.from("x");
+  const made = await run([below], async ({ workspace: files }) => {
+    await files.write("out/new", x);
+    await files.write("out/deep/er", x);
+    await files.remove("out/new");
+  });
+  assert.equal(made.isError, false, made.text);
+  for (const act of [
+    (files: Powers["workspace"]) => files.write("out/old", x),
+    (files: Powers["workspace"]) => files.write("out", x),
+    (files: Powers["workspace"]) => files.write("outside", x),
+    (files: Powers["workspace"]) => files.remove("out/old"),
+    (files: Powers["workspace"]) => files.read("out/old", 10),
+    (files: Powers["workspace"]) => files.list("out", 10),
+  ]) {
+    const refused = await run([below], ({ workspace: files }) => act(files));
+    assert.match(refused.text, /not permitted/, String(act));
+  }
+  // The workspace as a whole is no such folder.
+  for (const path of [".", "./", workspace.root]) {
+    const refused = await run([{ kind: "file.write", path, below: true }], ({ workspace: files }) =>
+      files.write("x", x),
+    );
+    assert.match(refused.text, /not permitted/, path);
+  }
+  assert.deepEqual(await workspace.list(".", 10), ["out/"]);
+});
+
 test("sandbox (3): exactly the permitted command is started, once", async (t) => {
   const { reached, run } = await scene(t);
   const effect = {

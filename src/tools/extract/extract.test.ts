@@ -361,10 +361,17 @@ for (const [what, make, sentence] of bombs)
     assert.deepEqual(tree(), before);
   });
 
+function wrongDirectorySize(): Buffer {
+  const bytes = zipOf([{ name: "a" }]);
+  bytes.writeUInt32LE(bytes.readUInt32LE(bytes.length - 10) + 1, bytes.length - 10);
+  return bytes;
+}
+
 const twoMeanings: readonly (readonly [what: string, bytes: Buffer])[] = [
   ["a local header with another name", zipOf([{ name: "good.txt", localName: "evil.txt", content: "x" }])],
   ["a directory that counts wrong", zipOf([{ name: "a" }, { name: "b" }], { count: 1 })],
   ["something between its entries and its directory", zipOf([{ name: "a" }], { gap: Buffer.from("hidden") })],
+  ["a directory of another size", wrongDirectorySize()],
   ["a wrong checksum", zipOf([{ name: "a", content: "x", crc: 1 }])],
   ["a lock", zipOf([{ name: "a", content: "x", flags: 1 }])],
   ["an unknown packing", zipOf([{ name: "a", content: "x", method: 12 }])],
@@ -447,6 +454,23 @@ test("tools (3), FS: an archive that is swapped after it was checked changes not
   };
   assert.equal((await extract({ path: "x.zip", to: "out" })).isError, false);
   assert.deepEqual(readdirSync(join(root, "out")), ["good"]);
+});
+
+test("tools (3), FS: an archive that is broken in its last entry has nothing of it written, not even for a moment (A-155)", async (t) => {
+  const { put, extract, steps } = await scene(t);
+  put(
+    "x.zip",
+    zipOf([
+      { name: "a", content: "x" },
+      { name: "b", content: "x", crc: 1 },
+    ]),
+  );
+  const written: string[] = [];
+  steps.onStep = (step, path) => {
+    if (step === "staged") written.push(path);
+  };
+  assert.equal((await extract({ path: "x.zip", to: "out" })).isError, true);
+  assert.deepEqual(written, []);
 });
 
 test("tools (4): what is no archive is said to be none", async (t) => {
