@@ -51,13 +51,14 @@ function both(names: readonly string[], value: string): Record<string, string> {
  * Listens on the sandbox's own loopback, then becomes the command that follows; what is left behind carries bytes from
  * there to the proxy's socket. Perl, because its base package is part of every Debian and Ubuntu, and it starts in a
  * fraction of Node's time and memory (docs/egress.md). It listens before the command begins, so nothing has to wait.
+ * Where several commands share one loopback, as in a warm container, each listens there, and the kernel shares out.
  * The double fork leaves the command without a child that it never started.
  */
 const forwarder = `
 use strict; use Socket; use Fcntl; use Errno 'EAGAIN';
 my ($path, $port) = splice @ARGV, 0, 2;
 socket my $door, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
-setsockopt $door, SOL_SOCKET, SO_REUSEADDR, 1;
+setsockopt $door, SOL_SOCKET, SO_REUSEPORT, 1;
 bind $door, sockaddr_in($port, INADDR_LOOPBACK) or die "port $port: $!";
 listen $door, 128 or die "listen: $!";
 defined(my $child = fork) or die "fork: $!";

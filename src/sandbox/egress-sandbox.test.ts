@@ -13,6 +13,7 @@ import { Secret, silentLog, systemClock, systemRandom } from "../kernel/mod.ts";
 import { issueCertificate, makeAuthority } from "../network/certificate.ts";
 import { addressVerdict } from "../policy/address.ts";
 import { createBubblewrap } from "./bubblewrap.ts";
+import { forwarderArgv } from "./egress-forwarder.ts";
 import { defaultEgressLimits } from "./egress-limits.ts";
 import { type EgressEvent, openEgressProxy } from "./egress-proxy.ts";
 import type { EgressRule } from "./egress-rules.ts";
@@ -212,5 +213,19 @@ test("sandbox (9): a command of a sandbox with egress ends as it would without: 
       .run(`for i in 1 2 3 4 5 6 7 8; do curl -sS http://site.test:${s.plain}/$i & done; wait; echo`)
       .then((text) => text.trim().length),
     8 * "the site says /1".length,
+  );
+});
+
+test("sandbox (9): commands that share one loopback each have their way out, and keep it when another ends", {
+  skip,
+}, async (t) => {
+  const s = await scene(t, rules);
+  const quoted = (words: readonly string[]) =>
+    words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const second = quoted([...forwarderArgv("/usr/bin/perl"), "/bin/sh", "-c", "exec true"]);
+  const curl = `curl -sS --retry 3 --retry-all-errors --retry-delay 0 http://site.test:${s.plain}/x`;
+  assert.equal(
+    await s.run(`${second} && ${second} && for i in 1 2 3 4 5 6 7 8; do ${curl}; echo; done`),
+    "the site says /x\n".repeat(8),
   );
 });
