@@ -44,11 +44,14 @@ export function createOutputFile(path: string, maxBytes: number): OutputFile {
   async function drain(): Promise<void> {
     isWriting = true;
     while (waiting.length > 0 && descriptor !== undefined) {
-      const piece = Buffer.from(waiting.splice(0).join(""));
+      const text = waiting.splice(0).join("");
+      const piece = Buffer.from(text);
       try {
         for (let at = 0; at < piece.length; ) at += (await writeTo(descriptor, piece, at)).bytesWritten;
       } catch {
+        // A part of it may be there and is then told twice; nothing is missing without a word.
         isFull = true;
+        lostChars += text.length;
       }
     }
     isWriting = false;
