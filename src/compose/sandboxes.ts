@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { SandboxControl, SandboxProofFacts, SandboxSummary } from "../control/mod.ts";
-import { type Clock, InputError, type Json, type Log, type Random } from "../kernel/mod.ts";
+import { type Clock, InputError, type Json, type Log, type Random, sleep } from "../kernel/mod.ts";
 import type { EnginePlaces, ProvenSandbox, SandboxProof, SandboxRow } from "../sandbox/mod.ts";
 import { mainKey } from "../session/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
@@ -50,6 +50,7 @@ interface Tried {
 const defaultTools = ["exec", "process", "read", "write", "edit", "apply_patch", "extract", "undo"];
 /** What failed is tried again after this: an engine may have been started meanwhile. */
 const tryAgainMs = 10_000;
+const closeMs = 5000;
 const pruneEveryMs = 10 * 60_000;
 const hourMs = 3_600_000;
 const defaultPrune = { idleHours: 24, maxAgeDays: 7 };
@@ -246,7 +247,9 @@ export function createSandboxes(ports: {
     },
     async close() {
       cancelPrune?.();
-      await Promise.all(hosts.used().map((host) => host.remove().then(() => host.sweep())));
+      const ended = Promise.all(hosts.used().map((host) => host.remove().then(() => host.sweep())));
+      // An engine that hangs must not hold up the gateway's end: its containers end without us.
+      await Promise.race([ended.catch(() => {}), sleep(clock, closeMs)]);
       await ports.egress.closeAll();
       hosts.close();
     },

@@ -72,6 +72,7 @@ export function createBody(parts: ContainerParts) {
     WorkingDir: "/",
     Hostname: "sandbox",
     StopSignal: "SIGKILL",
+    Healthcheck: { Test: ["NONE"] },
     NetworkDisabled: settings.network === "none",
     Env: environmentOf(parts),
     HostConfig: {

@@ -58,10 +58,11 @@ describe("sandboxes in containers", { skip: missingFor("docker") ?? false }, () 
   }
 
   test("sandbox (8): where an engine has the image, commands enter its container after one yes, and operators see it", async (t) => {
-    const { client, gateway, cli } = await start(t, {}, [
+    const commands = [
       { command: "for x in a b; do echo $x > $x.txt; done; ls; id -u; ls /home /root 2>&1" },
       { command: "cat a.txt; hostname" },
-    ]);
+    ];
+    const { client, gateway, cli } = await start(t, {}, commands);
     const ended = client.say("go");
     const { payload } = await client.waitFor(isApproval);
     assert.match(
@@ -90,6 +91,13 @@ describe("sandboxes in containers", { skip: missingFor("docker") ?? false }, () 
       (await cli("doctor")).out,
       /sandboxes +(?:Docker|Podman|bubblewrap)\n.*docker +The engine has no image openclaw-sandbox:minimal\. Make it: openclaw sandbox image minimal/s,
     );
+    commands.push({ command: "echo third $(cat a.txt)" });
+    assert.match(
+      textOf(await client.say("again")),
+      /third a\b/,
+      "the files stayed, and a new container was made",
+    );
+    assert.equal(await engine.containers(), 1);
     const { rows } = await client.rpc("audit.list", { limit: 200 });
     assert.ok(
       rows.some(
