@@ -188,7 +188,8 @@ test("streaming (2): a first piece whose fate nobody knows is not followed by a 
   await gateway.start();
   fake.fault("sendMessage", { kind: "closeAfter" });
   // Telegram's answer to the question about it says nothing.
-  fake.fault("editMessageReplyMarkup", { kind: "answer", status: 400, description: "Bad Request: strange" });
+  const strange = { kind: "answer", status: 400, description: "Bad Request: strange" } as const;
+  fake.fault("editMessageReplyMarkup", strange, 5);
   fake.deliver("tell me");
   await fake.sentCount(1);
   await settled(fake, gateway);

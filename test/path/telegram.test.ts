@@ -187,11 +187,8 @@ test("killed again and again behind a webhook: the same", async (t) => {
 test("a message in doubt that Telegram cannot tell of is shown to the operator, and not sent again", async (t) => {
   const { fake, gateway } = await house(t, { dmPolicy: "allowlist", allowFrom: ["42"] });
   fake.fault("sendMessage", { kind: "hang" });
-  fake.fault("editMessageReplyMarkup", {
-    kind: "answer",
-    status: 400,
-    description: "Bad Request: something new",
-  });
+  const strange = { kind: "answer", status: 400, description: "Bad Request: something new" } as const;
+  fake.fault("editMessageReplyMarkup", strange, 5);
   fake.deliver("m1");
   await gateway.start();
   await fake.until(() => fake.callsOf("sendMessage").length > 0);
