@@ -241,3 +241,26 @@ test("a start with plain JSON loads no JSON5 parser", async () => {
   ];
   assert.equal(execFileSync(process.execPath, args, { encoding: "utf8" }), "true");
 });
+
+test("config (3): a reference in a list is followed in its place, and the rest of the list stays a list", async () => {
+  const file = join(folder, "openclaw.json");
+  const inject = { header: "authorization", value: { source: "env", id: "TOKEN" } };
+  const egress = [{ host: "a.test" }, { host: "b.test", inject }, { host: "c.test" }];
+  await writeFile(
+    file,
+    JSON.stringify({ agents: { list: [{ id: "a" }, { id: "b", sandbox: { egress } }] } }),
+  );
+  const result = await loadConfig({
+    file,
+    env: {},
+    followReference: async ({ id }) => ({ ok: true, value: `value of ${id}` }),
+  });
+  assert.ok(result.ok);
+  const [first, second] = result.config.agents?.list ?? [];
+  assert.deepEqual(first, { id: "a" });
+  assert.deepEqual(second?.sandbox?.egress, [
+    { host: "a.test" },
+    { host: "b.test", inject: { header: "authorization", value: "value of TOKEN" } },
+    { host: "c.test" },
+  ]);
+});

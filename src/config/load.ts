@@ -158,6 +158,8 @@ async function followReferences(
 /** A copy in which only `path` is another. */
 function withValue(node: unknown, [key, ...rest]: ConfigPath, value: unknown): unknown {
   if (key === undefined) return value;
+  if (Array.isArray(node))
+    return node.map((item, index) => (index === Number(key) ? withValue(item, rest, value) : item));
   return { ...(node as object), [key]: withValue(valueAt(node, [key]), rest, value) };
 }
 

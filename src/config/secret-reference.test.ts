@@ -59,3 +59,31 @@ test("config (3): references of the gateway's own secrets are found, also as $NA
     ],
   );
 });
+
+test("config (3): references of credentials that a sandbox's proxy injects, and of a search key, are found in every agent", () => {
+  const value = { source: "env", id: "TOKEN" } as const;
+  const egress = [{ host: "a.test" }, { host: "b.test", inject: { header: "authorization", value } }];
+  const config: OpenClawConfig = {
+    agents: { defaults: { sandbox: { egress } }, entries: { main: { sandbox: { egress } }, other: {} } },
+    tools: { web: { search: { apiKey: value } } },
+  };
+  assert.deepEqual(
+    referencesIn(config).map((item) => item.path.join(".")),
+    [
+      "tools.web.search.apiKey",
+      "agents.defaults.sandbox.egress.1.inject.value",
+      "agents.entries.main.sandbox.egress.1.inject.value",
+    ],
+  );
+  const list: OpenClawConfig = { agents: { list: [{ id: "a" }, { id: "b", sandbox: { egress } }] } };
+  assert.deepEqual(referencesIn(list)[0]?.path, [
+    "agents",
+    "list",
+    1,
+    "sandbox",
+    "egress",
+    1,
+    "inject",
+    "value",
+  ]);
+});

@@ -19,11 +19,15 @@ export type FollowReference = (
   provider: SecretProvider,
 ) => Promise<{ readonly ok: true; readonly value: string } | { readonly ok: false; readonly why: string }>;
 
-/** The settings whose references are followed; anywhere else a reference is not. */
+/** The settings whose references are followed; anywhere else a reference is not. `*` stands for one key or index. */
 const followed: readonly ConfigPath[] = [
   ["gateway", "auth", "token"],
   ["gateway", "auth", "password"],
   ["hooks", "token"],
+  ["tools", "web", "search", "apiKey"],
+  ...[["defaults"], ["list", "*"], ["entries", "*"]].map((at) => [
+    ...["agents", ...at, "sandbox", "egress", "*", "inject", "value"],
+  ]),
 ];
 
 const ids: Readonly<Record<SecretReference["source"], RegExp>> = {
@@ -38,10 +42,21 @@ const ids: Readonly<Record<SecretReference["source"], RegExp>> = {
 export function referencesIn(
   config: OpenClawConfig,
 ): readonly { readonly path: ConfigPath; readonly reference: SecretReference }[] {
-  return followed.flatMap((path) => {
-    const reference = referenceOf(valueAt(config, path));
-    return reference ? [{ path, reference }] : [];
-  });
+  return followed
+    .flatMap((pattern) => placesOf(config, pattern))
+    .flatMap((path) => {
+      const reference = referenceOf(valueAt(config, path));
+      return reference ? [{ path, reference }] : [];
+    });
+}
+
+function placesOf(node: unknown, [key, ...rest]: ConfigPath): ConfigPath[] {
+  if (key === undefined) return [[]];
+  const isMap = typeof node === "object" && node !== null;
+  const names = Array.isArray(node) ? [...node.keys()] : Object.keys(isMap ? node : {});
+  return (key === "*" ? names : [key]).flatMap((name) =>
+    placesOf(valueAt(node, [name]), rest).map((more) => [name, ...more]),
+  );
 }
 
 function referenceOf(value: unknown): SecretReference | undefined {
