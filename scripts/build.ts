@@ -17,7 +17,9 @@ function newest(path: string): number {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-const sources = ["src", "hidden-environment.mjs", "package.json", "scripts/build.ts"].map((name) => join(root, name));
+const sources = ["src", "hidden-environment.mjs", "package.json", "scripts/build.ts"].map((name) =>
+  join(root, name),
+);
 const built = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 if (process.argv.includes("--if-needed") && built > Math.max(...sources.map(newest))) process.exit(0);
 
