@@ -13,11 +13,11 @@ export function narrowWorkspace(workspace: Workspace, effects: readonly Effect[]
     "file.delete": new Set(),
   };
   const plain = (path: string) => parseWorkspacePath(workspace.root, path).join("/");
-  /** Each with its slash. The workspace as a whole is never one. */
+  /** Each with its slash; no path begins with the one of the workspace as a whole. */
   const below: string[] = [];
   for (const effect of effects) {
     if (effect.kind === "file.write" && effect.below) {
-      if (plain(effect.path) !== "") below.push(`${plain(effect.path)}/`);
+      below.push(`${plain(effect.path)}/`);
     } else if (effect.kind === "file.read" || effect.kind === "file.write" || effect.kind === "file.delete")
       allowed[effect.kind].add(plain(effect.path));
   }
