@@ -17,7 +17,7 @@ import {
   mayBeTold,
   type Pairings,
 } from "./access/mod.ts";
-import { fence } from "./agent/mod.ts";
+import { fence, withoutTokens } from "./agent/mod.ts";
 import type { LedgerStore } from "./audit/mod.ts";
 import {
   type Attachment,
@@ -445,12 +445,12 @@ export function createGateway(parts: GatewayParts): Gateway {
     });
   }
 
-  /** What the agent reads: the text, and what it quotes of others behind a fence. */
+  /** What the agent reads: the text (a guest's without tokens of models), and what it quotes of others behind a fence. */
   function readable(message: InboundMessage, who: Admitted): string {
-    if (!message.quoted) return message.text;
-    if (!who.showsQuote)
-      return `${message.text}\n\n[quoted words of somebody who may not speak here are left out]`;
-    return `${message.text}\n\n${fence(message.quoted.text, message.quoted.author, message.eventId, parts.fenceKey)}`;
+    const text = who.isOwner ? message.text : withoutTokens(message.text);
+    if (!message.quoted) return text;
+    if (!who.showsQuote) return `${text}\n\n[quoted words of somebody who may not speak here are left out]`;
+    return `${text}\n\n${fence(message.quoted.text, message.quoted.author, message.eventId, parts.fenceKey)}`;
   }
 
   /** Its files, to be fetched by its turn; those of somebody who may not speak here are left out, as the words are. */

@@ -39,6 +39,15 @@ export function defuse(text: string): string {
   return plain;
 }
 
+/**
+ * The words of somebody who may talk but is no owner: as they are, unless a token or a marker is in them, in whatever
+ * disguise. What is only invisible stays: scripts and emoji need it.
+ */
+export function withoutTokens(text: string): string {
+  const plain = defuse(text);
+  return plain === text.replace(invisible, "") ? text : plain;
+}
+
 function harmless(token: string): string {
   return `(${token.replace(/[<>|[\]]/g, " ").trim()})`;
 }

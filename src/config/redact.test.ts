@@ -18,7 +18,7 @@ test("config (4): no secret survives redaction, wherever the format keeps one", 
         x: { apiKey: hidden, headers: { "x-anything": hidden }, baseUrl: `https://u:${hidden}@h/` },
       },
     },
-    env: { vars: { OPENAI_API_KEY: hidden }, MY_SECRET: hidden },
+    env: { vars: { OPENAI_API_KEY: hidden, PLAIN: hidden }, MY_SECRET: hidden, OTHER: hidden },
     mcp: {
       servers: {
         a: {

@@ -5,6 +5,8 @@ import type { ConfigPath } from "./config-path.ts";
  * A value at such a path is never shown, whatever it is.
  */
 export const secretPaths: readonly string[] = [
+  "env.*",
+  "env.vars.*",
   "gateway.auth.token",
   "gateway.auth.password",
   "gateway.remote.token",

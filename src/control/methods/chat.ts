@@ -56,8 +56,12 @@ export function chatMethods(parts: ControlParts, names: SessionNames): Method[] 
   );
 
   // Read as the turn will read it, with the words that reset as the config names them.
+  // Who says of himself whose words these are must be who may say it; nothing here goes by it.
   const adminForCommand = (params: { readonly message: string }) =>
-    adminCommands.has(parts.chatCommand(params.message)) ? ("operator.admin" as const) : undefined;
+    adminCommands.has(parts.chatCommand(params.message)) ||
+    provenanceFields.some((name) => Object.hasOwn(params, name))
+      ? ("operator.admin" as const)
+      : undefined;
 
   return [
     method({
@@ -321,6 +325,14 @@ export function sourceOf(call: Call): Source {
 
 /** Commands that do what a method with admin scope does: sessions.reset, sessions.compact. */
 const adminCommands: ReadonlySet<string | undefined> = new Set(["new", "reset", "compact"]);
+
+/** What a client may claim of a message's origin. */
+const provenanceFields = [
+  "systemInputProvenance",
+  "systemProvenanceReceipt",
+  "inputProvenance",
+  "senderIsOwner",
+];
 
 /** Of the gateway's own making: a client that sends one means to loosen something. */
 const internalFields = [
