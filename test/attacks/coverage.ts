@@ -161,7 +161,23 @@ const table: Readonly<Record<string, readonly (readonly [ids: string, title: str
     ["A-247", "no id of a platform makes its way into another conversation's key"],
   ],
   "test/path/media.test.ts": [["A-072", "media: a stranger's file is never fetched"]],
+  "src/config/redact.test.ts": [
+    ["A-194", "config (4): no secret survives redaction, wherever the format keeps one"],
+    ["A-195", "what was redacted comes back from what is stored, by path and by id"],
+  ],
+  "src/log/log.test.ts": [
+    [
+      "A-197",
+      "log (1): registered secrets and patterns reach neither file nor terminal, whatever field they came in",
+    ],
+  ],
+  "src/agent/fence.test.ts": [
+    ["A-204", "no text closes or opens a fence, whatever it is made of"],
+    ["A-206", "control tokens of models lose their brackets, whatever bars they have"],
+    ["A-208", "an origin is one line, and cannot say more than where it came from"],
+  ],
   "ui/test/page.test.ts": [
+    ["A-203", "trades the ticket for a session and takes it out of the address bar"],
     ["B-01", "trades the ticket for a session and takes it out of the address bar"],
     ["B-01", "shows why a ticket is refused and takes the token instead"],
   ],

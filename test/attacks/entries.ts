@@ -208,18 +208,18 @@ A-189 | DO | Unbounded maps keyed by attacker input | what is remembered of stra
 A-190 | DO | Cost and recursion bombs | rates, a day's budget, a limit of steps and a loop breaker
 A-191 | DO | Output and history bombs | output, history and messages are cut at fixed sizes, and say so
 A-193 | SE | Tokens in errors and stacks | errors and logs pass a redactor
-A-194 | SE | config.get redaction gaps |
-A-195 | SE | Redaction sentinel round-trip |
-A-196 | SE | Timing and length oracles |
-A-197 | SE | Logs served or poisoned |
+A-194 | SE | config.get redaction gaps | what stands at a secret's place in the config is hidden, whatever it is, in every answer
+A-195 | SE | Redaction sentinel round-trip | the placeholder keeps what is stored at the same path; where nothing is stored it is an error
+A-196 | SE | Timing and length oracles | one comparison of secrets, of their digests, in constant time; what is no text is refused by the schema
+A-197 | SE | Logs served or poisoned | the log is JSON, a record a line, without what is secret; requests are logged without their headers
 A-198 | SE | Secrets in approval prompts, transcripts and tool events |
 A-200 | SE | Files and permissions | files are made for the owner alone
 A-202 | SE | Zero-click exfiltration by rendered output | pictures and links of answers fetch nothing
-A-203 | SE | Setup and UI token handling |
-A-204 | PI | Wrapper end marker inside content |
-A-206 | PI | Chat-template tokens |
+A-203 | SE | Setup and UI token handling | the start prints a ticket in a fragment, good once; no address takes a token
+A-204 | PI | Wrapper end marker inside content | a fence's id comes from a key that no text knows; what looks like a marker is taken out
+A-206 | PI | Chat-template tokens | tokens of models are taken out of what strangers and guests say
 A-207 | PI | System-line spoof in user or event text | a stranger's words are fenced
-A-208 | PI | Metadata fields as carriers |
+A-208 | PI | Metadata fields as carriers | names and titles do not reach the model; who is quoted is one line inside of the fence
 A-209 | PI | File and path names | a name is one line of a fixed length, and fenced like any text of others
 A-210 | PI | Hidden text in fetched documents | what a page hides is left out, and a line says so; documents are not read
 A-212 | PI | MCP tool poisoning, shadowing, rug pull |
@@ -254,10 +254,10 @@ A-245 | SK | Hook request chooses the session | a caller chooses no session unle
 A-247 | SK | Channel ids that contain key syntax | parts of a key are encoded
 A-248 | SK | HTTP and tool session override | a session that a caller names must be his to name
 A-249 | SK | Replies leak across routes and accounts | an answer goes where its question came from
-A-250 | CR | Scheduled work outlives or exceeds the requester |
+A-250 | CR | Scheduled work outlives or exceeds the requester | there are no jobs
 A-251 | CR | Case and alias tricks in job payloads | a model makes no jobs: there is no tool for them
 A-253 | CR | Hook body widens its own rights | a hook's body has a strict schema
-A-254 | CR | Wake, heartbeat and recovery run as owner |
+A-254 | CR | Wake, heartbeat and recovery run as owner | whoever woke the agent is the author of the turn, also after a crash: commands ask, whatever the owner may do
 `;
 
 export const attacks: readonly Attack[] = table

@@ -7,7 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type ToolCall, toolScene } from "./scene.ts";
 
 const skip = existsSync("/usr/bin/bwrap") ? false : "bubblewrap is not installed";
-const inside = ["apply_patch", "edit", "exec", "process", "read", "write"];
+const inside = ["apply_patch", "edit", "exec", "extract", "process", "read", "undo", "write"];
 
 /** A gateway that sandboxes every conversation but the main one, and asks nobody: only the sandbox holds. */
 function sandboxed(t: TestContext) {

@@ -160,7 +160,17 @@ test("agent: a model that calls tools without end is stopped after its rounds, a
   const names = model.requests[0]?.body.tools.map(
     (tool: { function: { name: string } }) => tool.function.name,
   );
-  assert.deepEqual(names.sort(), ["apply_patch", "edit", "exec", "process", "read", "web_fetch", "write"]);
+  assert.deepEqual(names.sort(), [
+    "apply_patch",
+    "edit",
+    "exec",
+    "extract",
+    "process",
+    "read",
+    "undo",
+    "web_fetch",
+    "write",
+  ]);
   assert.equal(gateway.running, true);
 });
 
