@@ -229,7 +229,7 @@ export function composePrivacy(parts: {
     for (const file of await orphanTranscripts(parts.stateFolder, personal.hasSession, person.isNamedIn))
       await rm(file, { force: true });
     await parts.snapshot.flush();
-    store.rewrite();
+    await store.rewrite();
     await store.commit([personal.eraseMeta(rewriteDueKey)]);
     return { seq, proof };
   }

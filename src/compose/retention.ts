@@ -107,7 +107,7 @@ export function createRetention(parts: {
   async function rewrite(now: boolean): Promise<void> {
     const begun = clock.monotonic();
     if (!isDirty || (!now && begun < nextRewriteMs)) return;
-    store.rewrite();
+    await store.rewrite();
     nextRewriteMs = clock.monotonic() + (clock.monotonic() - begun) * restsPerRewrite;
     await store.commit([personal.eraseMeta(rewriteDueKey)]);
     isDirty = false;

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Commit, Write } from "../kernel/mod.ts";
 import { migrate } from "./migrations.ts";
+import { rewriteAside } from "./rewrite-aside.ts";
 
 /** A change as the store knows it: what to do inside the transaction. Stages see only the opaque Write. */
 export type Change = (database: Database) => void;
@@ -32,10 +33,10 @@ export interface Database {
   checkpointed(): void;
   /**
    * Writes the whole file anew and empties the log, so that nothing of what was deleted is left in either: SQLite
-   * leaves copies of rows that it moved, even with `secure_delete`. Blocks (25 ms for each MB on a busy machine); throws when
-   * another connection is in its way.
+   * leaves copies of rows that it moved, even with `secure_delete`. Commits wait meanwhile (25 ms for each MB on a busy
+   * machine); reads and all else go on. Rejects when another connection is in its way.
    */
-  rewrite(): void;
+  rewrite(): Promise<void>;
   /** Bytes of write-ahead log since the last checkpoint, roughly: commits since then. */
   readonly commitsSinceCheckpoint: number;
   close(): void;
@@ -77,6 +78,8 @@ export function openDatabase(file: string): Database {
   let flushing = false;
   let commits = 0;
   let broken: Error | undefined;
+  /** While another thread writes the file anew: a write of ours would hold the event loop until it is done. */
+  let rewriting: Promise<void> | undefined;
 
   function statement(sql: string): StatementSync {
     let prepared = statements.get(sql);
@@ -133,6 +136,10 @@ export function openDatabase(file: string): Database {
     // One turn of the microtask queue lets commits of the same moment join the group.
     await null;
     while (waiting.length > 0) {
+      if (rewriting) {
+        await rewriting;
+        continue;
+      }
       const batches = waiting;
       waiting = [];
       const applied = applyGroup(batches);
@@ -171,11 +178,16 @@ export function openDatabase(file: string): Database {
     checkpointed() {
       commits = 0;
     },
-    rewrite() {
-      sqlite.exec("VACUUM");
-      const { busy } = sqlite.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
-      if (busy !== 0) throw new Error("another program reads the database");
-      commits = 0;
+    async rewrite() {
+      while (rewriting) await rewriting;
+      const work = rewriteAside(file);
+      rewriting = work.catch(() => {});
+      try {
+        await work;
+        commits = 0;
+      } finally {
+        rewriting = undefined;
+      }
     },
     get commitsSinceCheckpoint() {
       return commits;

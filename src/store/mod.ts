@@ -46,8 +46,8 @@ export interface Store {
   checkpoint(): void;
   /** Somebody else has begun a checkpoint: counts anew. */
   checkpointed(): void;
-  /** Leaves nothing of what was deleted in the file or its log. Blocks; see {@link Database.rewrite}. */
-  rewrite(): void;
+  /** Leaves nothing of what was deleted in the file or its log. See {@link Database.rewrite}. */
+  rewrite(): Promise<void>;
   close(): void;
 }
 

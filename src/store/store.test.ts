@@ -357,3 +357,30 @@ test("small facts that are over are forgotten by their prefix, and no others", a
   );
   store.close();
 });
+
+test("store (5): while the file is written anew, reads are answered, the loop turns, and what is committed meanwhile comes after", async (t) => {
+  const { store } = opened(t);
+  const secret = "a-word-that-must-go";
+  const rows = Array.from({ length: 300 }, (_, n) => outboxRow(String(n)));
+  await store.commit(
+    rows.map((row) => store.outbox.insert({ ...row, detail: `${secret} ${"x".repeat(5000)}` })),
+  );
+  await store.commit([store.personal.eraseDeliveries(rows.slice(1).map((row) => row.id))]);
+  let isDone = false;
+  const work = store.rewrite().then(() => {
+    isDone = true;
+  });
+  const order: string[] = [];
+  const committed = store.commit([store.meta.put("meanwhile", "yes")]).then(() => order.push("commit"));
+  const again = store.rewrite().then(() => order.push("rewrite"));
+  let turns = 0;
+  while (!isDone) {
+    assert.equal(store.outbox.byId("0")?.id, "0");
+    turns += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(turns > 1, "the loop stood still");
+  await Promise.all([work, committed, again]);
+  assert.deepEqual([store.meta.get("meanwhile"), order.length], ["yes", 2]);
+  store.close();
+});
