@@ -188,6 +188,9 @@ function fileOrCopy(operator: string, descriptor: number, target: Word, isGiven:
     case "<&": {
       if (/^[012]$/.test(target.text) && target.pattern === undefined)
         return [{ kind: "copy", descriptor, from: Number(target.text) }];
+      // bash expands this name a second time, without its quotes: `>&'$(id)'` runs id.
+      if (/["'\\$`~]/.test(target.text))
+        throw new NotUnderstood(`a redirection whose name a shell expands twice (${operator})`);
       if (operator === ">&" && !isGiven && !/^[\d-]/.test(target.text))
         return [file("write"), { kind: "copy", descriptor: 2, from: 1 }];
       throw new NotUnderstood(`a redirection that closes or moves a descriptor (${operator}${target.text})`);
