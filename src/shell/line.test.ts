@@ -89,7 +89,7 @@ const notUnderstood: readonly (readonly [string, RegExp])[] = [
   ["a 2>&3", /closes or moves/],
   ["a 1>&b", /closes or moves/],
   ["a >&'$(id)'", /expands twice/],
-  ["a >&\"'b\"", /expands twice/],
+  ['a >&"\'b"', /expands twice/],
   ["a >&b\\\\c", /expands twice/],
   ["a > *", /file pattern/],
   ["a > ''", /to nothing/],
