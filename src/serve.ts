@@ -43,6 +43,7 @@ import { composeNodes } from "./compose/nodes.ts";
 import { createOutgoing } from "./compose/outgoing.ts";
 import { pageRoutes } from "./compose/page.ts";
 import { composePairings, pairingPort } from "./compose/pairings.ts";
+import { conversationStores } from "./compose/personal-files.ts";
 import { composePrivacy } from "./compose/privacy.ts";
 import { probeRoutes } from "./compose/probes.ts";
 import { createPrompts } from "./compose/prompts.ts";
@@ -99,6 +100,7 @@ import {
   parseSessionKey,
   resolveSessionKey,
   sessionSettings,
+  type SessionRow,
 } from "./session/mod.ts";
 import { openStore, openTranscriptFiles } from "./store/mod.ts";
 import { defaultToolSettings } from "./tools/settings.ts";
@@ -522,6 +524,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     letGo: lanes.resume,
     settle: store.checkpoint,
   });
+  const stores = conversationStores(tools);
   const controlParts = {
     clock,
     random,
@@ -538,7 +541,6 @@ export async function serve(options: ServeOptions): Promise<Served> {
         return runs.size;
       },
       forget: histories.forget,
-      endCommands: tools.endSession,
     },
     sessions: store.sessions,
     inbox: store.inbox,
@@ -571,6 +573,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
     }),
     sessionsPath: (agentId: string) => join(paths.root, "agents", agentId, "sessions", "sessions.json"),
     transcriptPath: transcripts.path,
+    eraseTranscript: transcripts.erase,
+    forgetConversation: async (row: SessionRow) => {
+      for (const one of stores) await one.forget(row);
+    },
     newTicketUrl: () => `${baseUrl()}#signin=${browserSessions.issueTicket().reveal()}`,
     toolSpecs: tools.specs,
     workspacePath: tools.workspaceOf,
@@ -673,8 +679,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     snapshot,
     sessionSettings: () => sessionsConfig,
     workspaceOf: tools.workspaceOf,
-    forgetVersions: tools.forgetVersions,
-    commands: { end: tools.endSession, forget: tools.forgetCommands },
+    stores,
+    whileStopped: channels.whileStopped,
     runs: { abort: gateway.abort, wait: runs.wait, forget: runs.forget },
     breathe,
   });
@@ -886,9 +892,11 @@ export async function serve(options: ServeOptions): Promise<Served> {
     await commit([store.meta.put("cleanStop", "no")]).catch((error) =>
       log("error", "the start could not be noted", { error: error.message }),
     );
-    await accessMemory.sweep().catch((error) =>
-      log("warn", "budgets that are over could not be forgotten", { error: (error as Error).message }),
-    );
+    await accessMemory
+      .sweep()
+      .catch((error) =>
+        log("warn", "budgets that are over could not be forgotten", { error: (error as Error).message }),
+      );
     gateway.begin();
     await channels.apply(config());
     gateway.deliver();

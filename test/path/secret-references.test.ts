@@ -35,7 +35,7 @@ test("config (3): the gateway's token may lie in a file: followed at the start, 
         PATH: process.env.PATH,
         HOME: join(gateway.folder, "home"),
         OPENCLAW_STATE_DIR: gateway.stateFolder,
-      OPENCLAW_GATEWAY_PORT: String(gateway.port),
+        OPENCLAW_GATEWAY_PORT: String(gateway.port),
       },
     },
   );
