@@ -325,12 +325,15 @@ for (const kind of ["docker", "podman"] as const) {
       async (t) => {
         const { start, run } = await inside(t);
         const left = `8${process.pid}.${kind === "docker" ? 1 : 2}`;
-        const other = await start("echo here; sleep 1; echo still here");
+        const other = await start("echo here; sleep 2; echo still here");
         const killed = await start(`trap '' TERM; sleep ${left} & sleep ${left}; echo no`);
         while (processesWith(left) < 2) await pause(10);
         await killed.kill();
         assert.ok(killed.exit);
         while (processesWith(left) > 0) await pause(10);
+        await run(`sleep ${left} >/dev/null 2>&1 & echo left`);
+        while (processesWith(left) > 0) await pause(5);
+        assert.equal(other.exit, undefined, "it still ran");
         await other.wait(5000, never);
         assert.equal(other.output().text, "here\nstill here\n");
         assert.equal((await run("sleep 100", { timeoutMs: 100 })).exit?.timedOut, true);
@@ -432,6 +435,7 @@ for (const kind of ["docker", "podman"] as const) {
         await assert.rejects(start("true"), InputError);
         const again = await host.prove(spec);
         assert.ok(again.ok, whyOf(again));
+        assert.equal(again.sandbox.isGone, false);
       },
     );
   });

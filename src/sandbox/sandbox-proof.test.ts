@@ -86,3 +86,68 @@ test("sandbox (8): lines that do not come from this probe count for nothing", ()
   assert.deepEqual(judgeProof(text, facts).held, []);
   assert.deepEqual(judgeProof("", facts).held, []);
 });
+
+test("sandbox (8): of a container more is promised, and each of it needs its own line", () => {
+  const more: Partial<ProofFacts> = {
+    namespaces: {},
+    mounts: ["/", "/workspace", "/tmp"],
+    memory: { of: "all", maxBytes: 1000 },
+    cpus: 1,
+    workspaceInode: 7,
+    hasAppArmor: true,
+    hasEgress: true,
+  };
+  const lines = [
+    ...kept.filter((line) => !/^(?:ns-|limit-data|mounted rw devtmpfs)/.test(line)),
+    ...[
+      "mounted ro overlay /",
+      "mounted ro proc /proc/sys",
+      "mounted ro sysfs /sys",
+      "mounted rw tmpfs /dev/shm",
+    ],
+    ...[
+      "group-memory.max 1000",
+      "group-cpu.max 100000 100000",
+      "inode 7 /workspace/.",
+      "apparmor docker-default",
+    ],
+    ...["egress closed", "egress-answers open"],
+  ];
+  assert.deepEqual(judge(lines, more).broken, []);
+  const v1 = lines.map((line) =>
+    line
+      .replace("memory.max", "memory.limit_in_bytes")
+      .replace("cpu.max 100000", "cpu.cfs_quota_us 100000\nn0nce group-cpu.cfs_period_us"),
+  );
+  assert.deepEqual(judge(v1, more).broken, []);
+  for (const [from, to] of [
+    ["inode 7 /workspace/.", "inode 8 /workspace/."],
+    ["inode 7 /workspace/.", "inode"],
+    ["apparmor docker-default", "apparmor unconfined"],
+    ["apparmor docker-default", "nothing"],
+    ["group-memory.max 1000", "group-memory.max max"],
+    ["group-memory.max 1000", "group-memory.max 1001"],
+    ["group-cpu.max 100000 100000", "group-cpu.max max 100000"],
+    ["group-cpu.max 100000 100000", "group-cpu.max 200000 100000"],
+    ["group-cpu.max 100000 100000", "group-cpu.cfs_quota_us -1"],
+    ["mounted ro overlay /", "mounted rw overlay /"],
+    ["mounted ro proc /proc/sys", "mounted rw proc /proc/sys"],
+    ["mounted ro overlay /", "mounted ro ext4 /srv"],
+    ["mounted rw tmpfs /dev/shm", "mounted ro ext4 /dev/disk"],
+    ["egress closed", "egress open"],
+    ["egress-answers open", "nothing"],
+    ["status-Uid: 1000", "status-Uid: 0"],
+  ] as const)
+    assert.equal(
+      judge(
+        lines.map((line) => (line === from ? to : line)),
+        more,
+      ).broken.length,
+      1,
+      to,
+    );
+  const root = lines.map((line) => line.replace("Uid: 1000", "Uid: 0"));
+  const own = { ...more, namespaces: { user: "user:[1]" } };
+  assert.deepEqual(judge([...root, "ns-user user:[2]"], own).broken, []);
+  assert.equal(judge([...root, "ns-user user:[1]"], own).broken.length, 1);
+});
