@@ -16,7 +16,7 @@ const facts: NodeCommandFacts = {
   listed: false,
   canRemember: true,
 };
-const modes = ["deny", "allowlist", "ask", "full"] as const;
+const modes = ["deny", "allowlist", "ask", "auto", "full"] as const;
 const securities = ["deny", "allowlist", "full"] as const;
 const asks = ["off", "on-miss", "always"] as const;
 const strictness = { allow: 0, ask: 1, refused: 2 } as const;
@@ -38,7 +38,7 @@ test("policy (1): on a node the stricter of the gateway's and the node's word co
           const gateway =
             mode === "deny" || (mode === "allowlist" && !listed)
               ? "refused"
-              : mode === "ask" && !listed
+              : (mode === "ask" || mode === "auto") && !listed
                 ? "ask"
                 : "allow";
           const mustAsk = ask === "always" || (security === "allowlist" && !listed);
@@ -53,9 +53,18 @@ test("policy (1): on a node the stricter of the gateway's and the node's word co
         }
 });
 
+test('policy (9): ask "always" asks for each command of a node too, whatever it lists', () => {
+  const open = { ...facts, listed: true, policy: { security: "full", ask: "off" } as const };
+  assert.equal(judgeNodeCommand("uname", { mode: "full" }, open), "allow");
+  for (const mode of ["ask", "auto", "full", "allowlist"] as const) {
+    const judged = judgeNodeCommand("uname", { mode, asksAlways: true }, open);
+    assert.ok(judged !== "allow" && "why" in judged, mode);
+  }
+});
+
 test("policy (1): neither side can loosen what the other says", () => {
   const order = {
-    mode: ["full", "ask", "allowlist", "deny"],
+    mode: ["full", "auto", "ask", "allowlist", "deny"],
     security: ["full", "allowlist", "deny"],
   } as const;
   fc.assert(
