@@ -30,6 +30,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "env -S ls",
     "tar --to-comm=x",
     "git --exec-path=x",
+    // Asked about whatever the rules say.
+    "node -r ./e.js app.js",
+    "node --import=./e.mjs app.js",
+    "ruby -r./e app.rb",
+    "perl -Mlib=. x.pl",
+    "python -m evil",
+    "java -cp . Evil",
+    "pnpm --reporter x exec ls",
+    "npm exec --call ls",
+    "yarn dlx x",
+    "uvx --from ./e x",
   ],
   sub: ["make sub"],
 };

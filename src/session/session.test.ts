@@ -79,7 +79,7 @@ test("session keys of conversations", () => {
 test("no id of a platform makes its way into another conversation's key", () => {
   const id = fc.oneof(
     fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" }),
-    fc.constantFrom("a:b", "42:topic:7", "%3A", "main", "../x"),
+    fc.constantFrom("a:b", "42:topic:7", "42", "7", "%3A", "main", "../x"),
   );
   const place = fc.record({ id, thread: fc.option(id, { nil: undefined }) }, { noNullPrototype: true });
   fc.assert(
@@ -90,6 +90,31 @@ test("no id of a platform makes its way into another conversation's key", () => 
       assert.ok(parseSessionKey(of(a)), of(a));
     }),
   );
+});
+
+test("ids that hold a key's own signs meet no other key, whoever chose them (A-247)", () => {
+  const group = (id: string, threadId?: string) =>
+    keyOf({ conversation: { kind: "group", id, ...(threadId === undefined ? {} : { threadId }) } });
+  const direct = (id: string, account: string, dmScope: SessionSettings["dmScope"]) =>
+    keyOf({ sender: { id, proof: "platform" }, account }, { dmScope });
+  const scopes = ["per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
+  const pairs: readonly (readonly [string, string])[] = [
+    [group("42:topic:7"), group("42", "7")],
+    [group("a:topic:b", "c"), group("a", "b:topic:c")],
+    [group("a%3Ab"), group("a:b")],
+    [group("g|main"), group("g", "main")],
+    [direct("b:c", "a", "per-account-channel-peer"), direct("c", "a:b", "per-account-channel-peer")],
+    [
+      direct("x:direct:y", "a", "per-account-channel-peer"),
+      direct("y", "a:direct:x", "per-account-channel-peer"),
+    ],
+    ...scopes.map(
+      (scope) => [direct("bob:thread:1", "a", scope), `${direct("bob", "a", scope)}:thread:1`] as const,
+    ),
+    ...scopes.map((scope) => [direct("person:ada", "a", scope), "agent:main:direct:person:ada"] as const),
+  ];
+  for (const [one, other] of pairs) assert.notEqual(one, other);
+  for (const scope of scopes) assert.match(direct("x:dm:owner@e", "a", scope), /:x%3Adm%3Aowner@e$/);
 });
 
 const bindings: readonly Binding[] = [
