@@ -109,7 +109,7 @@ export function receiptText(receipt: ErasureReceipt): string {
   const { removed } = receipt;
   const lines = [
     `${removed.messages} message(s), ${removed.conversations} whole conversation(s), parts of ${removed.conversationsWithOthers} more`,
-    `${removed.deliveries} deliver(ies), ${removed.approvals} approval(s), ${removed.pairings} pairing(s), ${removed.attachments} attachment(s), ${removed.fileLabels} file label(s)`,
+    `${removed.deliveries} deliver(ies), ${removed.approvals} approval(s), ${removed.pairings} pairing(s), ${removed.attachments} attachment(s), ${removed.channelState} file(s) of channels, ${removed.fileLabels} file label(s)`,
     `${removed.recordRows} row(s) of the record emptied`,
   ];
   return [

@@ -28,6 +28,8 @@ export interface Channels {
   readonly isSettled: boolean;
   /** Starts an account that was stopped by hand; false when the config has none of that name. */
   startAccount(config: OpenClawConfig, id: string, account: string): Promise<boolean>;
+  /** Runs an action while an account stands still; one that ran goes on after it, with what is on disk then. */
+  whileStopped(id: string, account: string, action: () => Promise<void>): Promise<void>;
   /** Stops one until it is started by hand, its settings change, or the gateway starts again. */
   stopAccount(id: string, account: string): Promise<boolean>;
   stop(): Promise<void>;
@@ -135,6 +137,8 @@ export function createChannels(ports: {
     });
   }
 
+  const start = async (account: Account) => begin(await open(account));
+
   /** Opens what the config asks for and was not there, and ends what it no longer does. */
   async function openAll(config: OpenClawConfig): Promise<Running[]> {
     const wanted = await accountsOf(config);
@@ -190,9 +194,20 @@ export function createChannels(ports: {
       const current = running.get(key);
       if (current && current.status.state !== "stopped" && current.status.state !== "failed") return true;
       await current?.channel.stop();
-      await begin(await open(wanted));
+      await start(wanted);
       ports.changed();
       return true;
+    },
+    async whileStopped(id, account, action) {
+      const item = running.get(keyOf(id, account));
+      // One that was stopped by hand stays so.
+      const goesOn = item !== undefined && item.status.state !== "stopped";
+      await item?.channel.stop();
+      try {
+        await action();
+      } finally {
+        if (goesOn) await begin(await open(item.account)).catch(failed(item.account));
+      }
     },
     async stopAccount(id, account) {
       const item = running.get(keyOf(id, account));

@@ -1,5 +1,45 @@
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import type { SessionRow } from "../session/mod.ts";
+import { writeFileAtomic } from "../store/mod.ts";
+
+/** The conversation that something belongs to. */
+type Conversation = Pick<SessionRow, "agentId" | "key" | "sessionId">;
+
+/**
+ * Something beside the database that keeps parts of conversations: what commands printed, files as they were before a
+ * change, a memory made of what was said. Whoever adds such a store puts one of these into {@link conversationStores};
+ * `sessions.delete`, `privacy erase` and nothing else call it, before the conversation's own rows go. So nothing of a
+ * conversation outlives it, and what a person said in one with others goes with that person.
+ */
+export interface ConversationStore {
+  /** All of a conversation; what still runs for it ends first. A second call changes nothing. */
+  forget(conversation: Conversation): Promise<void>;
+  /** What came of these runs, in a conversation in which others take part. Where nobody knows whose it is: all of it. */
+  forgetRuns(conversation: Conversation, runIds: ReadonlySet<string>): Promise<void>;
+}
+
+/** Every store beside the database, in the order in which they are told. */
+export function conversationStores(tools: {
+  endSession(sessionKey: string): Promise<void>;
+  forgetCommands(sessionKey: string): Promise<void>;
+  forgetVersions(of: {
+    readonly sessionKeys: ReadonlySet<string>;
+    readonly runIds: ReadonlySet<string>;
+  }): Promise<void>;
+}): readonly ConversationStore[] {
+  const none: ReadonlySet<string> = new Set();
+  return [
+    {
+      forget: ({ key }) => tools.endSession(key),
+      forgetRuns: ({ key }) => tools.forgetCommands(key),
+    },
+    {
+      forget: ({ key }) => tools.forgetVersions({ sessionKeys: new Set([key]), runIds: none }),
+      forgetRuns: (_, runIds) => tools.forgetVersions({ sessionKeys: none, runIds }),
+    },
+  ];
+}
 
 const maxFiles = 20_000;
 const maxBytes = 4_000_000;
@@ -60,6 +100,85 @@ export async function filesThatName(
     }
   }
   return found;
+}
+
+/** One account's own state, and its files in which somebody is named. */
+export interface ChannelState {
+  readonly channel: string;
+  readonly account: string;
+  readonly files: readonly string[];
+}
+
+/** What channels keep for themselves (whom an account is linked to, where they stand), as far as it names somebody. */
+export async function channelStates(
+  credentials: string,
+  names: (text: string) => boolean,
+): Promise<ChannelState[]> {
+  const found: ChannelState[] = [];
+  for (const channel of await namesIn(credentials)) {
+    for (const account of await namesIn(join(credentials, channel))) {
+      const folder = join(credentials, channel, account);
+      const files: string[] = [];
+      for (const name of await namesIn(folder)) {
+        const path = join(folder, name);
+        const status = await stat(path);
+        if (!status.isFile()) continue;
+        if (names(named(name, channel)) || names(named(await readFile(path, "utf8"), channel)))
+          files.push(path);
+      }
+      if (files.length > 0) found.push({ channel, account, files });
+    }
+  }
+  return found;
+}
+
+/** Takes somebody out of such a file: lines, members and items that name them; the whole file where its name does. */
+export async function takeOut(
+  file: string,
+  channel: string,
+  names: (text: string) => boolean,
+): Promise<void> {
+  if (names(named(file.slice(file.lastIndexOf(sep) + 1), channel))) return rm(file, { force: true });
+  const text = await readFile(file, "utf8");
+  const isTheirs = (part: string) => names(named(part, channel));
+  const left = file.endsWith(".jsonl")
+    ? text
+        .split("\n")
+        .filter((line) => !isTheirs(line))
+        .join("\n")
+    : withoutMembers(text, isTheirs);
+  await writeFileAtomic(file, left);
+}
+
+function withoutMembers(text: string, isTheirs: (part: string) => boolean): string {
+  const pruned = (value: unknown): unknown => {
+    // An item that is a list itself is a row of its own.
+    if (Array.isArray(value)) return value.filter((item) => !isGoing(item)).map(pruned);
+    if (isPlain(value)) return value;
+    const members = Object.entries(value as object).filter(
+      ([key, member]) => !isTheirs(JSON.stringify(key)) && (Array.isArray(member) || !isGoing(member)),
+    );
+    return Object.fromEntries(members.map(([key, member]) => [key, pruned(member)]));
+  };
+  // A part that holds others as well is looked into, and stays.
+  const isGoing = (value: unknown): boolean =>
+    (isPlain(value) || Object.values(value as object).every(isPlain)) &&
+    isTheirs(JSON.stringify(value) ?? "");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Of a form that we do not know: it may be what the account signs in with. The receipt names it among what is left.
+    return text;
+  }
+  return JSON.stringify(pruned(value));
+}
+
+const isPlain = (value: unknown) => typeof value !== "object" || value === null;
+
+/** An id counts beside its channel's name, which files of that channel do not repeat. */
+function named(text: string, channel: string): string {
+  return `"${channel}" ${text}`;
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -11,7 +11,15 @@ import type { RunOutcome, SessionRow, SessionSettings } from "../session/mod.ts"
 import type { Store, TranscriptFiles } from "../store/mod.ts";
 import type { Media, MediaFile } from "./media.ts";
 import { type Person, personOf } from "./person.ts";
-import { filesThatName, orphanTranscripts, pairingAccounts } from "./personal-files.ts";
+import {
+  type ChannelState,
+  type ConversationStore,
+  channelStates,
+  filesThatName,
+  orphanTranscripts,
+  pairingAccounts,
+  takeOut,
+} from "./personal-files.ts";
 
 const stopWithinMs = 20_000;
 /** Of one answer to `privacy.export`, roughly. */
@@ -34,6 +42,8 @@ interface Found {
   readonly files: ReturnType<Store["personal"]["filesWrittenFor"]>;
   readonly record: readonly LedgerRow[];
   readonly attachments: readonly MediaFile[];
+  /** What the channels themselves keep, in which this person is named. */
+  readonly states: readonly ChannelState[];
   /** Entries in the files of pairing, by channel and account. */
   readonly pairings: readonly { readonly channel: string; readonly account: string; readonly id: string }[];
 }
@@ -60,15 +70,9 @@ export function composePrivacy(parts: {
     forget(runId: string): void;
   };
   readonly breathe: () => Promise<void>;
-  /** What files were before these conversations and runs changed them. */
-  readonly forgetVersions: (of: {
-    readonly sessionKeys: ReadonlySet<string>;
-    readonly runIds: ReadonlySet<string>;
-  }) => Promise<void>;
-  readonly commands: {
-    readonly end: (sessionKey: string) => Promise<void>;
-    readonly forget: (sessionKey: string) => Promise<void>;
-  };
+  readonly stores: readonly ConversationStore[];
+  /** Runs an action while an account of a channel stands still, and what it keeps of its own is nobody's. */
+  readonly whileStopped: (channel: string, account: string, action: () => Promise<void>) => Promise<void>;
 }): PrivacyControl {
   const { store, clock } = parts;
   const { personal } = store;
@@ -110,6 +114,9 @@ export function composePrivacy(parts: {
       ...found,
       record: await recordOf(found),
       attachments: await parts.media.filesOf(kept),
+      states: (await channelStates(parts.credentials, person.isNamedIn)).filter(({ channel }) =>
+        person.accounts.some((account) => account.startsWith(`${channel}:`)),
+      ),
       pairings: await pairingsOf(person),
     };
   }
@@ -180,11 +187,14 @@ export function composePrivacy(parts: {
     const runIds = runIdsOf(found);
     for (const { channel, account, id } of found.pairings) await parts.pairings.forget(channel, account, id);
     for (const file of found.attachments) await file.remove();
-    for (const { key } of whole) await parts.commands.end(key);
-    // Who had them run is not known: all goes that ended.
-    for (const { key } of shared) await parts.commands.forget(key);
-    const sessionKeys = new Set(whole.map((row) => row.key));
-    await parts.forgetVersions({ sessionKeys, runIds: new Set(runIds) });
+    for (const one of parts.stores) {
+      for (const row of whole) await one.forget(row);
+      for (const row of shared) await one.forgetRuns(row, new Set(runIds));
+    }
+    for (const { channel, account, files } of found.states)
+      await parts.whileStopped(channel, account, async () => {
+        for (const file of files) await takeOut(file, channel, person.isNamedIn);
+      });
     const goingFiles = withFiles ? goingFilesOf(found) : [];
     for (const { agentId, path } of goingFiles)
       await rm(resolve(parts.workspaceOf(agentId), path), { force: true });
@@ -343,6 +353,7 @@ export function composePrivacy(parts: {
       ),
       ...tell("file", found.files),
       ...tell("pairing", found.pairings),
+      ...tell("channelState", found.states),
       ...tell(
         "record",
         found.record.map((row) => ({ row })),
@@ -360,6 +371,7 @@ function countsOf(found: Found): ErasureReceipt["removed"] {
     approvals: found.approvals.length,
     pairings: found.pairings.length,
     attachments: found.attachments.length,
+    channelState: found.states.reduce((sum, { files }) => sum + files.length, 0),
     fileLabels: found.files.length,
     recordRows: found.record.length,
   };

@@ -36,6 +36,10 @@ export interface ControlParts {
   /** Where sessions.json and the transcripts are kept, for people. */
   readonly sessionsPath: (agentId: string) => string;
   readonly transcriptPath: (row: SessionRow) => string;
+  /** Removes the readable copy of a conversation whose rows are gone. */
+  readonly eraseTranscript: (row: SessionRow) => Promise<void>;
+  /** Ends what a conversation left running, and removes all that is kept of it beside the database. */
+  readonly forgetConversation: (row: SessionRow) => Promise<void>;
   readonly newTicketUrl: () => string;
   /** What an agent's model is shown. */
   readonly toolSpecs: (agentId: string) => Promise<readonly ToolSpec[]>;
@@ -109,8 +113,6 @@ export interface RunPort {
   ): { readonly runId: string; readonly text: string; readonly startedAt: number } | undefined;
   readonly activeRuns: number;
   forget(sessionId: string): void;
-  /** Ends what a conversation left running, and removes what it printed. */
-  endCommands(sessionKey: string): Promise<void>;
 }
 
 export interface RunEndInfo {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
@@ -393,3 +393,29 @@ test("retention none: once delivered nothing is on disk, also after a kill; the 
 async function eventually(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
+
+test("sessions.delete: the conversation's JSONL file goes with it, unless it is asked to stay", async (t) => {
+  const at = await house(t);
+  const client = await at.gateway.connect();
+  const folder = join(at.gateway.stateFolder, "agents", "main", "sessions");
+  const files = () =>
+    existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".jsonl")) : [];
+  const talk = async (name: string) => {
+    const sessionKey = `agent:main:${name}`;
+    await client.rpc("chat.send", { sessionKey, message: "hello", idempotencyKey: name });
+    await client.waitFor(() =>
+      client.events.some(
+        ({ event, payload }) =>
+          event === "chat" && payload.sessionKey === sessionKey && payload.state === "final",
+      ),
+    );
+    await eventually(() => files().length === 1);
+    return sessionKey;
+  };
+  const kept = await client.rpc("sessions.delete", { key: await talk("kept"), deleteTranscript: false });
+  assert.equal(kept.archived.length, 1);
+  assert.ok(existsSync(kept.archived[0]));
+  rmSync(kept.archived[0]);
+  const gone = await client.rpc("sessions.delete", { key: await talk("gone") });
+  assert.deepEqual([gone.deleted, gone.archived, files()], [true, [], []]);
+});

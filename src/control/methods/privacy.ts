@@ -29,6 +29,8 @@ export interface ErasureReceipt {
     readonly approvals: number;
     readonly pairings: number;
     readonly attachments: number;
+    /** Files in which channels keep something of their own. */
+    readonly channelState: number;
     readonly fileLabels: number;
     readonly recordRows: number;
   };

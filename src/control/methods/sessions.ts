@@ -263,15 +263,17 @@ export function sessionMethods(parts: ControlParts, names: SessionNames): Method
         const row = parts.sessions.get(key);
         if (!row) return { ok: true, key, deleted: false, archived: [] };
         parts.runs.abort(key);
+        await parts.forgetConversation(row);
         await parts.commit([parts.sessions.delete(key, row.sessionId)]);
         parts.runs.forget(row.sessionId);
-        await parts.runs.endCommands(key);
+        const isKept = params.deleteTranscript === false;
+        if (!isKept) await parts.eraseTranscript(row);
         parts.hub.send(
           "sessions.changed",
           { kind: "listFollowers" },
           { sessionKey: key, agentId, sessionId: row.sessionId, reason: "delete", ts: parts.clock.now() },
         );
-        return { ok: true, key, deleted: true, archived: [parts.transcriptPath(row)] };
+        return { ok: true, key, deleted: true, archived: isKept ? [parts.transcriptPath(row)] : [] };
       },
     }),
     method({
