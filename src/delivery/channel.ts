@@ -182,6 +182,11 @@ export interface Channel {
    * ours in this conversation. Rejects when the platform cannot be asked now. Only "absent" lets it be sent again.
    */
   wasSent?(message: OutboundMessage, isKnown: (platformId: string) => boolean): Promise<WasSent>;
+  /**
+   * Whether the connection stands that sending goes over; absent where each send makes its own. While it does not,
+   * nothing is sent and nothing is asked.
+   */
+  readonly isConnected?: boolean;
   /** Shows that work goes on, where the platform can; errors are swallowed. */
   typing(conversation: Conversation): void;
   /**

@@ -35,6 +35,7 @@ function bench(input: {
   readonly hasDoubtBeside?: boolean;
   readonly edit?: (platformId: string, text: string, n: number) => SendResult;
   readonly configured?: boolean;
+  readonly isConnected?: () => boolean;
 }) {
   const clock = new ManualClock();
   const rows = new Map((input.left ?? []).map((item) => [item.id, item]));
@@ -76,6 +77,9 @@ function bench(input: {
     },
     ...(wasSent ? { wasSent: async (message: OutboundMessage) => wasSent(++asks, message) } : {}),
     ...(newest ? { newestMessageId: newest } : {}),
+    get isConnected() {
+      return input.isConnected?.() ?? true;
+    },
     ...(edit ? { edit: async (_conversation, id, text) => edit(id, text, ++edits) } : {}),
   };
   const ended: string[] = [];
@@ -502,4 +506,34 @@ test("delivery (3): where numbers are all there is, what cannot be told is asked
   at.clock.advance(1);
   await settled();
   assert.deepEqual([at.state(1), at.places, at.asks], ["unknown", ["7", "given up after 9"], 2]);
+});
+
+test("delivery (3): an outage is no attempt: what waits is sent, and what is in doubt is asked about, once it is over", async () => {
+  let isUp = false;
+  const at = bench({
+    left: [row(1, { state: "sending", attempts: 1 })],
+    isConnected: () => isUp,
+    wasSent: () => "sent",
+  });
+  at.sender.resume();
+  at.offer(row(2, { message: { id: "row-2", conversation: { kind: "direct", id: "ben" }, text: "text 2" } }));
+  for (let n = 0; n < 100; n += 1) {
+    await settled();
+    at.clock.advance(500);
+  }
+  assert.deepEqual([at.state(1), at.state(2), at.asks, at.said], ["sending", "pending", 0, []]);
+  assert.deepEqual(at.steps, [], "nothing is written meanwhile");
+  isUp = true;
+  at.clock.advance(500);
+  await settled();
+  assert.deepEqual([at.state(1), at.state(2), at.said], ["sent", "sent", ["text 2"]]);
+});
+
+test("stop ends the wait for a connection", async () => {
+  const at = bench({ isConnected: () => false });
+  at.sender.resume();
+  at.offer(row(1));
+  await settled();
+  await at.sender.stop();
+  assert.equal(at.state(1), "pending");
 });

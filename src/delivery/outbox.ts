@@ -36,6 +36,8 @@ const maxAsks = 8;
  */
 const onItsWayMs = 3000;
 const storeRetryMs = 5000;
+/** So often it is looked whether a connection stands again. */
+const lookEveryMs = 500;
 const maxWaitMs = 300_000;
 
 export function createOutboxSender(ports: SenderPorts): Sender {
@@ -96,11 +98,11 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     // Bounded, because the wall clock may have been set back since the time was written.
     const wait = Math.min(row.notBefore - ports.clock.now(), maxWaitMs);
     if (wait > 0) await sleep(ports.clock, wait, stopSignal.signal);
+    const channel = await channelOf(row);
     if (stopSignal.signal.aborted) return row;
-    const channel = ports.channel(row.channel, row.account);
     // An edit that is repeated changes nothing: there is nothing to ask about.
     if (row.state === "sending" && !isEdit(row)) {
-      return askAbout(row, channel, row.updatedAt, "the gateway stopped while this was being sent");
+      return askAbout(row, row.updatedAt, "the gateway stopped while this was being sent");
     }
     if (!channel) {
       return settle(row, {
@@ -132,7 +134,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     // What was done is done: when the store refuses to note it (disk full), it is noted later, never sent again.
     for (;;) {
       try {
-        if (outcome === "unknown" && isAsked) return await askAbout(sending, channel, lostAt, result.detail);
+        if (outcome === "unknown" && isAsked) return await askAbout(sending, lostAt, result.detail);
         return await settle(sending, result);
       } catch (error) {
         ports.log("error", "outbox: the outcome of a send could not be stored yet", {
@@ -154,6 +156,16 @@ export function createOutboxSender(ports: SenderPorts): Sender {
     return row.message.edits !== undefined && !(first?.message.isStatus && first.platformId === undefined);
   }
 
+  /** Waits until its connection stands, however long: an outage is no failed attempt. */
+  async function channelOf(row: OutboxRow): Promise<Channel | undefined> {
+    for (;;) {
+      // Another one, where the settings changed meanwhile.
+      const channel = ports.channel(row.channel, row.account);
+      if (channel?.isConnected !== false || stopSignal.signal.aborted) return channel;
+      await sleep(ports.clock, lookEveryMs, stopSignal.signal);
+    }
+  }
+
   /** The message that it completes came before it in the same queue, so its fate is known. */
   async function editOf(row: OutboxRow, channel: Channel): Promise<SendResult> {
     const first = firstOf(row);
@@ -170,13 +182,10 @@ export function createOutboxSender(ports: SenderPorts): Sender {
    * A row whose fate is not known since `since` (unix ms), after a crash or a lost answer. Sent again only where the
    * platform surely lacks it.
    */
-  async function askAbout(
-    row: OutboxRow,
-    channel: Channel | undefined,
-    since: number,
-    doubt: string,
-  ): Promise<OutboxRow | undefined> {
+  async function askAbout(row: OutboxRow, since: number, doubt: string): Promise<OutboxRow | undefined> {
     let seen: WasSent = "unknown";
+    let channel = await channelOf(row);
+    if (stopSignal.signal.aborted) return row;
     for (let asked = 1; channel?.wasSent && asked <= maxAsks; ) {
       let waitMs: number;
       try {
@@ -191,6 +200,7 @@ export function createOutboxSender(ports: SenderPorts): Sender {
         asked += 1;
       }
       await sleep(ports.clock, waitMs, stopSignal.signal);
+      channel = await channelOf(row);
       // Still `sending` on disk: the next start asks again.
       if (stopSignal.signal.aborted) return row;
     }

@@ -88,6 +88,10 @@ class IMessageChannel implements Channel {
     if (this.#host && this.#state !== "stopped") this.#report("stopped");
   }
 
+  get isConnected(): boolean {
+    return this.#rpc !== undefined;
+  }
+
   send(message: OutboundMessage): Promise<SendResult> {
     return sendMessage(message, this.#settings, (method, params) =>
       this.#rpc

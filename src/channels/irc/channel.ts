@@ -92,6 +92,10 @@ class IrcChannel implements Channel {
     if (this.#host && first) this.#report("stopped");
   }
 
+  get isConnected(): boolean {
+    return this.#live !== undefined;
+  }
+
   /** One after the other: the server's answers carry no name of what they answer. */
   send(message: OutboundMessage): Promise<SendResult> {
     return this.#sends.run("", async () => {

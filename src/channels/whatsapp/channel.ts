@@ -84,6 +84,10 @@ class WhatsAppChannel implements Channel {
     if (this.#host && this.#state !== "stopped") this.#report("stopped");
   }
 
+  get isConnected(): boolean {
+    return this.#socket !== undefined;
+  }
+
   send(message: OutboundMessage): Promise<SendResult> {
     return this.#outbound.send(message, this.#socket);
   }
