@@ -18,8 +18,8 @@ export interface Carrier {
   repeat(text: string): void;
   /** Breaks every connection. */
   cut(): void;
-  /** The next send goes wrong; absent ways are those that the wire does not have. */
-  readonly breakSend: Readonly<Partial<Record<SendFault, () => void>>>;
+  /** The next send goes wrong, unless false is given; absent ways are those that the wire does not have. */
+  readonly breakSend: Readonly<Partial<Record<SendFault, () => unknown>>>;
   /** What people saw of us, in order. */
   said(): readonly Said[];
   /** Calls and lines that the platform has got so far. */

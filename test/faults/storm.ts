@@ -216,11 +216,10 @@ class Weather {
   }
 
   #breakSend(): void {
-    const ways = Object.entries(this.#carrier.breakSend) as [SendFault, () => void][];
+    const ways = Object.entries(this.#carrier.breakSend) as [SendFault, () => unknown][];
     const way = ways[this.#below(ways.length)];
     if (!way || !this.#chance(0.3)) return;
-    this.broken[way[0] === "limited" ? "limited" : "lost"] += 1;
-    way[1]();
+    if (way[1]() !== false) this.broken[way[0] === "limited" ? "limited" : "lost"] += 1;
   }
 
   #below(count: number): number {

@@ -8,6 +8,11 @@ export async function ircCarrier(): Promise<Carrier> {
   const fake = await FakeIrc.start({ accounts: { house: password } }, Date.now);
   for (const nick of people) fake.people.set(nick, { nick, account: nick });
   const written = new Map<string, Stored>();
+  const breakNext = (fault: (typeof fake.faults)[number]) => {
+    const isFirst = fake.faults.length === 0;
+    if (isFirst) fake.faults.push(fault);
+    return isFirst;
+  };
   return {
     channel: "irc",
     section: {
@@ -34,12 +39,8 @@ export async function ircCarrier(): Promise<Carrier> {
     },
     cut: () => fake.cut(),
     breakSend: {
-      limited: () => {
-        fake.faults.push({ answer: "439 % :Target change too fast. Please wait 1 seconds" });
-      },
-      lostAfter: () => {
-        fake.faults.push("closeAfter");
-      },
+      limited: () => breakNext({ answer: "439 % :Target change too fast. Please wait 1 seconds" }),
+      lostAfter: () => breakNext("closeAfter"),
     },
     said: () => fake.said.map(({ target, text }) => ({ conversation: target, text })),
     steps: () => fake.lines.length,
