@@ -1,5 +1,6 @@
 /** The promises of containers, tried in real engines, and each of them taken away once. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -9,19 +10,32 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
+  writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
-import { missingFor, startEngine, type TestEngine, testImage } from "../../test/support/engines.ts";
-import { InputError, systemClock, systemRandom } from "../kernel/mod.ts";
+import {
+  missingFor,
+  perlFolder,
+  startEngine,
+  type TestEngine,
+  testImage,
+} from "../../test/support/engines.ts";
+import { InputError, silentLog, systemClock, systemRandom } from "../kernel/mod.ts";
+import { addressVerdict } from "../policy/address.ts";
 import type { CommandRun } from "../policy/command-tree.ts";
 import { createCommands } from "./commands.ts";
 import type { ContainerEngine } from "./container-engine.ts";
 import { createContainerHost } from "./container-host.ts";
 import { containerSettings } from "./container-settings.ts";
+import { defaultEgressLimits } from "./egress-limits.ts";
+import { openEgressProxy } from "./egress-proxy.ts";
 import type { SandboxProof, SandboxSpec } from "./sandbox-host.ts";
 import { openWorkspace } from "./workspace.ts";
 
@@ -395,6 +409,59 @@ for (const kind of ["docker", "podman"] as const) {
         while (!before.sandbox.isGone) await pause(5);
         assert.equal(foreign.sandbox.isGone, false);
         assert.equal(await running.containers(), 1);
+      },
+    );
+
+    test(
+      "sandbox (8), (9): with egress a container keeps all its promises, and reaches what a rule names and nothing else",
+      kind === "docker" && !perlFolder
+        ? { skip: "there is no perl-base: egress was not tried here" }
+        : onlyDocker,
+      async (t) => {
+        const site = createServer((request, response) => response.end(`the site says ${request.url}`));
+        await once(site.listen(0, "127.0.0.1"), "listening");
+        const { port } = site.address() as AddressInfo;
+        const at = place(t, running);
+        const egress = { socketFile: join(at.state, "egress.sock"), rootsFile: join(at.state, "roots.pem") };
+        writeFileSync(egress.rootsFile, "", { mode: 0o600 });
+        const proxy = await openEgressProxy(
+          {
+            ...{ clock: systemClock, log: silentLog, limits: defaultEgressLimits, addressVerdict, roots: [] },
+            resolve: async () => [{ address: "127.0.0.1", family: 4 }],
+            issue: () => assert.fail(),
+            record: async () => {},
+          },
+          egress.socketFile,
+          [{ host: "site.test", port, allowPrivate: true }],
+        );
+        t.after(async () => {
+          await proxy.close();
+          site.close();
+          site.closeAllConnections();
+        });
+        const proof = await at.open().prove({ ...at.spec, egress });
+        assert.ok(proof.ok, whyOf(proof));
+        for (const name of ["egress", "egress-answers", "connect", "interfaces", "mounts"])
+          assert.ok(proof.held.includes(name), name);
+        const { entrance } = proof.sandbox;
+        assert.ok(entrance.kind === "engine");
+        const run = async (text: string) => {
+          const mark = `m${systemRandom.bytes(6).toString("hex")}`;
+          const started = await entrance.start({ text, workdir: "", env: { OPENCLAW_RUN: mark }, mark });
+          started.streams.stderr.resume();
+          let output = "";
+          for await (const piece of started.streams.stdout) output += piece;
+          return output;
+        };
+        // In perl: busybox, linked statically, cannot look up names.
+        const get = (host: string, at = 3128) =>
+          `perl -e 'use Socket; socket S, PF_INET, SOCK_STREAM, 0; connect S, sockaddr_in(${at}, INADDR_LOOPBACK) or die "refused";
+syswrite S, "GET http://${host}:${port}/x HTTP/1.1\\r\\nHost: ${host}\\r\\nConnection: close\\r\\n\\r\\n"; print <S>' 2>&1`;
+        const both = await Promise.all([run(`sleep 0.1; ${get("site.test")}`), run(get("site.test"))]);
+        for (const answer of both) assert.match(answer, /200 OK.*the site says \/x/s);
+        assert.match(await run(get("other.test")), /403.*No rule of this sandbox's egress/s);
+        assert.match(await run(get("site.test", port)), /^refused/);
+        assert.equal(statSync(egress.socketFile).mode & 0o777, 0o600);
       },
     );
 

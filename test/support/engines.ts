@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -125,6 +126,19 @@ function podmanArgs(folder: string, socketPath: string): string[] {
   ];
 }
 
+/** What carries the bytes of a sandbox's egress: Debian's perl-base, with the libraries that it is linked to. */
+export const perlFolder = spawnSync("/usr/bin/perl", ["-e", "print grep { /perl-base$/ } @INC"], {
+  encoding: "utf8",
+}).stdout;
+
+function addPerl(root: string): void {
+  if (!perlFolder) return;
+  const { stdout } = spawnSync("ldd", ["/usr/bin/perl"], { encoding: "utf8" });
+  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path as string);
+  for (const path of ["/usr/bin/perl", perlFolder, ...libraries])
+    cpSync(path, join(root, path), { recursive: true, dereference: true });
+}
+
 function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8");
@@ -143,6 +157,7 @@ function imageTar(folder: string): Buffer {
   for (const name of list.trim().split("\n"))
     if (name !== "busybox") symlinkSync("busybox", join(root, "bin", name));
   writeFileSync(join(root, "etc/passwd"), "root:x:0:0::/:/bin/sh\n");
+  addPerl(root);
   const { stdout } = spawnSync("tar", ["-C", root, "-c", "."], { maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }
