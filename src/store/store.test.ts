@@ -15,7 +15,7 @@ import { type TestContext, test } from "node:test";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import { ledgerChain } from "../audit/mod.ts";
 import type { InboxRow, OutboxRow, OutboxState } from "../delivery/mod.ts";
-import { systemRandom, unknownSource } from "../kernel/mod.ts";
+import { systemRandom, unknownSource, type Write } from "../kernel/mod.ts";
 import { type EntryBody, newSession } from "../session/mod.ts";
 import {
   ensureFolder,
@@ -371,11 +371,18 @@ test("store (5): while the file is written anew, reads are answered, the loop tu
     isDone = true;
   });
   const order: string[] = [];
-  const committed = store.commit([store.meta.put("meanwhile", "yes")]).then(() => order.push("commit"));
+  let isApplied = false;
+  const noted = (() => {
+    isApplied = true;
+  }) as unknown as Write;
+  const committed = store
+    .commit([store.meta.put("meanwhile", "yes"), noted])
+    .then(() => order.push("commit"));
   const again = store.rewrite().then(() => order.push("rewrite"));
   let turns = 0;
   while (!isDone) {
     assert.equal(store.outbox.byId("0")?.id, "0");
+    assert.equal(isApplied, false, "a write beside the other thread's would hold the loop");
     turns += 1;
     await new Promise((resolve) => setImmediate(resolve));
   }
