@@ -529,6 +529,27 @@ test("delivery (3): an outage is no attempt: what waits is sent, and what is in 
   assert.deepEqual([at.state(1), at.state(2), at.said], ["sent", "sent", ["text 2"]]);
 });
 
+test("delivery (3): a connection that goes just before a send is an outage too, twenty times over", async () => {
+  let isUp = true;
+  const at = bench({
+    isConnected: () => isUp,
+    send: (_text, n) => {
+      isUp = n > 20;
+      return isUp
+        ? { outcome: "sent", platformId: "42" }
+        : { outcome: "retry", retryAfterMs: 5000, detail: "not connected" };
+    },
+  });
+  at.sender.resume();
+  at.offer(row(1));
+  for (let n = 0; n < 21; n += 1) {
+    await settled();
+    isUp = true;
+    at.clock.advance(500);
+  }
+  assert.deepEqual([at.state(1), at.said.length], ["sent", 21]);
+});
+
 test("stop ends the wait for a connection", async () => {
   const at = bench({ isConnected: () => false });
   at.sender.resume();

@@ -228,18 +228,14 @@ export function createOutboxSender(ports: SenderPorts): Sender {
       await move(row, "sent", at, undefined, result.platformId);
       return undefined;
     }
-    if (result.outcome === "retry" && row.attempts < maxAttempts) {
-      const notBefore = at + Math.max(result.retryAfterMs, backoffMs(row.attempts));
-      await ports.commit([
-        ports.store.move(row.id, {
-          state: "pending",
-          attempts: row.attempts,
-          notBefore,
-          detail: result.detail,
-          at,
-        }),
-      ]);
-      return { ...row, state: "pending", notBefore };
+    // The connection went between the look at it and the send: an outage, and no failed attempt.
+    const isOutage = ports.channel(row.channel, row.account)?.isConnected === false;
+    if (result.outcome === "retry" && (isOutage || row.attempts < maxAttempts)) {
+      const attempts = row.attempts - (isOutage ? 1 : 0);
+      const notBefore = isOutage ? at : at + Math.max(result.retryAfterMs, backoffMs(attempts));
+      const { detail } = result;
+      await ports.commit([ports.store.move(row.id, { state: "pending", attempts, notBefore, detail, at })]);
+      return { ...row, state: "pending", attempts, notBefore };
     }
     const state = result.outcome === "unknown" ? "unknown" : "rejected";
     // Somebody took the message away that this was to complete, or it is too old: the reply is wanted all the same.
