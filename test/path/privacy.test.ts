@@ -260,7 +260,9 @@ test("privacy: what agents wrote for a person is listed, or deleted on request; 
   writeFileSync(memo, `a list\n- call ${person}\n`);
   const erase = async (order: object = {}) => {
     await say(at, person, "write it down");
+    assert.equal(readdirSync(join(gateway.stateFolder, "undo")).length, 1);
     const receipt = await client.rpc("privacy.erase", { peer: `telegram:${person}`, ...order });
+    assert.deepEqual(readdirSync(join(gateway.stateFolder, "undo")), [], "what the file was before goes too");
     await pair(at, client, person);
     return receipt.left.map((item: { what: string }) => item.what);
   };
