@@ -23,7 +23,9 @@ export async function tellLostCommands(parts: {
 }): Promise<void> {
   const { store, clock } = parts;
   const lost = Map.groupBy(await parts.tools.lostCommands(), ({ sessionKey }) => sessionKey);
-  const inTurn = new Set(lost.size === 0 ? [] : store.inbox.open().map((row) => row.sessionKey));
+  // What was accepted and has not begun has nothing in the conversation yet.
+  const begun = lost.size === 0 ? [] : store.inbox.open().filter((row) => row.state === "running");
+  const inTurn = new Set(begun.map((row) => row.sessionKey));
   for (const [sessionKey, commands] of lost) {
     const ids = commands.map(({ id }) => id);
     const session = store.sessions.get(sessionKey);
