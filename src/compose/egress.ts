@@ -2,7 +2,6 @@ import { createPrivateKey, hash, X509Certificate } from "node:crypto";
 import { constants, readdirSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { getCACertificates } from "node:tls";
 import type { OpenClawConfig } from "../config/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random } from "../kernel/mod.ts";
 import { type CertificatePair, issueCertificate, makeAuthority } from "../network/mod.ts";
@@ -193,6 +192,7 @@ async function openTrust(
     await writeFileAtomic(files.cert, authority.cert);
     ports.log("info", "a certificate authority for the egress of sandboxes was made", { file: files.cert });
   }
+  const { getCACertificates } = await import("node:tls");
   // The system's folder holds each under several names.
   const system = [...new Set(getCACertificates("system"))];
   const roots = system.length > 0 ? system : getCACertificates("default");
