@@ -226,6 +226,6 @@ function approvalId(runId: string, answerEntryId: string, toolCallId: string): s
 /** One line that says what a call is about. */
 function callTitle(request: ToolRequest): string {
   const args = (request.arguments ?? {}) as Record<string, unknown>;
-  const subject = args.command ?? args.path ?? args.url ?? args.action ?? "";
+  const subject = args.command ?? args.path ?? args.url ?? args.query ?? args.action ?? "";
   return titleOf(`${request.tool} ${typeof subject === "string" ? subject : ""}`, 120);
 }
