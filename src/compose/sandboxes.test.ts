@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { OpenClawConfig } from "../config/mod.ts";
-import { InputError, systemClock, systemRandom } from "../kernel/mod.ts";
+import { type Clock, InputError, systemClock, systemRandom } from "../kernel/mod.ts";
 import { createSandboxes } from "./sandboxes.ts";
 
 const opened = { socketFile: "/s/egress.sock", rootsFile: "/s/roots.pem" };
@@ -15,6 +15,7 @@ function scene(
   t: TestContext,
   config: OpenClawConfig,
   findProgram: (name: string) => string | undefined = () => undefined,
+  clock: Clock = systemClock,
 ) {
   const stateFolder = realpathSync(mkdtempSync(join(tmpdir(), "sandboxes-")));
   t.after(() => rmSync(stateFolder, { recursive: true, force: true }));
@@ -25,7 +26,7 @@ function scene(
     stateFolder,
     workspaceOf: (agentId) => join(stateFolder, `workspace-${agentId}`),
     findProgram,
-    clock: systemClock,
+    clock,
     random: systemRandom,
     log: () => {},
     egress: {
@@ -219,4 +220,43 @@ test("sandbox (9), A-134: a change of the config closes the ways out of sandboxe
   assert.equal(current.closed, 1);
   await sandboxes.close();
   assert.equal(current.closed, 2);
+});
+
+test("sandbox (8): what failed is tried again after a while, what holds is not", async (t) => {
+  let nowMs = 1_000_000;
+  const { sandboxes, recorded } = scene(t, withSandbox({ mode: "all" }), () => undefined, {
+    ...systemClock,
+    now: () => nowMs,
+  });
+  const place = sandboxes.placeOf("main", "agent:main:x");
+  assert.ok(place);
+  await sandboxes.prove(place);
+  nowMs += 10_000;
+  await sandboxes.prove(place);
+  assert.equal(recorded.length, 1);
+  nowMs += 1;
+  await sandboxes.prove(place);
+  assert.equal(recorded.length, 2);
+});
+
+test("sandbox (8): operators see what was tried and why it failed, for one conversation or all, and can have it tried anew", async (t) => {
+  const { sandboxes, recorded } = scene(t, withSandbox({ mode: "all", scope: "session" }));
+  assert.deepEqual(sandboxes.list(), []);
+  const place = sandboxes.placeOf("main", "agent:main:x");
+  assert.ok(place);
+  await sandboxes.prove(place);
+  const [row] = sandboxes.list();
+  assert.deepEqual([row?.sessionKey, row?.agentId, row?.proof?.ok], ["agent:main:x", "main", false]);
+  const explained = await sandboxes.explain("main", "agent:main:x");
+  assert.deepEqual(
+    [explained.isSandboxed, explained.backend, explained.sandbox?.kind],
+    [true, "auto", "bubblewrap"],
+  );
+  assert.match(JSON.stringify(explained.sandbox), /There is no bwrap.*|No engine is looked for/);
+  assert.deepEqual(await sandboxes.recreate({ sessionKey: "agent:main:y" }), { forgotten: 0, removed: 0 });
+  assert.deepEqual(await sandboxes.recreate({ agentId: "main" }), { forgotten: 1, removed: 0 });
+  await sandboxes.prove(place);
+  assert.equal(recorded.length, 2);
+  const off = await scene(t, {}).sandboxes.explain("main", "agent:main:main");
+  assert.deepEqual([off.isSandboxed, off.sandbox], [false, undefined]);
 });

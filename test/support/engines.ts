@@ -1,6 +1,7 @@
 /** Real container engines for tests, each with a folder of its own, and an image made of nothing but busybox. */
 import { spawn, spawnSync } from "node:child_process";
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   existsSync,
@@ -131,6 +132,12 @@ export const perlFolder = spawnSync("/usr/bin/perl", ["-e", "print grep { /perl-
   encoding: "utf8",
 }).stdout;
 
+/** An engine gives memory that is mounted there the rights that this has. */
+function makeOpen(path: string): void {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o1777);
+}
+
 function addPerl(root: string): void {
   if (!perlFolder) return;
   const { stdout } = spawnSync("ldd", ["/usr/bin/perl"], { encoding: "utf8" });
@@ -151,7 +158,7 @@ function imageTar(folder: string): Buffer {
   const root = join(folder, "image");
   for (const path of ["bin", "usr/bin", "etc", "proc", "sys", "dev", "workspace", "agent", "var"])
     mkdirSync(join(root, path), { recursive: true });
-  for (const path of ["tmp", "var/tmp", "run"]) spawnSync("install", ["-d", "-m", "1777", join(root, path)]);
+  for (const path of ["tmp", "var/tmp", "run"]) makeOpen(join(root, path));
   copyFileSync(found("busybox") ?? "", join(root, "bin/busybox"));
   const { stdout: list } = spawnSync(found("busybox") ?? "", ["--list"], { encoding: "utf8" });
   for (const name of list.trim().split("\n"))
