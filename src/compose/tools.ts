@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ToolLimit } from "../access/mod.ts";
-import { holdsFence, type ToolSpec } from "../agent/mod.ts";
+import { contextFiles, holdsFence, type ToolSpec } from "../agent/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { SandboxControl } from "../control/mod.ts";
 import type { InboxRow } from "../delivery/mod.ts";
@@ -266,7 +266,11 @@ export function createTools(ports: {
   ): PolicySettings {
     const place = sessionKey === undefined ? undefined : sandboxes.placeOf(agentId, sessionKey);
     const inside = place ? [{ name: "sandbox", at: sandboxToolsAt, ...sandboxes.toolLimit(agentId) }] : [];
-    const facts = { ownerWrote, isSubagent: sessionKey !== undefined && isSubagent(sessionKey) };
+    const facts = {
+      ownerWrote,
+      isSubagent: sessionKey !== undefined && isSubagent(sessionKey),
+      instructionFiles: contextFiles,
+    };
     return forTurn(narrowed(base, inside), ports.config(), facts);
   }
 

@@ -302,6 +302,10 @@ export const reasons = {
 
   "policy.tool_unknown": ["There is no such tool.", "Use one of the tools listed."],
   "policy.tool_denied": ["The tool is turned off for this agent.", "Change tools.allow or tools.deny."],
+  "policy.instructions_kept": [
+    "The agent is told what is in this file before each turn, so only a turn of the owner's may change it.",
+    "Ask for it as the owner, or change the file by hand.",
+  ],
   "policy.arguments_invalid": [
     "The tool's arguments do not fit its schema.",
     "Correct the arguments and call again.",

@@ -69,6 +69,23 @@ function outcome(effects: readonly Effect[], change: Partial<PolicySettings> = {
   return admitted(decision) ? "permit" : decision.reason;
 }
 
+test("policy (1): what the agent is told before each turn is changed by nobody but its owner, by no tool and no redirection (A-213)", () => {
+  const guest = { instructionFiles: ["AGENTS.md", "MEMORY.md"] };
+  for (const path of ["AGENTS.md", "./AGENTS.md", "/w/AGENTS.md", "agents.MD", "sub//../MEMORY.md"])
+    for (const kind of ["file.write", "file.delete"] as const) {
+      assert.equal(outcome([{ kind, path }], guest), "policy.instructions_kept", path);
+      assert.equal(outcome([{ kind, path }]), "permit", path);
+    }
+  for (const line of ["echo x > AGENTS.md", "echo x >> ./MEMORY.md", "cd sub && echo x > /w/AGENTS.md"]) {
+    assert.equal(outcome([command(line)], guest), "policy.instructions_kept", line);
+    assert.equal(outcome([command(line)]), "permit", line);
+  }
+  for (const path of ["notes.md", "sub/AGENTS.md", "AGENTS.md.txt"])
+    assert.equal(outcome([{ kind: "file.write", path }], guest), "permit", path);
+  assert.equal(outcome([{ kind: "file.read", path: "AGENTS.md" }], guest), "permit");
+  assert.equal(outcome([command("echo < AGENTS.md")], guest), "permit");
+});
+
 const mode = (value: ExecSettings["mode"]) => ({ exec: { ...exec, mode: value } });
 
 const outcomes: readonly (readonly [name: string, outcome: string, expected: string])[] = [

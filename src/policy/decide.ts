@@ -144,9 +144,12 @@ function judge(effect: Effect, request: ToolRequest, context: PolicyContext): Ju
   switch (effect.kind) {
     // Where a path leads is not a string's to say: the sandbox opens it inside the workspace, or refuses.
     case "file.read":
+      return allowed;
     case "file.write":
     case "file.delete":
-      return allowed;
+      return instructs(effect.path, context.settings)
+        ? refuse("policy.instructions_kept", effect.path)
+        : allowed;
     case "process":
       return effect.input === undefined ? allowed : judgeInput(effect, effect.input, request, context);
     case "fetch": {
@@ -160,6 +163,18 @@ function judge(effect: Effect, request: ToolRequest, context: PolicyContext): Ju
     default:
       return refuse("policy.tool_denied", `unknown effect ${JSON.stringify((effect as Effect).kind)}`);
   }
+}
+
+/**
+ * Whoever could change what the agent is told before each turn would speak in the owner's turns too (attack A-213).
+ * Compared without case: some file systems do not know it.
+ */
+function instructs(
+  path: string,
+  { instructionFiles = [], workspaceRoot }: Pick<PolicySettings, "instructionFiles" | "workspaceRoot">,
+): boolean {
+  const given = posix.resolve(workspaceRoot, path).toLowerCase();
+  return instructionFiles.some((name) => posix.join(workspaceRoot, name).toLowerCase() === given);
 }
 
 /**
@@ -257,6 +272,8 @@ function judgeOnHost(
     mayOpen: (access) => toolAllowed(access, settings),
   });
   if (judged.refused !== undefined) return refuse("policy.arguments_invalid", judged.refused);
+  const kept = judged.files.find((file) => file.kind === "file.write" && instructs(file.path, settings));
+  if (kept) return refuse("policy.instructions_kept", effect.command);
   const permitted = (run: HostRun) => [{ ...effect, run }, ...judged.files];
   if (!asksAlways && (mode === "full" || judged.listed)) return { effects: permitted(judged.run) };
   if (mode === "allowlist" && !judged.listed) return refuse("policy.exec_not_allowlisted", judged.why);

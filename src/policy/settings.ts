@@ -19,6 +19,8 @@ export interface PolicySettings {
   readonly workspaceRoot: string;
   /** Absent: no command leaves a sandbox. */
   readonly elevated?: ElevatedSettings;
+  /** Names at the workspace's root that later turns read as instructions, and that this turn may not change. */
+  readonly instructionFiles?: readonly string[];
 }
 
 export interface ExecSettings {
@@ -40,6 +42,8 @@ export interface TurnFacts {
   readonly isSubagent?: boolean;
   /** Whether the owner alone wrote the turn's message. */
   readonly ownerWrote: boolean;
+  /** What the agent is told before each turn: the words of others must not get in there (attack A-213). */
+  readonly instructionFiles?: readonly string[];
 }
 
 /** The documented ones, and programs that only print; command-options.ts holds what each may be called with. */
@@ -94,6 +98,7 @@ export function forTurn(settings: PolicySettings, config: OpenClawConfig, facts:
   return Object.freeze({
     ...settings,
     layers: [...settings.layers, ...layers],
+    ...(facts.ownerWrote || !facts.instructionFiles ? {} : { instructionFiles: facts.instructionFiles }),
     exec: isOpen && !facts.ownerWrote ? { ...settings.exec, mode: "ask" as const } : settings.exec,
   });
 }

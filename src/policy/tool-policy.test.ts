@@ -224,6 +224,14 @@ test("policy (8): each layer names the lines that it stands in", () => {
   );
 });
 
+test("policy (1): a turn that the owner did not write keeps the agent's instructions as they are", () => {
+  const settings = policySettings({}, "main", "/w");
+  const instructionFiles = ["AGENTS.md"];
+  const of = (ownerWrote: boolean) =>
+    forTurn(settings, {}, { ownerWrote, instructionFiles }).instructionFiles;
+  assert.deepEqual([of(false), of(true)], [instructionFiles, undefined]);
+});
+
 test("policy (1): a turn that the owner did not write runs nothing unasked, in mode full as in auto", () => {
   for (const mode of ["full", "auto"] as const) {
     const config = { tools: { exec: { mode } } };

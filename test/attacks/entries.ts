@@ -223,7 +223,7 @@ A-208 | PI | Metadata fields as carriers | names and titles do not reach the mod
 A-209 | PI | File and path names | a name is one line of a fixed length, and fenced like any text of others
 A-210 | PI | Hidden text in fetched documents | what a page hides is left out, and a line says so; documents are not read
 A-212 | PI | MCP tool poisoning, shadowing, rug pull |
-A-213 | PI | Memory and summary poisoning |
+A-213 | PI | Memory and summary poisoning | a turn that the owner did not write changes none of the files that the agent is told; nothing is remembered by itself; summaries of strangers' words are fenced
 A-214 | PI | Model output as a control channel | what a model says is text
 A-215 | PI | Forged conversation history over the HTTP API | messages of other roles are fenced or refused
 A-216 | SU | Workspace code auto-loads | a workspace holds data: nothing in it is loaded as code or settings
