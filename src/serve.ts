@@ -99,8 +99,8 @@ import {
   parseChatCommand,
   parseSessionKey,
   resolveSessionKey,
-  sessionSettings,
   type SessionRow,
+  sessionSettings,
 } from "./session/mod.ts";
 import { openStore, openTranscriptFiles } from "./store/mod.ts";
 import { defaultToolSettings } from "./tools/settings.ts";
@@ -485,6 +485,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log,
     accept: gateway.receive,
     wanted: access.settingsOf,
+    expected: () => Object.keys(config().channels ?? {}).length > 0,
     changed: () => {
       if (ready) snapshots.healthChanged();
     },

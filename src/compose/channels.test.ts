@@ -8,7 +8,9 @@ import { createChannels, webhookRoute } from "./channels.ts";
 const head = { path: "/telegram/hook", headers: {} } as HttpHead;
 
 test("channels: a webhook that may still open is asked to come again; one that will not is not there", async () => {
+  let expected = true;
   const channels = createChannels({
+    expected: () => expected,
     env: {},
     folder: "/nowhere",
     deps: { clock: systemClock, random: systemRandom, log: silentLog },
@@ -21,6 +23,9 @@ test("channels: a webhook that may still open is asked to come again; one that w
   });
   const route = webhookRoute(channels);
   assert.equal(route.has?.(head.path), true, "the channels have not been looked at yet");
+  expected = false;
+  assert.equal(route.has?.(head.path), false, "a config without channels opens none");
+  expected = true;
   const later = { status: 503, headers: { "retry-after": "1" } };
   assert.deepEqual(await route.before?.(head), later);
   await channels.apply({});

@@ -61,6 +61,8 @@ export function createChannels(ports: {
   readonly accept: ChannelHost["accept"];
   /** Told of each account that the config asks for, so that what is wrong with who may talk is said before anybody does. */
   readonly wanted: (id: string, account: string) => Promise<unknown>;
+  /** Whether the config names any channel: where it does not, none is about to open. */
+  readonly expected: () => boolean;
   readonly changed: () => void;
   /** Of the programs that channels run. */
   readonly helperMark: string;
@@ -169,7 +171,7 @@ export function createChannels(ports: {
       ports.changed();
     },
     get isSettled() {
-      return opening === 0;
+      return opening === 0 || !ports.expected();
     },
     get: (id, account) => running.get(keyOf(id, account))?.channel,
     connectedSince: (id, account) => running.get(keyOf(id, account))?.connectedSince,
