@@ -4,7 +4,8 @@
  * In: InboundMessages from channels. Out: OutboundMessages to them, each in exactly one visible final state.
  * 1. An event is accepted once: the same channel, account and event id is recognised, not run again.
  * 2. An event is acknowledged to its platform only after it is on disk.
- * 3. `sending` is on disk before a request leaves; what was `sending` at a crash becomes `unknown`, never resent blindly.
+ * 3. `sending` is on disk before a request leaves. What was `sending` at a crash, and what left and got no answer, is
+ *    asked about; it is sent again only where the platform surely lacks it, and is `unknown` where nobody can tell.
  * 4. Messages of one conversation leave in the order in which they were written.
  * 5. What a file is, its content says; a name that somebody chose leads nowhere and ends no line.
  * 6. Only a whole line of a reply, outside of code, names a file that is to go with it.
