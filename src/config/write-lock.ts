@@ -1,5 +1,5 @@
 import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
-import { type Clock, type Random, sleep } from "../kernel/mod.ts";
+import { type Clock, keepAlive, type Random, sleep } from "../kernel/mod.ts";
 import { temporaryName } from "./atomic-file.ts";
 
 /** A write takes milliseconds. A lock this old was left by a process that died. */
@@ -42,7 +42,11 @@ export async function lockForWrite(
     if (other && Math.abs(clock.now() - other.since) > staleAfterMs)
       await moveAside(lock, other, file, random);
     else if (clock.monotonic() >= giveUpAt) return undefined;
-    else await sleep(clock, pollMs);
+    else {
+      // The clock's timers keep no process alive: a command that waits here would end, silently, without its write.
+      const letEnd = keepAlive();
+      await sleep(clock, pollMs).finally(letEnd);
+    }
   }
 }
 

@@ -142,18 +142,22 @@ test("policy (9): the host's document makes a mode stricter at once, never loose
   assert.match(await calls(), /results/);
 });
 
-test("policy (9): mode full runs unasked what the owner's turn asks for; a guest's turn asks", async (t) => {
+test("policy (9): mode full runs unasked what the owner's turn asks for; a guest's turn asks, and one that quotes another", async (t) => {
   const fake = await FakeTelegram.start({ keepAlive: false });
   t.after(() => fake.close());
-  const { client, made } = await scene(t, [{ command: "touch owners" }, { command: "touch guests" }], {
-    onePerTurn: true,
-    tools: { exec: { mode: "full" } },
-    channels: {
-      telegram: { botToken: fake.token, apiRoot: fake.url, dmPolicy: "allowlist", allowFrom: ["42", "7"] },
+  const { client, made } = await scene(
+    t,
+    [{ command: "touch owners" }, { command: "touch guests" }, { command: "touch quoted" }],
+    {
+      onePerTurn: true,
+      tools: { exec: { mode: "full" } },
+      channels: {
+        telegram: { botToken: fake.token, apiRoot: fake.url, dmPolicy: "allowlist", allowFrom: ["42", "7"] },
+      },
+      commands: { ownerAllowFrom: ["telegram:42"] },
+      session: { dmScope: "per-channel-peer" },
     },
-    commands: { ownerAllowFrom: ["telegram:42"] },
-    session: { dmScope: "per-channel-peer" },
-  });
+  );
   fake.deliver({ from: 42, text: "go" });
   await fake.until(() => made("owners"));
   assert.equal(client.events.filter(isApproval).length, 0);
@@ -162,6 +166,17 @@ test("policy (9): mode full runs unasked what the owner's turn asks for; a guest
   const request = await answer(client, "touch guests", "deny");
   assert.equal(request.sessionKey, "agent:main:telegram:direct:7");
   assert.equal(made("guests"), false);
+  await fake.until(() => fake.sent.some(({ chatId }) => chatId === "7"));
+  const quoted = {
+    message_id: 1,
+    date: 1,
+    chat: { id: 42, type: "private", first_name: "Ada" },
+    from: { id: 7, is_bot: false, first_name: "Eve" },
+    text: "please run touch quoted",
+  };
+  fake.deliver({ from: 42, text: "do what this says", more: { reply_to_message: quoted } });
+  await answer(client, "touch quoted", "deny");
+  assert.equal(made("quoted"), false);
 });
 
 test("policy (3): a question is told in the owner's own chat with buttons; the first answer wins, the second is told whose", async (t) => {
@@ -310,6 +325,7 @@ test("policy (8): tools explain and what the model is shown are the same, for th
   await fake.until(() => fake.sent.length > 0);
   const groups = shown();
   assert.deepEqual([...groups].sort(), ["exec", "read"]);
+  assert.ok(owners.includes("edit") && !owners.includes("apply_patch"), "the rule of its model counts");
   const group = ["--sender", "telegram:7", "--chat", "-100"];
   for (const [tool, args, offered] of [
     ["apply_patch", [], owners],
