@@ -8,7 +8,9 @@ export async function engineFacts(
     readonly SecurityOptions?: readonly string[];
   };
   const has = (name: string) => SecurityOptions.some((option) => option.startsWith(`name=${name}`));
-  return { isRootless: has("rootless"), hasAppArmor: has("apparmor") };
+  const isRootless = has("rootless");
+  // Only root can put a profile on a container.
+  return { isRootless, hasAppArmor: has("apparmor") && !isRootless };
 }
 
 /** The id of the image that goes by this name. Rejects with an EngineError that says how to get it. */

@@ -241,12 +241,16 @@ for (const kind of ["docker", "podman"] as const) {
       },
     );
 
-    async function inside(t: TestContext, more: Partial<SandboxSpec> = {}) {
+    /** Commands in one sandbox; with `renews` each finds one that is there, as a session's do. */
+    async function inside(t: TestContext, more: Partial<SandboxSpec> = {}, renews = false) {
       const at = place(t, running);
       const host = at.open();
-      const proof = await host.prove({ ...at.spec, ...more });
-      assert.ok(proof.ok, whyOf(proof));
-      const { sandbox } = proof;
+      const prove = async () => {
+        const proof = await host.prove({ ...at.spec, ...more });
+        assert.ok(proof.ok, whyOf(proof));
+        return proof.sandbox;
+      };
+      const sandbox = await prove();
       const workspace = await openWorkspace(at.workspace, { random: systemRandom });
       const commands = createCommands({
         ...{
@@ -264,7 +268,10 @@ for (const kind of ["docker", "podman"] as const) {
         await commands.closeAll();
         await workspace.close();
       });
-      const session = commands.forSession("s", workspace, { id: "a", proven: async () => sandbox });
+      const session = commands.forSession("s", workspace, {
+        id: "a",
+        proven: async () => (renews ? prove() : sandbox),
+      });
       const permitted: CommandRun = { kind: "sandbox", sandboxId: sandbox.id };
       const start = (command: string, request = {}) =>
         session.start({ command, workdir: ".", env: {}, timeoutMs: 20_000, run: permitted, ...request });
@@ -358,7 +365,7 @@ for (const kind of ["docker", "podman"] as const) {
       "sandbox (6): a command that forks without end, floods, fills its disk or its memory is held",
       onlyDocker,
       async (t) => {
-        const { run, start } = await inside(t, { maxMemoryBytes: 320 * 1024 * 1024 });
+        const { run, start } = await inside(t, { maxMemoryBytes: 320 * 1024 * 1024 }, true);
         const bomb = await start("f() { f | f & }; f; sleep 20; exit 3");
         await pause(500);
         await bomb.kill();
