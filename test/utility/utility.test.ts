@@ -22,6 +22,15 @@ test("utility: with the first run's config everyday tasks run as docs/utility.md
   }
   assert.deepEqual(wrong, []);
   assert.ok(done > 0);
+  // The count can fail: what is not there is not done, and a refusal is told from that.
+  const task = { name: "none", host: 0, sandbox: 0, isDone: () => false };
+  const nothing = { ...task, calls: () => [["read", { path: "." }]] as const };
+  const refused = { ...task, calls: () => [["web_fetch", { url: "http://127.0.0.1:1/" }]] as const };
+  assert.equal(await scene.run(nothing, "host"), "no result");
+  assert.equal(await scene.run(refused, "host"), "policy.url_refused");
+  assert.equal(isAs("no result", "no result: why"), true);
+  assert.equal(isAs("policy.tool_denied", "no result: why"), false);
+  assert.equal(isAs(1, 0), false);
   if (hasSandbox) assert.equal(scene.entryApprovals, 1);
 });
 
@@ -32,18 +41,6 @@ test("utility: of fifty tasks at least 45 need at most one approval, in each pla
     const { withoutAsking, withOneApproval } = countOf(expected(place));
     assert.ok(withoutAsking + withOneApproval >= 45, place);
   }
-});
-
-test("utility: a task whose result is not there counts as not done, and a refusal is told from it", async (t) => {
-  const scene = await openScene(t);
-  const task = { name: "none", host: 0, sandbox: 0, isDone: () => false };
-  const nothing = { ...task, calls: () => [["read", { path: "." }]] as const };
-  const refused = { ...task, calls: () => [["web_fetch", { url: "http://127.0.0.1:1/" }]] as const };
-  assert.equal(await scene.run(nothing, "host"), "no result");
-  assert.equal(await scene.run(refused, "host"), "policy.url_refused");
-  assert.equal(isAs("no result", "no result: why"), true);
-  assert.equal(isAs("policy.tool_denied", "no result: why"), false);
-  assert.equal(isAs(1, 0), false);
 });
 
 test("utility: docs/utility.md is what the tasks say (node scripts/utility.ts)", () => {
