@@ -167,6 +167,14 @@ test("sandbox (9), SS: from inside, curl reaches what a rule names and nothing e
     "the site says /repos/a3000000\n",
   );
   assert.equal(s.hits[1]?.headers.authorization, key);
+  // What other programs take their proxy and certificates from.
+  if (found("python3")) {
+    const url = `https://site.test:${s.secure}/repos/py`;
+    assert.equal(
+      await s.run(`python3 -c "import urllib.request as u; print(u.urlopen('${url}').read().decode())"`),
+      "the site says /repos/py\n",
+    );
+  }
   const before = s.hits.length;
   for (const refused of [
     `curl -sS http://other.test:${s.plain}/`,
@@ -205,7 +213,7 @@ test("sandbox (9): a command of a sandbox with egress ends as it would without: 
 }, async (t) => {
   const s = await scene(t, rules);
   assert.equal(
-    await s.run("cat </dev/null; sleep 0 & wait; echo out; echo err >&2; (exit 3); echo $?"),
+    await s.run("cat </dev/null; sleep 0 & wait; { echo out; echo err >&2; (exit 3); echo $?; } 2>&1"),
     "out\nerr\n3\n",
   );
   assert.equal(

@@ -298,7 +298,9 @@ test("a name that does not exist, and a port where nobody listens, say so", asyn
 
 test("sandbox (5), SS: what is posted goes to its address and no other: no redirect is followed with it, or without (A-164)", async (t) => {
   for (const status of [301, 302, 303, 307, 308]) {
-    const { port, hits } = await site(t, (_, response) => response.writeHead(status, { location: "/b" }).end());
+    const { port, hits } = await site(t, (_, response) =>
+      response.writeHead(status, { location: "/b" }).end(),
+    );
     await assert.rejects(
       web(listed(port))(`http://site.test:${port}/a`, { json: { query: "x" } }),
       refusal(/redirects, which is not followed/),
