@@ -1,27 +1,17 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
-import type { SandboxControl, SandboxProofFacts, SandboxSummary } from "../control/mod.ts";
+import type { SandboxControl } from "../control/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random, sleep } from "../kernel/mod.ts";
-import type { EnginePlaces, ProvenSandbox, SandboxProof, SandboxRow } from "../sandbox/mod.ts";
+import type { EnginePlaces, ProvenSandbox } from "../sandbox/mod.ts";
 import { mainKey } from "../session/mod.ts";
 import { ensureFolder } from "../store/mod.ts";
 import { type Egress, rulesKey } from "./egress.ts";
 import { createSandboxHosts } from "./sandbox-hosts.ts";
 import { type SandboxConfig, type SandboxPlace, sandboxPlace } from "./sandbox-place.ts";
+import { factsOf, type PlaceProof, summary, type Tried } from "./sandbox-summary.ts";
 
 export type { SandboxPlace } from "./sandbox-place.ts";
-
-/** A proof, with what is known once it is clear what makes the sandbox. */
-export type PlaceProof =
-  | (SandboxProof & {
-      readonly ok: true;
-      readonly kind: "bubblewrap" | "docker" | "podman";
-      /** What an approval for good covers. */
-      readonly entry: string;
-      readonly description: string;
-    })
-  | (SandboxProof & { readonly ok: false });
 
 export interface Sandboxes extends SandboxControl {
   /** Undefined: this session is not sandboxed. From the config alone. */
@@ -37,14 +27,6 @@ export interface Sandboxes extends SandboxControl {
   sweep(): Promise<void>;
   /** Ends all, removes what they left, and closes the ways out. */
   close(): Promise<void>;
-}
-
-interface Tried {
-  readonly place: SandboxPlace;
-  readonly proof: Promise<PlaceProof>;
-  /** Once it is known. */
-  result?: PlaceProof;
-  readonly atMs: number;
 }
 
 const defaultTools = ["exec", "process", "read", "write", "edit", "apply_patch", "extract", "undo"];
@@ -266,41 +248,4 @@ function keyOf(place: SandboxPlace): string {
 
 function agentOf(config: OpenClawConfig, agentId: string) {
   return config.agents?.entries?.[agentId] ?? config.agents?.list?.find((item) => item.id === agentId);
-}
-
-type Row = SandboxRow & { readonly kind: string };
-
-function summary({ place, result, atMs }: Tried, rows: readonly Row[]): SandboxSummary {
-  const row = result?.ok ? rows.find(({ id, kind }) => id === place.id && kind === result.kind) : undefined;
-  return {
-    id: place.id,
-    ...(place.agentId === undefined ? {} : { agentId: place.agentId }),
-    ...(place.sessionKey === undefined ? {} : { sessionKey: place.sessionKey }),
-    workspace: place.workspace,
-    provedAtMs: atMs,
-    ...(result ? { proof: factsOf(result) } : {}),
-    ...(row
-      ? {
-          container: {
-            name: row.name,
-            image: row.image,
-            createdAtMs: row.createdAtMs,
-            lastUsedAtMs: row.lastUsedAtMs,
-            runningCommands: row.runningCommands,
-          },
-        }
-      : {}),
-  };
-}
-
-function factsOf(proof: PlaceProof): SandboxProofFacts {
-  return proof.ok
-    ? {
-        ok: true,
-        kind: proof.kind,
-        held: proof.held,
-        tookMs: Math.round(proof.tookMs),
-        ended: proof.sandbox.isGone,
-      }
-    : { ok: false, why: proof.why };
 }

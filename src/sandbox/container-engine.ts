@@ -34,6 +34,8 @@ export class EngineError extends Error {
 
 const version = "/v1.41";
 const answerTimeoutMs = 30_000;
+/** Whether it is there at all is asked first. */
+const pingTimeoutMs = 3000;
 const importTimeoutMs = 600_000;
 const maxAnswerBytes = 8 * 1024 * 1024;
 
@@ -62,8 +64,9 @@ export function connectEngine(deps: {
       headers: { host: "engine", ...headers, ...(body ? { "content-type": type } : {}) },
       ...(headers.upgrade === undefined ? { agent } : {}),
     });
-    const inTime = clock.after(isArchive ? importTimeoutMs : answerTimeoutMs, () =>
-      call.destroy(new Error("it did not answer in time")),
+    const inTime = clock.after(
+      isArchive ? importTimeoutMs : path === "/_ping" ? pingTimeoutMs : answerTimeoutMs,
+      () => call.destroy(new Error("it did not answer in time")),
     );
     call.once("error", (error) => {
       inTime();
