@@ -9,7 +9,10 @@ export interface Figures {
   /** Not understood: they ask, and nothing of them was run. */
   asked: number;
   ran: number;
-  /** A file that the same line reads and writes: a program that copies it onto itself never ends, in any shell. */
+  /**
+   * A file that the same line reads and writes (a program that copies it onto itself never ends, in any shell), or
+   * writes and runs.
+   */
   leftOut: number;
   ranInDashToo: number;
   calls: number;
@@ -124,6 +127,11 @@ function feedsItself(line: CommandLine): boolean {
       ),
     );
   const written = paths(false);
+  // bash runs the emptied file as a script; we start nothing that is no longer what was judged.
+  const programs = line.flatMap(({ commands }) =>
+    commands.flatMap(({ words: [program] }) => (program?.text.includes("/") ? [program.text] : [])),
+  );
+  if (programs.some((path) => written.includes(posix.normalize(path)))) return true;
   return paths(true).some((path) => path !== "/dev/null" && written.includes(path));
 }
 
