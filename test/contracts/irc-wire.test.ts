@@ -221,6 +221,8 @@ test("a crash in mid-send is settled by the server's history", async (t) => {
   );
   // The history that was asked for is no news.
   assert.equal(host.offered.length, 1);
+  stage.fake.people.delete("ada");
+  await assert.rejects(ask(), /nobody who is logged in as ada is online/, "it can be asked later");
 });
 
 test("a server without a history cannot tell whether a message arrived", async (t) => {

@@ -121,8 +121,11 @@ class IrcChannel implements Channel {
     return this.#sends.run("", async () => {
       const live = this.#live;
       if (!live) throw new Error("not connected to the IRC server");
+      if (!hasHistory(live.session)) return "unknown";
       const target = await this.#roster.targetOf(message.conversation, live, this.#pace);
-      return typeof target === "string" ? wasSent(live, message, target, isKnown) : "unknown";
+      if (typeof target === "string") return wasSent(live, message, target, isKnown);
+      if (target.outcome === "retry") throw new Error(target.detail);
+      return "unknown";
     });
   }
 

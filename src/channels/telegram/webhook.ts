@@ -11,7 +11,7 @@ const maxBodyBytes = 1024 * 1024;
 const callDeadlineMs = 15_000;
 /** How often Telegram is asked whether the webhook is still ours; sooner while messages wait there. */
 const checkEveryMs = 300_000;
-const waitingEveryMs = 5_000;
+const waitingEveryMs = 1_000;
 
 /** Takes what Telegram posts. */
 export class TelegramReceiver implements Webhook {
