@@ -18,7 +18,7 @@ describe("delivery (1), channels (1): in a storm each message ends once, and eac
 
 async function weathered(t: TestContext, id: CarrierId): Promise<void> {
   const carrier = await carriers[id](t);
-  const after = await storm(carrier, { messages: 12, conversations: 3, seed: 1, ending: t });
+  const after = await storm(carrier, { messages: 8, conversations: 3, seed: 1, ending: t });
   const verdict = await verdictOn(after);
   t.diagnostic(JSON.stringify({ ...after.broken, ...verdict }));
   assert.deepEqual(verdict.wrong, []);
