@@ -391,3 +391,32 @@ test("store (5): while the file is written anew, reads are answered, the loop tu
   assert.deepEqual([store.meta.get("meanwhile"), order.length], ["yes", 2]);
   store.close();
 });
+
+test("a copy that is erased before it was written leaves nobody waiting for ever", async (t) => {
+  const { store, folder } = opened(t);
+  const clock = new ManualClock();
+  const files = openTranscriptFiles({
+    stateFolder: folder,
+    sessions: store.sessions,
+    workspaceOf: () => "/",
+    keeps: () => true,
+    clock,
+    log: () => {},
+  });
+  const row = newSession({ key: "agent:main:x", agentId: "main", sessionId: "s9", now: 0 });
+  files.touch(row);
+  await files.erase(row);
+  // The writing that was put off comes with nothing left to write.
+  clock.advance(1000);
+  let turns = 0;
+  const flushed = files.flush();
+  const raced = await Promise.race([flushed.then(() => "flushed"), everyTurn(() => ++turns > 50)]);
+  assert.equal(raced, "flushed");
+  store.close();
+});
+
+/** By microtasks: what spins in them never lets the loop turn. */
+async function everyTurn(isEnough: () => boolean): Promise<string> {
+  while (!isEnough()) await null;
+  return "still waiting";
+}

@@ -40,7 +40,8 @@ export function openTranscriptFiles(options: {
   function start(): void {
     cancelTimer?.();
     cancelTimer = undefined;
-    running ??= drain();
+    // With nothing to do it would be over before it stood here, and whoever waits for it would wait for ever.
+    if (touched.size > 0) running ??= drain();
   }
 
   const path = (row: SessionRow) =>
