@@ -1,5 +1,6 @@
 /** The promises of containers, tried in real engines, and each of them taken away once. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -203,6 +204,20 @@ for (const kind of ["docker", "podman"] as const) {
           assert.match(whyOf(proof), broken);
         });
     });
+
+    test(
+      "sandbox (8): a container that shares the host's processes is refused, and ends none of them",
+      onlyDocker,
+      async (t) => {
+        const bystander = spawn("sleep", ["60"], { uid: 65_532, gid: 65_532, cwd: "/", stdio: "ignore" });
+        t.after(() => bystander.kill("SIGKILL"));
+        const { spec, open } = place(t, running);
+        const proof = await open(changing(running.engine, inHost({ PidMode: "host" }))).prove(spec);
+        assert.match(whyOf(proof), /pid namespace is not its own/);
+        assert.equal(await running.containers(), 0);
+        assert.deepEqual([bystander.exitCode, bystander.signalCode], [null, null]);
+      },
+    );
 
     test("sandbox (8): nothing is left of what was no sandbox", async () => {
       assert.equal(await running.containers(), 0);

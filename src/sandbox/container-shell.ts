@@ -1,3 +1,4 @@
+import { readlinkSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { type Clock, InputError } from "../kernel/mod.ts";
 import type { ContainerEngine } from "./container-engine.ts";
@@ -24,10 +25,18 @@ export interface WaitingShell {
   close(): void;
 }
 
-/** On Linux the shell's own kill spares the shell itself, and whoever belongs to another user. */
-const script = `
+/**
+ * On Linux the shell's own kill spares the shell itself, and whoever belongs to another user. Where the processes are
+ * not the container's own, which no proof has ruled out yet, it would end those of the host: then it ends itself.
+ */
+const script = (hostProcesses: string) => `
 nl='
 '
+own=$(readlink /proc/self/ns/pid)
+everybody() {
+  case "$own" in ${quoted(hostProcesses)}|"") exit 1;; esac
+  kill "-$1" -1
+}
 marked() {
   for file in $(grep -ls "OPENCLAW_RUN=$2" /proc/[0-9]*/environ 2>/dev/null); do
     file=\${file#/proc/}; kill "-$1" "\${file%/environ}" 2>/dev/null
@@ -55,7 +64,7 @@ export async function openShell(deps: {
     Tty: false,
     User: deps.user,
     WorkingDir: "/",
-    Cmd: ["/bin/sh", "-c", script],
+    Cmd: ["/bin/sh", "-c", script(readlinkSync("/proc/self/ns/pid"))],
   })) as { readonly Id: string };
   const socket = await engine.open(`/exec/${created.Id}/start`, { Detach: false, Tty: false });
   let isOpen = true;
@@ -68,7 +77,7 @@ export async function openShell(deps: {
     streams,
     isOpen: () => isOpen,
     run: (command) => void socket.write(`${commandLine(command, deps.forwards)}\n`),
-    signalAll: (signal) => ask(socket, streams, `kill -${signal} -1`, clock),
+    signalAll: (signal) => ask(socket, streams, `everybody ${signal}`, clock),
     signalMarked: (signal, mark) => ask(socket, streams, `marked ${signal} ${quoted(mark)}`, clock),
     close: () => socket.destroy(),
   };
