@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ToolLimit } from "../access/mod.ts";
 import { contextFiles, holdsFence, type ToolSpec } from "../agent/mod.ts";
@@ -54,6 +54,7 @@ import {
   withStanding,
 } from "./approvals-file.ts";
 import type { Egress } from "./egress.ts";
+import { findProgram, searchFolders, systemFolders } from "./program-folders.ts";
 import { createSandboxes, type SandboxPlace } from "./sandboxes.ts";
 import { prepareWorkspace } from "./workspace-files.ts";
 
@@ -136,8 +137,6 @@ function hostAndPort(baseUrl: string): string {
   return url ? `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}` : "";
 }
 
-const trustedFolders = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
-
 export function createTools(ports: {
   readonly config: () => OpenClawConfig;
   readonly defaultWorkspace: string;
@@ -174,7 +173,15 @@ export function createTools(ports: {
   // The same list each time: providers remember how a list that they have seen is written.
   const specsOf = new Map<string, readonly ToolSpec[]>();
   let rules: { readonly stamp: string; readonly index: RuleIndex | undefined } | undefined;
-  const sandboxes = createSandboxes({ ...ports, workspaceOf, findProgram, record: ports.recordProof });
+  // What makes sandboxes, and what runs without a question, is the system's own.
+  const systemProgram = (name: string) => findProgram(name, systemFolders);
+  const sandboxes = createSandboxes({
+    ...ports,
+    workspaceOf,
+    findProgram: systemProgram,
+    record: ports.recordProof,
+  });
+  let folders: readonly string[] | undefined;
 
   async function load(): Promise<Loaded> {
     tools ??= openTools();
@@ -198,7 +205,7 @@ export function createTools(ports: {
         random: ports.random,
         sendSignal: ports.sendSignal,
         baseEnv: {
-          PATH: trustedFolders.join(":"),
+          PATH: programFolders().join(":"),
           ...(ports.timeZone === undefined ? {} : { TZ: ports.timeZone }),
         },
         stateDir: ports.stateFolder,
@@ -216,6 +223,25 @@ export function createTools(ports: {
       return { host, sandbox };
     })();
     return loading;
+  }
+
+  /** Read once: commands that run and commands that are judged must find the same programs. */
+  function programFolders(): readonly string[] {
+    const { tools: { exec } = {}, agents } = ports.config();
+    const ids = [...Object.keys(agents?.entries ?? {}), ...(agents?.list ?? []).map(({ id }) => id), "main"];
+    folders ??= searchFolders(
+      exec?.pathPrepend ?? [],
+      {
+        home: ports.engines?.home ?? "",
+        kept: [ports.stateFolder, ports.defaultWorkspace, ...ids.map(workspaceOf)],
+      },
+      (folder, problem) =>
+        ports.log("warn", "programs are not looked for in a folder of tools.exec.pathPrepend", {
+          folder,
+          problem,
+        }),
+    );
+    return folders;
   }
 
   function workspaceOf(agentId: string): string {
@@ -328,7 +354,8 @@ export function createTools(ports: {
         shell?.readCommandLine(text) ?? { understood: false, why: "a form that no reader was loaded for" },
       isAllowed: (agentId, argv, workdir) => used(standing?.command(agentId, argv, workdir)),
       allowsProgram: (agentId, program) => used(standing?.program(agentId, program)),
-      resolve: findProgram,
+      resolve: (name) => findProgram(name, programFolders()),
+      isSystem: (name, program) => systemProgram(name) === program,
     };
   }
 
@@ -573,19 +600,4 @@ function leavesSandbox({ effects }: Permit): boolean {
 
 function loadShell(): Promise<Shell> {
   return import("../shell/mod.ts");
-}
-
-/** Bare names only, and only in folders that an agent cannot write to: PATH is never asked. Links are followed. */
-function findProgram(name: string): string | undefined {
-  if (name.includes("/") || name === "") return undefined;
-  for (const folder of trustedFolders) {
-    const path = join(folder, name);
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (!stat?.isFile() || (stat.mode & 0o111) === 0) continue;
-    // What others may write to is nobody's known program, whatever it is called (attack A-109).
-    return (stat.mode & 0o022) === 0 && (statSync(folder).mode & 0o022) === 0
-      ? realpathSync.native(path)
-      : undefined;
-  }
-  return undefined;
 }

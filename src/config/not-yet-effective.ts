@@ -1,7 +1,7 @@
 import { type ConfigPath, formatPath } from "./config-path.ts";
 
 const idleExecKeys = [
-  ...["backgroundMs", "notifyOnExit", "approvalRunningNoticeMs", "commandHighlighting", "pathPrepend"],
+  ...["backgroundMs", "notifyOnExit", "approvalRunningNoticeMs", "commandHighlighting"],
   ...["safeBinTrustedDirs", "safeBinProfiles", "grantExpiryDays", "applyPatch"],
   ...["reviewer.thinking", "reviewer.fastMode"],
 ];
@@ -31,6 +31,7 @@ export const notYetEffective: readonly string[] = [
   ...["tools", "agents.list.*.tools", "agents.entries.*.tools"].flatMap((at) =>
     idleExecKeys.map((key) => `${at}.exec.${key}`),
   ),
+  ...["agents.list.*.tools", "agents.entries.*.tools"].map((at) => `${at}.exec.pathPrepend`),
   "approvals",
   "browser",
   "skills",

@@ -52,6 +52,9 @@ export const reloadKinds: { readonly [prefix: string]: ReloadKind } = {
   "gateway.terminal": "hot",
   "gateway.tools": "hot",
   "gateway.trustedProxies": "hot",
+
+  // Programs that are judged and programs that run are found in the same folders.
+  "tools.exec.pathPrepend": "restart",
 };
 
 export function reloadKind(path: readonly (string | number)[]): ReloadKind {

@@ -8,7 +8,7 @@ import type { ExecSettings } from "./settings.ts";
 const settings: ExecSettings = {
   mode: "ask",
   safeBins:
-    "cut uniq head tail tr wc grep sort date echo ls pwd uname whoami true custom python3 busybox cat env mycat myls make".split(
+    "cut uniq head tail tr wc grep sort date echo ls pwd uname whoami true own custom python3 busybox cat env mycat myls make".split(
       " ",
     ),
   approvalLifetimeMs: 1000,
@@ -56,6 +56,7 @@ const rules: CommandRules = {
     program === "nowhere" || program === "" || program.includes("/")
       ? undefined
       : `/usr/bin/${aliases[program] ?? program}`,
+  isSystem: (name) => name !== "own",
   identify: (path) => ({ path, realPath: path, device: "1", inode: "1" }),
   environmentProblem,
 };
@@ -400,6 +401,9 @@ test("policy (6), A-109: only a bare name in a trusted folder is a known program
   asks("./ls", "/tmp/echo x", "'ls ' -la", "bin/ls", "nowhere", "/usr/bin/python3 x.py");
   assert.equal(judge("myls").listed, false);
   assert.match(judge("./ls").why, /not found in the trusted folders/);
+  // Found in a folder of the operator's own, a program has a safe one's name and not its word.
+  const { why } = judge("own");
+  assert.match(why, /not on this agent's allowlist/);
 });
 
 test("policy (6), A-110: rules match whole words, exactly", () => {

@@ -22,6 +22,8 @@ export interface CommandRules {
   allowsProgram(agentId: string, program: string): boolean;
   /** Absolute path (links followed) of a program in the trusted folders, or undefined. */
   resolve(program: string): string | undefined;
+  /** Is this what the system itself has by that name? Only that runs without a question. */
+  isSystem(name: string, program: string): boolean;
   /** What stands at this absolute path now; undefined when nothing does. Reads whole files: only for what asks. */
   identify(path: string): FileIdentity | undefined;
   /** Why these variables may not be set for a command; undefined when they may. */
@@ -210,7 +212,10 @@ function judgeSimple(
   const toldAsFound = program === undefined ? undefined : runsWhatItIsTold([program, ...args]);
   if (toldAsFound !== undefined) return asks(toldAsFound, found);
   if (outer !== undefined && program !== undefined && !effect.background) {
-    const isListed = settings.safeBins.includes(innerName) && baseName(program) === innerName;
+    const isListed =
+      settings.safeBins.includes(innerName) &&
+      baseName(program) === innerName &&
+      rules.isSystem(innerName, program);
     if (isListed && !isInterpreter(innerName) && isSafeCall(innerName, args))
       return { ...listedBecause(`${innerName} is a safe program.`), ...found };
   }

@@ -46,6 +46,7 @@ function context(effects: readonly Effect[], change: Partial<PolicySettings> = {
       allowsProgram: () => false,
       isAllowed: (agentId, argv, workdir) =>
         agentId === "main" && argv.join(" ") === "git pull" && workdir === ".",
+      isSystem: () => true,
       resolve: (program) => (program.startsWith("missing") ? undefined : `/usr/bin/${program}`),
       environmentProblem: (env) => (env.LD_PRELOAD === undefined ? undefined : "LD_PRELOAD may not be set"),
     },

@@ -44,6 +44,7 @@ function judged(
       identify: () => undefined,
       isAllowed: () => true,
       allowsProgram: () => false,
+      isSystem: () => true,
       resolve: (name) => `/usr/bin/${name}`,
       environmentProblem: () => undefined,
     },

@@ -157,6 +157,7 @@ function judged(
       allowsProgram: () => false,
       isAllowed: () => true,
       resolve: () => undefined,
+      isSystem: () => false,
       identify: () => undefined,
       environmentProblem: () => more.problem,
     },

@@ -23,6 +23,7 @@ function canReview(command: string, mode: ExecMode = "auto", more: object = {}):
       identify: () => undefined,
       isAllowed: () => false,
       allowsProgram: () => false,
+      isSystem: () => true,
       resolve: (name) => (name === "missing" ? undefined : `/usr/bin/${name}`),
       environmentProblem: () => undefined,
     },

@@ -41,6 +41,7 @@ function judge(
       identify: () => undefined,
       isAllowed: () => true,
       allowsProgram: () => true,
+      isSystem: () => true,
       resolve: (name) => `/usr/bin/${name}`,
       environmentProblem: (env) => (env.LD_PRELOAD === undefined ? undefined : "LD_PRELOAD may not be set"),
     },

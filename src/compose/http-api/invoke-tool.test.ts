@@ -16,6 +16,7 @@ const context: PolicyContext = {
     allowsProgram: unasked,
     isAllowed: unasked,
     resolve: unasked,
+    isSystem: unasked,
     environmentProblem: unasked,
   },
   ssrf: {
