@@ -352,6 +352,9 @@ for (const kind of ["docker", "podman"] as const) {
       );
       assert.equal(exit?.code, 0);
       while (processesWith(left) > 0) await pause(10);
+      await run(`i=0; while [ $i -lt 100 ]; do sleep ${left} & i=$((i+1)); done`);
+      while (processesWith(left) > 0) await pause(10);
+      assert.equal((await run("echo next")).text, "next\n", "although all its processes were taken");
       assert.equal(sandbox.isGone, false, "the container itself stayed");
     });
 

@@ -126,7 +126,8 @@ function commandLine({ text, workdir, env, mark }: InsideCommand, forwards: bool
     ...(forwards ? [`${forwarder} true </dev/null >/dev/null 2>&1;`] : []),
     `cd ${folder} || exit 126;`,
     `( ${exports.join(" ")} exec /bin/sh -c ${quoted(text)} sh ) ; code=$?;`,
-    `marked KILL ${quoted(mark)}; exit $code`,
+    // Whoever looks for them needs a process for that. Where there is none left, this shell ends, and all with it.
+    `trap 'everybody KILL; exit $code' EXIT; marked KILL ${quoted(mark)}; trap - EXIT; exit $code`,
   ].join(" ");
 }
 

@@ -96,7 +96,11 @@ read -r value 2>/dev/null < /proc/self/attr/current && printf '%s apparmor %s\\n
 printf '%s inode %s\\n' ${nonce} "$(ls -di /workspace/. 2>/dev/null)"
 set -- /proc/[0-9]*; printf '%s visible %s\\n' ${nonce} $#
 for file in /proc/[0-9]*/environ; do if grep -q ${q(facts.secret)} "$file" 2>/dev/null; then tried secret open; fi; done
-( i=0; while [ $i -lt ${facts.maxProcesses + 32} ]; do sleep 30 >/dev/null 2>&1 & i=$((i+1)); done; tried processes open ) 2>/dev/null || tried processes closed
+(
+  started=; trap 'kill -KILL $started 2>/dev/null' EXIT
+  i=0; while [ $i -lt ${facts.maxProcesses + 32} ]; do sleep 30 >/dev/null 2>&1 & started="$started $!"; i=$((i+1)); done
+  tried processes open
+) 2>/dev/null || tried processes closed
 `;
 }
 
