@@ -10,23 +10,48 @@ export interface ChannelHealth {
   readonly state: string;
   readonly tone: "good" | "busy" | "quiet" | "bad";
   readonly problem: string;
+  /** While a device is being linked: what the platform's app scans. A secret, shown and kept nowhere. */
+  readonly linkCode: string;
 }
+
+/** A code to scan changes every few seconds. */
+const lookEveryMs = 2_000;
 
 export interface Health {
   load(): Promise<void>;
+  /** Keeps the channels as they are now, until the returned function ends it. */
+  followChannels(): () => void;
   event(payload: Fields): void;
 }
 
 export function openHealth(desk: Desk): Health {
   const show = (payload: Fields) => desk.store.change(() => ({ healthy: payload.ok === true }));
+  const showChannels = (status: unknown) => {
+    // An answer that was under way while somebody signed out is nobody's any more.
+    if (desk.store.state.access.kind === "signed-in")
+      desk.store.change(() => ({ channels: readChannels(fields(status)) }));
+  };
+
   return {
     async load() {
       const [health, status] = await Promise.allSettled([desk.call("health"), desk.call("channels.status")]);
       if (health.status === "fulfilled") show(fields(health.value));
-      if (status.status === "fulfilled") {
-        const channels = readChannels(fields(status.value));
-        desk.store.change(() => ({ channels }));
-      }
+      if (status.status === "fulfilled") showChannels(status.value);
+    },
+    followChannels() {
+      let isOver = false;
+      let cancel = () => {};
+      const look = async () => {
+        // Without a connection there is nothing to ask: the link comes back by itself.
+        const isOnline = desk.store.state.link.kind === "online";
+        if (isOnline) await desk.call("channels.status").then(showChannels, () => undefined);
+        if (!isOver) cancel = desk.clock.after(lookEveryMs, () => void look());
+      };
+      void look();
+      return () => {
+        isOver = true;
+        cancel();
+      };
     },
     event: show,
   };
@@ -61,6 +86,7 @@ function readChannel(id: string, label: string, row: Fields): ChannelHealth {
     state,
     tone: toneOf(state, problem),
     problem,
+    linkCode: text(row.linkCode),
   };
 }
 

@@ -164,7 +164,7 @@ export function openPage(deps: PageDeps): Page {
 }
 
 function signedOutState(message: string): Partial<State> {
-  return { access: { kind: "signed-out", message, busy: false }, approvals: [], pairing: [] };
+  return { access: { kind: "signed-out", message, busy: false }, approvals: [], pairing: [], channels: [] };
 }
 
 function readHello(

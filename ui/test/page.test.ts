@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { qrSymbol } from "../../src/cli/qr-symbol.ts";
 import {
   type BuiltPage,
   buildPage,
@@ -405,6 +406,59 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
     });
   });
 
+  for (const colorScheme of ["light", "dark"] as const) {
+    it(`shows what links a device while there is something to scan, in ${colorScheme}`, async () => {
+      const showing = (state: object) => ({
+        channelOrder: ["whatsapp"],
+        channelLabels: { whatsapp: "WhatsApp" },
+        channelAccounts: { whatsapp: [{ accountId: "default", ...state }] },
+      });
+      await withPage(
+        async (page, gateway) => {
+          gateway.channels = showing({ state: "starting", linkCode: "2@first" });
+          await page.getByRole("button", { name: "Gateway" }).click();
+          const symbol = page.getByRole("img", { name: /Scan it with WhatsApp .*Linked devices/ });
+          await symbol.waitFor();
+          assert.deepEqual(await symbol.evaluate(modulesOf), qrSymbol("2@first"));
+          assert.deepEqual(await page.evaluate(lowContrast), []);
+          // Dark on white in either theme, with a margin of four modules.
+          assert.deepEqual(await symbol.evaluate(coloursOf), ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]);
+          gateway.channels = showing({ state: "starting", linkCode: "2@the second one, which is longer" });
+          await page.waitForFunction(
+            (before) => document.querySelector(".link-code path")?.getAttribute("d") !== before,
+            await symbol.locator("path").getAttribute("d"),
+          );
+          assert.deepEqual(await symbol.evaluate(modulesOf), qrSymbol("2@the second one, which is longer"));
+          assert.equal(
+            (await page.content()).includes("2@"),
+            false,
+            "the code itself is no text of the page",
+          );
+          assert.equal(
+            await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }).includes("2@")),
+            false,
+          );
+          gateway.channels = showing({ state: "connected", identity: "+15550001234" });
+          await symbol.waitFor({ state: "detached" });
+          await page.getByText("+15550001234").waitFor();
+        },
+        { tab: { colorScheme } },
+      );
+    });
+  }
+
+  it("hides what links a device when the gateway is away: it may be an old one", async () => {
+    await withPage(async (page, gateway) => {
+      gateway.channels = { channelAccounts: { whatsapp: [{ state: "starting", linkCode: "2@first" }] } };
+      await page.getByRole("button", { name: "Gateway" }).click();
+      const symbol = page.getByRole("img", { name: /Linked devices/ });
+      await symbol.waitFor();
+      gateway.refuseSockets = true;
+      gateway.dropSockets();
+      await symbol.waitFor({ state: "detached" });
+    });
+  });
+
   it("shows who asks for access and answers with the code", async () => {
     const request = {
       channel: "telegram",
@@ -550,6 +604,22 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
     });
   }
 });
+
+/** Runs in the page: the symbol's modules as drawn, each looked for at its middle, without the margin. */
+function modulesOf(symbol: SVGElement | HTMLElement): boolean[][] {
+  const path = symbol.querySelector("path");
+  const count = Number(symbol.getAttribute("viewBox")?.split(" ")[2]) - 8;
+  const isDark = (x: number, y: number) => path?.isPointInFill(new DOMPoint(x + 4.5, y + 4.5)) === true;
+  return Array.from({ length: count }, (_, y) => Array.from({ length: count }, (_, x) => isDark(x, y)));
+}
+
+/** Runs in the page: the colours of the ground and of the modules. */
+function coloursOf(symbol: SVGElement | HTMLElement): string[] {
+  return ["rect", "path"].map((name) => {
+    const part = symbol.querySelector(name);
+    return part ? getComputedStyle(part).fill : "";
+  });
+}
 
 /** Runs in the page: the texts that are hard to read, each with its contrast (WCAG 2.2, 1.4.3). */
 function lowContrast(): string[] {

@@ -1,3 +1,5 @@
+import type { FunctionComponent } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import { modelInUse } from "../model-in-use.ts";
 import type { PairingRequest } from "../pairing.ts";
 import type { State } from "../state.ts";
@@ -97,6 +99,10 @@ function PairingCard({ request }: { readonly request: PairingRequest }) {
 }
 
 export function GatewayPanel({ state, onClose }: Props) {
+  const page = usePage();
+  useEffect(() => page.health.followChannels(), [page]);
+  const isLinking = state.link.kind === "online" && state.channels.some(({ linkCode }) => linkCode !== "");
+  const LinkCode = useLinkCode(isLinking);
   const nowMs = useGatewayNowMs(1_000) - state.gateway.clockOffsetMs;
   const { provider, model } = modelInUse(state);
   const { startedAtMs, version } = state.gateway;
@@ -164,12 +170,31 @@ export function GatewayPanel({ state, onClose }: Props) {
                   <Visible source={channel.problem} />
                 </p>
               )}
+              {isLinking && LinkCode && channel.linkCode !== "" && (
+                <LinkCode label={channel.label} code={channel.linkCode} />
+              )}
             </li>
           ))}
         </ul>
       )}
     </Dialog>
   );
+}
+
+type LinkCodeView = FunctionComponent<{ readonly label: string; readonly code: string }>;
+
+/** Loaded when there is something to scan: most visits never need it. */
+function useLinkCode(isNeeded: boolean): LinkCodeView | undefined {
+  const page = usePage();
+  const [loaded, setLoaded] = useState<{ readonly view: LinkCodeView }>();
+  useEffect(() => {
+    if (!isNeeded || loaded) return;
+    import("./link-code.tsx").then(
+      (module) => setLoaded({ view: module.default }),
+      () => page.notify("problem", "The code to scan could not be shown. Reload the page and try again."),
+    );
+  }, [isNeeded, loaded, page]);
+  return loaded?.view;
 }
 
 const shortcuts = [
