@@ -179,7 +179,7 @@ test("channels add writes keys within keys and lists, and asks for each platform
     imessage: ["", "+15550001234"],
     discord: ["MTIzNDU2Nzg5MDEyMzQ1Njc4.GfakeT.test-token-of-the-fake-server"],
     slack: ["xoxb-1234567890-test-token", "xapp-1-A0TEST-1234567890-test"],
-    github: ["", "github_pat_11ABCDEFG0_abcdefghijkl", "", "0123456789abcdef0123456789abcdef"],
+    github: ["", "github_pat_11ABCDEFG0_abcdefghijkl", "", "", "0123456789abcdef0123456789abcdef"],
     whatsapp: ["+15550001234", "n"],
   };
   for (const [channel, lines] of Object.entries(answers)) {
