@@ -70,7 +70,9 @@ test("audit: every method that administers is on record, whether or not it then 
   for (const name of names) scopes.set(name, (await nobody.ask(name, {})).error?.details?.missingScope);
   for (const name of [...showsOnly, ...recordedToo]) assert.ok(names.includes(name), name);
   const administers = names
-    .filter((name) => recordedToo.has(name) || (scopes.get(name) === "operator.admin" && !showsOnly.has(name)))
+    .filter(
+      (name) => recordedToo.has(name) || (scopes.get(name) === "operator.admin" && !showsOnly.has(name)),
+    )
     // It ends this connection, and has a test of its own: test/path/restart.test.ts.
     .filter((name) => name !== "gateway.restart.request");
   assert.ok(administers.length > 20);
