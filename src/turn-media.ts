@@ -1,6 +1,6 @@
 /**
- * The files of a turn. This file is a map, as turn.ts is: a file that came is fetched, told by its content and laid into
- * the agent's workspace before the model sees the message; a file that the reply names is read as the agent could read
+ * The files of a turn. This file is a map, as turn.ts is: a file that came is fetched, told by its content and laid
+ * where the conversation's tools work before the model sees the message; a file that the reply names is read as the agent could read
  * it, and copied away before the reply is written. Each fetch and each read is on record before it happens.
  */
 import { createHash } from "node:crypto";
@@ -98,7 +98,7 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
       const { type, extension } = mediaType(bytes);
       const claimed = plainType(file.claimedType);
       const path = `media/inbound/${row.messageId}-${index}.${extension}`;
-      await media.write(row.agentId, path, bytes);
+      await media.write(row, path, bytes);
       return {
         path,
         kind: mediaKind(type),
@@ -133,7 +133,9 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
       inbox.keepAttachments(row.messageId, files),
       ...(staged.path === undefined
         ? []
-        : [parts.fileSources.put(row.agentId, plainPath(staged.path), sourceOf(row, files[index]))]),
+        : [
+            parts.fileSources.put(parts.filesOwner(row), plainPath(staged.path), sourceOf(row, files[index])),
+          ]),
     ];
   }
 
@@ -151,7 +153,7 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
     for (const { staged } of row.attachments ?? []) {
       if (staged?.path === undefined || shown.length >= maxShownImages) continue;
       if (!shownImageTypes.has(staged.type) || staged.bytes > maxShownImageBytes) continue;
-      const bytes = await media.read(row.agentId, staged.path, maxShownImageBytes).catch(() => undefined);
+      const bytes = await media.read(row, staged.path, maxShownImageBytes).catch(() => undefined);
       if (bytes === undefined || sha256(bytes) !== staged.sha256) continue;
       shown.push({ type: "image", mimeType: staged.type, base64: bytes.toString("base64") });
     }

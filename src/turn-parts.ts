@@ -113,9 +113,9 @@ export interface MediaPort {
   sendBytes(channel: string, account: string): number | undefined;
   /** A file of this message; rejects with an InputError that says why there is none. */
   fetch(row: InboxRow, reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
-  /** In the agent's workspace, as the sandbox opens it. */
-  write(agentId: string, path: string, bytes: Buffer): Promise<void>;
-  read(agentId: string, path: string, maxBytes: number): Promise<Buffer>;
+  /** Where the tools of the message's conversation work: in the agent's workspace, or its sandbox's. */
+  write(row: InboxRow, path: string, bytes: Buffer): Promise<void>;
+  read(row: InboxRow, path: string, maxBytes: number): Promise<Buffer>;
   /** The one file that the permit of a `read` call names; rejects with an InputError. */
   readPermitted(permit: Permit, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
   /** A copy that stays as it is until its outbox row is settled; gives its path. */

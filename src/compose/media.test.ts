@@ -15,8 +15,8 @@ import { type TestContext, test } from "node:test";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { InboxRow, InboxState, OutboxRow, OutboxState } from "../delivery/mod.ts";
-import { silentLog, systemRandom } from "../kernel/mod.ts";
-import { type HostWorkspace, openWorkspace } from "../sandbox/mod.ts";
+import { systemRandom } from "../kernel/mod.ts";
+import { openWorkspace } from "../sandbox/mod.ts";
 import { createMedia } from "./media.ts";
 import type { Tools } from "./tools.ts";
 
@@ -37,12 +37,11 @@ async function scene(
   const folder = mkdtempSync(join(tmpdir(), "media-"));
   const root = join(folder, "workspace");
   mkdirSync(root);
-  const workspace: HostWorkspace = await openWorkspace(root, { random: systemRandom });
   t.after(async () => {
-    await workspace.close();
     rmSync(folder, { recursive: true, force: true });
   });
   const clock = new ManualClock();
+  const logged: string[] = [];
   const outbox = input.outbox?.(folder) ?? {};
   const media = createMedia({
     config: () => ({ attachments: input.attachments }) as OpenClawConfig,
@@ -65,12 +64,15 @@ async function scene(
         },
       },
     } as unknown as Parameters<typeof createMedia>[0]["store"],
-    tools: { workspaceOf: () => root, openWorkspace: async () => workspace } as unknown as Tools,
+    tools: {
+      workspaceOf: () => root,
+      openFolder: (at: string) => openWorkspace(at, { random: systemRandom }),
+    } as unknown as Tools,
     channel: () => undefined,
     agentIds: () => ["main"],
     agentEmoji: () => undefined,
     clock,
-    log: silentLog,
+    log: (_level, message) => void logged.push(message),
   });
   const put = (path: string, ageHours = 1) => {
     mkdirSync(join(folder, path, ".."), { recursive: true });
@@ -78,7 +80,7 @@ async function scene(
     const seconds = (clock.now() - ageHours * hourMs) / 1000;
     utimesSync(join(folder, path), seconds, seconds);
   };
-  return { folder, root, media, put, sweep: media.sweep };
+  return { folder, root, media, put, sweep: media.sweep, logged };
 }
 
 test("files that came are removed after their time, and nothing else of the workspace is", async (t) => {
@@ -118,12 +120,39 @@ test("attachments.ttlHours sets the time; 0 keeps files for good", async (t) => 
 });
 
 test("a link in the place of the files leads the sweep nowhere (A-145)", async (t) => {
-  const { folder, put, sweep, root } = await scene(t, {});
+  const { folder, put, sweep, root, media, logged } = await scene(t, {});
   put(`elsewhere/${idOf(1)}-0.png`);
   mkdirSync(join(root, "media"));
   symlinkSync(join(folder, "elsewhere"), join(root, "media", "inbound"));
-  await assert.rejects(sweep(), /link/);
+  put(`sandboxes/session-b/media/inbound/${idOf(1)}-0.png`, 99);
+  await sweep();
   assert.equal(existsSync(join(folder, `elsewhere/${idOf(1)}-0.png`)), true);
+  assert.deepEqual(logged, ["files that came cannot be looked at"]);
+  assert.deepEqual(readdirSync(join(folder, "sandboxes/session-b/media/inbound")), [], "others are seen to");
+  assert.deepEqual(await media.filesOf(new Set([idOf(1)])), []);
+});
+
+test("files that came into sandboxes go after their time, and with their message", async (t) => {
+  const { folder, put, sweep, media } = await scene(t, {
+    inbox: {
+      [idOf(1)]: { state: "done", ageHours: 49 },
+      [idOf(2)]: { state: "done", ageHours: 47 },
+      [idOf(3)]: { state: "done", ageHours: 47 },
+    },
+  });
+  const names = (sandbox: string) => readdirSync(join(folder, "sandboxes", sandbox, "media/inbound"));
+  for (const n of [1, 2]) put(`sandboxes/session-a/media/inbound/${idOf(n)}-0.png`);
+  for (const n of [1, 3]) put(`sandboxes/agent-b/media/inbound/${idOf(n)}-0.png`);
+  mkdirSync(join(folder, "sandboxes/empty"));
+  await sweep();
+  assert.deepEqual(names("session-a"), [`${idOf(2)}-0.png`]);
+  assert.deepEqual(names("agent-b"), [`${idOf(3)}-0.png`]);
+  const [file, ...more] = await media.filesOf(new Set([idOf(3)]));
+  assert.equal(more.length, 0);
+  assert.equal(file?.path, join(folder, `sandboxes/agent-b/media/inbound/${idOf(3)}-0.png`));
+  await file.remove();
+  assert.deepEqual(names("agent-b"), []);
+  assert.deepEqual(names("session-a"), [`${idOf(2)}-0.png`]);
 });
 
 test("uploads and copies stay while their message or row needs them, and go afterwards", async (t) => {

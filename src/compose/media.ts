@@ -11,9 +11,11 @@ import {
   type OutboxState,
 } from "../delivery/mod.ts";
 import { type Clock, InputError, type Log, sleep } from "../kernel/mod.ts";
+import type { HostWorkspace } from "../sandbox/mod.ts";
 import { ensureFolder, type Store } from "../store/mod.ts";
 import type { MediaPort } from "../turn-parts.ts";
 import { every } from "./checkpoint.ts";
+import { createInboundFiles, inboundFolder } from "./inbound-files.ts";
 import type { Tools } from "./tools.ts";
 
 /** Where the gateway itself keeps files: what control clients sent until its turn, and what is on its way out. */
@@ -42,11 +44,9 @@ const sweepEveryMs = 3_600_000;
 const orphanAgeMs = 600_000;
 const channelWaitMs = 10_000;
 const defaultTtlHours = 48;
-const maxSweptNames = 10_000;
 const uploadPrefix = "upload:";
 /** A message's id, and which of its files. */
 const keptName = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d{1,3}(?:\.[a-z0-9]{1,5})?$/;
-const inboundFolder = "media/inbound";
 
 export function createMedia(ports: {
   readonly config: () => OpenClawConfig;
@@ -63,6 +63,7 @@ export function createMedia(ports: {
   const folder = join(ports.stateFolder, "media");
   const uploads = join(folder, "uploads");
   const outbound = join(folder, "outbound");
+  const inbound = createInboundFiles(ports);
 
   async function put(place: string, name: string, bytes: Buffer): Promise<string> {
     await ensureFolder(folder);
@@ -107,7 +108,7 @@ export function createMedia(ports: {
         .byMessageId(messageId)
         .some((row) => row.message.file?.path === path && isNeeded(row.state, ageMs)),
     );
-    for (const agentId of ports.agentIds()) await sweepWorkspace(agentId);
+    await inbound.visit(sweepWorkspace);
   }
 
   const isOpen = (messageId: string) =>
@@ -136,12 +137,7 @@ export function createMedia(ports: {
     }
   }
 
-  /** Through the sandbox's workspace, as they came: a planted link is refused, whatever it names. */
-  async function sweepWorkspace(agentId: string): Promise<void> {
-    const root = tools.workspaceOf(agentId);
-    if (!(await stat(join(root, inboundFolder)).catch(() => undefined))) return;
-    const workspace = await tools.openWorkspace(agentId);
-    const names = await workspace.list(inboundFolder, maxSweptNames);
+  async function sweepWorkspace(workspace: HostWorkspace, names: readonly string[]): Promise<void> {
     for (const [index, name] of names.entries()) {
       // A long list must not hold the event loop.
       if (index % 200 === 199) await sleep(clock, 0);
@@ -161,15 +157,10 @@ export function createMedia(ports: {
         found.push({ path, remove: () => rm(path, { force: true }) });
       }
     }
-    for (const agentId of ports.agentIds()) {
-      const root = join(tools.workspaceOf(agentId), inboundFolder);
-      if (!(await stat(root).catch(() => undefined))) continue;
-      const workspace = await tools.openWorkspace(agentId);
-      for (const name of (await workspace.list(inboundFolder, maxSweptNames)).filter(isTheirs)) {
-        const remove = () => workspace.remove(`${inboundFolder}/${name}`);
-        found.push({ path: join(root, name), remove });
-      }
-    }
+    await inbound.visit(async ({ root }, names) => {
+      for (const name of names.filter(isTheirs))
+        found.push({ path: join(root, inboundFolder, name), remove: () => inbound.remove(root, name) });
+    });
     return found;
   }
 
@@ -183,11 +174,11 @@ export function createMedia(ports: {
       if (!channel.fetch) throw new InputError(`files cannot be fetched from ${row.channel}`);
       return channel.fetch(reference, maxBytes, signal);
     },
-    async write(agentId, path, bytes) {
-      await (await tools.openWorkspace(agentId)).write(path, bytes);
+    async write(row, path, bytes) {
+      await (await tools.openWorkspace(row.agentId, row.sessionKey)).write(path, bytes);
     },
-    async read(agentId, path, maxBytes) {
-      return (await (await tools.openWorkspace(agentId)).read(path, maxBytes)).bytes;
+    async read(row, path, maxBytes) {
+      return (await (await tools.openWorkspace(row.agentId, row.sessionKey)).read(path, maxBytes)).bytes;
     },
     readPermitted: tools.readFile,
     keep: (name, bytes) => put(outbound, name, bytes),

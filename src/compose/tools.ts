@@ -78,8 +78,10 @@ export interface Tools {
   execute(permit: Permit, signal: AbortSignal, progress: (text: string) => void): Promise<Outcome>;
   /** Reads the one file that the permit of a `read` call names; an InputError when it is none or cannot be read. */
   readFile(permit: Permit, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
-  /** The agent's workspace as the sandbox opens it: for files of the gateway's own. */
-  openWorkspace(agentId: string): Promise<HostWorkspace>;
+  /** Where a session's tools work, as the sandbox opens it, for files of the gateway's own. */
+  openWorkspace(agentId: string, sessionKey: string): Promise<HostWorkspace>;
+  /** The folder of a workspace, opened for the caller, who closes it. */
+  openFolder(root: string): Promise<HostWorkspace>;
   /** Keeps the standing rule of an allow-always. */
   remember(approval: Approval): Promise<void>;
   workspaceOf(agentId: string): string;
@@ -538,7 +540,13 @@ export function createTools(ports: {
       if (!content) throw new InputError(outcome.text);
       return content;
     },
-    openWorkspace: (agentId) => workspace(agentId),
+    async openWorkspace(agentId, sessionKey) {
+      const place = sandboxes.placeOf(agentId, sessionKey);
+      // By its proof the folder is given to the user as whom commands run: what comes after is theirs to read.
+      if (place?.ownsWorkspace) await sandboxes.prove(place);
+      return workspace(agentId, place);
+    },
+    openFolder: async (root) => (await load()).sandbox.openWorkspace(root, { random: ports.random }),
     async remember(approval) {
       const { keeps } = approval;
       if (!keeps) throw new Error(`approval ${approval.id} was to keep a rule that nobody was shown`);

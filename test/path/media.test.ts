@@ -27,10 +27,12 @@ async function house(t: TestContext, script: Script, more: Record<string, unknow
   t.after(() => fake.close());
   const model = await startModelServer({ wire: "openai-completions", script });
   t.after(() => model.close());
-  const { telegram, ...config } = more as { telegram?: object };
+  const { telegram, sandbox, ...config } = more as { telegram?: object; sandbox?: object };
+  const base = modelConfig(model.url) as { agents: { defaults: object } };
+  if (sandbox) base.agents.defaults = { ...base.agents.defaults, sandbox };
   const gateway = await GatewayProcess.prepare(t, {
     config: {
-      ...modelConfig(model.url),
+      ...base,
       channels: {
         telegram: {
           botToken: fake.token,
@@ -419,6 +421,45 @@ test("media: an attachment is base64 within its limits, and nothing else (A-149,
     /at most 16 files/,
   );
   assert.equal(model.requests.length, 0);
+});
+
+test("media: in a sandbox of its own a conversation's tools see what came to it, and the agent's workspace does not", {
+  skip: existsSync("/usr/bin/bwrap") ? false : "bubblewrap is not installed",
+}, async (t) => {
+  const calls = (path: string) => [
+    { name: "exec", arguments: JSON.stringify({ command: `cat /workspace/${path}` }), id: "call_1" },
+    { name: "read", arguments: JSON.stringify({ path }), id: "call_2" },
+  ];
+  let made = 0;
+  const script: Script = (body) => {
+    const path =
+      /at (media\/inbound\/[0-9a-f-]{36}-0\.txt)/.exec(JSON.stringify(body.messages))?.[1] ?? "none";
+    const call = calls(path)[made];
+    made += 1;
+    if (call) return [{ call }];
+    const results = body.messages.filter(({ role }: { role: string }) => role === "tool");
+    return [{ text: results.map(({ content }: { content: string }) => content).join(" | ") }];
+  };
+  const found = await house(t, script, {
+    commands: { ownerAllowFrom: ["telegram:42"] },
+    tools: { exec: { mode: "full" } },
+    sandbox: { mode: "all", scope: "session", backend: "bubblewrap", workspaceAccess: "none" },
+  });
+  const { fake, gateway, workspace } = found;
+  await gateway.start();
+  document_(fake, Buffer.from("planted words\n"), { file_name: "note.txt" });
+  await fake.sentCount(1);
+  const [reply = ""] = fake.sent.map(({ text }) => text);
+  assert.equal(reply.match(/planted words/g)?.length, 2, reply);
+  assert.deepEqual(inboundFiles(workspace), []);
+  const [place = "", ...more] = readdirSync(join(gateway.stateFolder, "sandboxes"));
+  assert.deepEqual(more, []);
+  const [name = ""] = inboundFiles(join(gateway.stateFolder, "sandboxes", place));
+  const sources = rows(gateway, "SELECT agent_id AS owner, path FROM file_sources");
+  assert.deepEqual(
+    sources.map((row) => ({ ...row })),
+    [{ owner: `main\n${place}`, path: `media/inbound/${name}` }],
+  );
 });
 
 // --- out -------------------------------------------------------------------------------------------------------------
