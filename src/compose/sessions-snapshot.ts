@@ -41,15 +41,16 @@ export function createSessionsSnapshot(ports: {
     const handle = await open(temporary, "w", 0o600);
     try {
       await handle.write("{");
-      let first = true;
-      for (let offset = 0; ; offset += pageRows) {
-        const { rows } = ports.sessions.list({ agentId, archived: "all", limit: pageRows, offset });
-        if (rows.length === 0) break;
+      let last = "";
+      for (;;) {
+        const rows = ports.sessions.after(agentId, last, pageRows);
+        const end = rows.at(-1);
+        if (!end) break;
         const text = rows
           .map((row) => `\n  ${JSON.stringify(row.key)}: ${JSON.stringify(entryOf(row))}`)
           .join(",");
-        await handle.write(`${first ? "" : ","}${text}`);
-        first = false;
+        await handle.write(`${last === "" ? "" : ","}${text}`);
+        last = end.key;
       }
       await handle.write("\n}\n");
     } finally {

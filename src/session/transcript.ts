@@ -111,6 +111,8 @@ export interface SessionStore {
   get(key: string): SessionRow | undefined;
   /** Newest first. */
   list(filter: SessionFilter): { readonly rows: SessionRow[]; readonly total: number };
+  /** One agent's, by key, those after `afterKey`: to go through all of them at the same cost for each page. */
+  after(agentId: string, afterKey: string, limit: number): readonly SessionRow[];
   count(): number;
   put(row: SessionRow): Write;
   append(sessionId: string, entry: Entry): Write;

@@ -15,6 +15,15 @@ export function sessionStore(database: Database): SessionStore {
       return row ? sessionRow(row) : undefined;
     },
     list: (filter) => list(database, filter),
+    after: (agentId, afterKey, limit) =>
+      database
+        .all(
+          "SELECT * FROM sessions WHERE key > ? AND agent_id = ? ORDER BY key LIMIT ?",
+          afterKey,
+          agentId,
+          limit,
+        )
+        .map(sessionRow),
     count: () => {
       count ??= Number(database.get("SELECT count(*) AS n FROM sessions")?.n ?? 0);
       return count;
