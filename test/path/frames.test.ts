@@ -50,9 +50,11 @@ test("control (1): what is sent ahead of the answer to connect is not done", asy
   const gateway = await GatewayProcess.start(context);
   const socket = await gateway.socket();
   const params = connectParams({ token: gatewayToken });
-  socket.sendRaw(requestText("first", "connect", params));
-  socket.sendRaw(requestText("second", "connect", connectParams({ token: gatewayToken, scopes: [] })));
-  socket.sendRaw(requestText("ahead", "sessions.create", { key: "agent:main:ahead" }));
+  socket.sendTogether([
+    requestText("first", "connect", params),
+    requestText("second", "connect", connectParams({ token: gatewayToken, scopes: [] })),
+    requestText("ahead", "sessions.create", { key: "agent:main:ahead" }),
+  ]);
   assert.equal((await socket.answerTo("first")).ok, true);
   assert.deepEqual((await socket.rpc("sessions.list")).sessions, []);
   assert.deepEqual(

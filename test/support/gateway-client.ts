@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
 import { WebSocket } from "ws";
 import { createFrameCheck } from "./wire-frames.ts";
 
@@ -115,6 +116,14 @@ export class GatewayClient {
 
   sendRaw(data: string | Buffer, options: { readonly binary?: boolean } = {}): void {
     this.socket.send(data, { binary: options.binary ?? false });
+  }
+
+  /** In one packet: the gateway has read the last before it can have answered the first. */
+  sendTogether(texts: readonly string[]): void {
+    const { _socket: stream } = this.socket as WebSocket & { readonly _socket: Socket };
+    stream.cork();
+    for (const text of texts) this.sendRaw(text);
+    stream.uncork();
   }
 
   /** The last answer to this id: skips "accepted" of a request that is answered twice. */
