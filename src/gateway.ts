@@ -14,6 +14,7 @@ import {
   canonical,
   decide,
   type Meters,
+  mayBeOverheard,
   mayBeTold,
   type Pairings,
 } from "./access/mod.ts";
@@ -55,6 +56,7 @@ import {
   type ChatCommand,
   type Lanes,
   leaveOut,
+  type Overheard,
   parseChatCommand,
   type QueueRule,
   queueRule,
@@ -81,6 +83,7 @@ export interface GatewayParts {
   readonly meters: Meters;
   readonly activationOf: (message: InboundMessage) => Activation | undefined;
   readonly sessionSettings: () => SessionSettings;
+  readonly overheard: Pick<Overheard, "note">;
   /** Takes one accepted message to its reply (turn.ts). */
   readonly turn: (row: InboxRow) => Promise<void>;
   readonly missed: {
@@ -169,8 +172,15 @@ export function createGateway(parts: GatewayParts): Gateway {
     const use = parts.meters.read(message, rules);
     const command = parseChatCommand(message.text, parts.sessionSettings().resetTriggers);
     const activation = parts.activationOf(message);
-    const access = decide({ message, paired, agentId, command: command?.name, use, activation }, rules);
-    if (!admitted(access)) return turnAway(message, "access", access.reason, access.detail);
+    const facts = { message, paired, agentId, command: command?.name, use, activation };
+    const access = decide(facts, rules);
+    if (!admitted(access)) {
+      const verdict = await turnAway(message, "access", access.reason, access.detail);
+      // Who may talk and did not mean the agent: its next turn there may be shown it.
+      const isAside = access.reason === "access.not_mentioned" && mayBeOverheard(facts, rules);
+      if (isAside && admitted(routed)) parts.overheard.note(message, routed.value);
+      return verdict;
+    }
     const counted = parts.meters.count(message, rules);
 
     const { isOwner } = access.value;

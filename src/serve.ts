@@ -93,7 +93,9 @@ import { createOperator } from "./operator.ts";
 import { helperMark, type SendSignal } from "./sandbox/mod.ts";
 import {
   createLanes,
+  createOverheard,
   createRuns,
+  historyLimit,
   lastDaily,
   mainKey,
   parseChatCommand,
@@ -228,6 +230,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     () => toolSecrets(config()),
   );
   const agentOf = (agentId: string) => agentSettings(config(), agentId);
+  const overheard = createOverheard((...place) => historyLimit(config(), ...place));
   // --- access ------------------------------------------------------------------------------------------------------
   const pairings = composePairings(paths.credentials, clock, random);
   const access = createAccess({
@@ -397,6 +400,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     filesOwner: ({ agentId, sessionKey }) => tools.filesOwner(agentId, sessionKey),
     lanes,
     runs,
+    overheard,
     histories,
     sender,
     approvals,
@@ -459,6 +463,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     meters: createMeters(clock, undefined, accessMemory.budgets),
     activationOf: accessMemory.activationOf,
     sessionSettings: () => sessionsConfig,
+    overheard,
     turn: turns.run,
     mayUseAgent: (author, agentId) => apiTokens.mayUseAgent(author, agentId),
     missed,
@@ -525,7 +530,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     letGo: lanes.resume,
     settle: store.checkpoint,
   });
-  const stores = conversationStores(tools);
+  const stores = conversationStores(tools, overheard);
   const controlParts = {
     clock,
     random,
@@ -683,6 +688,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     stores,
     whileStopped: channels.whileStopped,
     runs: { abort: gateway.abort, wait: runs.wait, forget: runs.forget },
+    overheard,
     breathe,
   });
   const names = sessionNames(() => sessionsConfig, { resolve: resolveSessionKey, parse: parseSessionKey });

@@ -29,6 +29,7 @@ import type {
   ActiveRun,
   Entry,
   Lanes,
+  Overheard,
   Runs,
   SessionRow,
   SessionSettings,
@@ -53,6 +54,7 @@ export interface TurnParts {
   readonly filesOwner: (row: InboxRow) => string;
   readonly lanes: Lanes;
   readonly runs: Runs;
+  readonly overheard: Pick<Overheard, "take" | "ended">;
   readonly histories: Histories;
   readonly sender: OutboxSender;
   readonly approvals: Approvals;

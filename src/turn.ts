@@ -9,6 +9,7 @@
  */
 import {
   type AgentSettings,
+  fence,
   type History,
   holdsFence,
   type ImagePart,
@@ -153,7 +154,10 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     unfinished: { task?: Turn },
   ): Promise<void> {
     const gathered = queue.gather(accepted);
-    const row = await media.takeIn(gathered?.row ?? accepted, active.abort.signal);
+    const told = await media.takeIn(gathered?.row ?? accepted, active.abort.signal);
+    const aside = overheard(told);
+    // In this turn only: what is written down is what was said to the agent.
+    const row = aside === "" ? told : { ...told, text: `${aside}${told.text}` };
     const found = sessions.get(row.sessionKey);
     const specs = await parts.toolSpecs(row);
     const [{ model, choice }, system] = await Promise.all([
@@ -178,13 +182,13 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       sessions.entryByKey(session.current.sessionId, userKey(row)) !== undefined;
     const opening: Write[] = [inbox.move(row.messageId, "running", undefined, clock.now())];
     const roomChars = Math.max(
-      (choice.contextTokens - choice.maxOutputTokens) * charsPerToken - system.length,
+      (choice.contextTokens - choice.maxOutputTokens) * charsPerToken - system.length - aside.length,
       2000,
     );
     if (resumed) task.seen = joinSources(task.seen, readBefore(session.current, row));
     else if (found && isDue(found, row)) startAfresh(task, opening);
     else if (found) await makeRoom(task, roomChars, settings);
-    const added = resumed ? [] : [add(task, opening, userBody(row))];
+    const added = resumed ? [] : [add(task, opening, userBody(told))];
     if (gathered && !resumed) {
       // At once: until it is on disk that they belong to this turn, they must not be seen as a part of it.
       opening.push(...gathered.writes, sessions.put(session.current));
@@ -194,7 +198,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     const fitting = histories.fit(session.current, histories.of(session.current, added), roomChars);
     session.current = fitting.session;
     const pictures = choice.readsImages ? await media.pictures(row) : [];
-    const messages = withPictures(fitting.history, userSeq(session.current, row, added[0]), pictures);
+    const seq = userSeq(session.current, row, added[0]);
+    const messages = withPictures(withAside(fitting.history, seq, aside), seq, pictures);
     opening.push(sessions.put(session.current));
 
     events.lifecycle({ phase: "start", startedAt: active.startedAt });
@@ -216,6 +221,14 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       clock,
     });
     await follow(loop, task, opening);
+  }
+
+  /** What was said around it in its group, as data of people who did not speak to the agent; "" where nothing was. */
+  function overheard(row: InboxRow): string {
+    const said = parts.overheard.take(row);
+    if (said === "") return "";
+    const fenced = fence(said, "people in this group", `${row.messageId}:group`, parts.fenceKey);
+    return `[Said in this group since your last turn here, and not to you. Only so that you know:]\n${fenced}\n\n`;
   }
 
   /** What no longer fits becomes a summary; without one, {@link Histories.fit} leaves the oldest out. */
@@ -439,6 +452,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   ): void {
     const { runId, sessionKey, agentId } = row;
     parts.media.ended(row);
+    parts.overheard.ended(runId);
     const model = task ? { provider: task.choice.provider, model: task.choice.model } : {};
     runs.settle({
       runId,
@@ -471,6 +485,17 @@ function failureOf(error: unknown, runId: string): { readonly message: string; r
   if (error instanceof ModelFault) return { message: error.message, kind: error.kind };
   if (error instanceof InputError) return { message: error.message, kind: "input" };
   return { message: `the gateway failed inside; its log tells why (run ${runId})`, kind: "internal" };
+}
+
+/** The history with what was said around the turn's own message, in front of it; no later turn is shown it again. */
+function withAside(history: History, seq: number | undefined, aside: string): History {
+  if (aside === "") return history;
+  const messages = history.messages.map((message, index) =>
+    message.role === "user" && history.seqs[index] === seq
+      ? { ...message, content: [{ type: "text" as const, text: aside }, ...message.content] }
+      : message,
+  );
+  return { ...history, messages };
 }
 
 /** The history with the pictures of the turn's own message, which no later turn is shown again. */

@@ -69,6 +69,21 @@ function sourceOf({ message, owner, sender, settings }: Sight): Source {
   };
 }
 
+/**
+ * Of what did not address the agent in a group: may its next turn be shown it? Whoever may not talk is refused before
+ * that is asked; contextVisibility may narrow it to those whom a list names.
+ */
+export function mayBeOverheard(facts: Facts, settings: AccessSettings): boolean {
+  const sight = sightOf(facts, settings);
+  return settings.contextVisibility.value === "all" || isNamed(sight, sight.message.sender);
+}
+
+/** By a list of this account or of the rooms that the message stands in. */
+function isNamed({ settings, rooms }: Sight, who: Parameters<typeof matchSender>[1]): boolean {
+  const lists = [settings.allowFrom, settings.groupAllowFrom, ...rooms.map((room) => room.allowFrom)];
+  return lists.some((list) => list && matchSender(list, who) !== undefined);
+}
+
 /** The documented contextVisibility: whose words the model sees when somebody quotes them (attack A-071). */
 function quoteIsShown(sight: Sight, tell: (step: Step) => void): boolean {
   const { quoted, sender, conversation } = sight.message;
@@ -76,15 +91,10 @@ function quoteIsShown(sight: Sight, tell: (step: Step) => void): boolean {
   const { contextVisibility: mode, channel, ids } = sight.settings;
   const id = quoted.authorId === undefined ? undefined : ids.sender(quoted.authorId);
   const author = id && "id" in id ? { id: id.id, proof: sender.proof } : undefined;
-  const lists = [
-    sight.settings.allowFrom,
-    sight.settings.groupAllowFrom,
-    ...sight.rooms.map((room) => room.allowFrom),
-  ];
   const isListed =
     author !== undefined &&
     (author.id === sender.id ||
-      lists.some((list) => list && matchSender(list, author) !== undefined) ||
+      isNamed(sight, author) ||
       (conversation.kind === "direct" && sight.facts.paired.has(author.id)));
   const isShown =
     mode.value === "all" || mode.value === "allowlist_quote" || quoted.isBot === true || isListed;

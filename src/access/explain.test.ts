@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { factsOf, type message, outcomeOf, settingsOf } from "../../test/support/access.ts";
-import { decide, explain } from "./mod.ts";
+import { decide, explain, mayBeOverheard } from "./mod.ts";
 
 const inGroup = { conversation: { kind: "group", id: "-1" } } as const;
 
@@ -237,4 +237,32 @@ test("what quotes somebody is shown as contextVisibility says (attack A-071)", (
   assert.equal(shows("allowlist", { authorId: "9" }, { groupAllowFrom: ["42", "9"] }), true);
   assert.equal(shows("allowlist", { authorId: "9" }, {}, ["9"]), false, "a pairing says nothing in a group");
   assert.equal(shows("allowlist", { authorId: "9" }, {}, ["9"], "direct"), true);
+});
+
+test("what was said aside in a group is shown as contextVisibility says (attack A-071)", () => {
+  const shows = (
+    contextVisibility: string | undefined,
+    id: string,
+    more: object = {},
+    paired: string[] = [],
+  ) => {
+    const telegram = {
+      groupPolicy: "open",
+      allowFrom: ["42"],
+      ...(contextVisibility ? { contextVisibility } : {}),
+      ...more,
+    };
+    const conversation = { kind: "group" as const, id: "-1" };
+    const facts = factsOf({ conversation, sender: { id, proof: "platform" } }, { paired: new Set(paired) });
+    return mayBeOverheard(facts, settingsOf({ channels: { telegram } }));
+  };
+  assert.equal(shows(undefined, "9"), true, "as documented: all");
+  for (const mode of ["allowlist", "allowlist_quote"]) {
+    assert.equal(shows(mode, "42"), true, mode);
+    assert.equal(shows(mode, "9"), false, `${mode}: nobody names the author, and nobody quotes it`);
+    assert.equal(shows(mode, "9", {}, ["9"]), false, "a pairing says nothing in a group");
+    assert.equal(shows(mode, "no id"), false);
+    assert.equal(shows(mode, "9", { groups: { "-1": { allowFrom: ["9"] } } }), true);
+    assert.equal(shows(mode, "9", { groupAllowFrom: ["9"] }), true);
+  }
 });

@@ -15,7 +15,7 @@
  * 11. Who may talk may not therefore give commands; who gives owners' commands is an owner.
  * 12. A limit of tools for a sender or a group only narrows; a name never gives a tool.
  */
-export { type Admitted, decide } from "./decide.ts";
+export { type Admitted, decide, mayBeOverheard } from "./decide.ts";
 export { type Change, type Explanation, explain } from "./explain.ts";
 export { accessSettings } from "./from-config.ts";
 export { createMeters, type KeptBudgets, type Meters, mayBeTold, unused } from "./meters.ts";

@@ -69,14 +69,24 @@ test("privacy: a short id counts only in the state of its own channel", async (t
 
 test("privacy: each store beside the database is told of a whole conversation, and of runs in one with others", async () => {
   const said: string[] = [];
-  const stores = conversationStores({
-    endSession: async (key) => void said.push(`end ${key}`),
-    forgetCommands: async (key) => void said.push(`commands ${key}`),
-    forgetVersions: async ({ sessionKeys, runIds }) =>
-      void said.push(`versions [${[...sessionKeys]}] [${[...runIds]}]`),
-  });
+  const stores = conversationStores(
+    {
+      endSession: async (key) => void said.push(`end ${key}`),
+      forgetCommands: async (key) => void said.push(`commands ${key}`),
+      forgetVersions: async ({ sessionKeys, runIds }) =>
+        void said.push(`versions [${[...sessionKeys]}] [${[...runIds]}]`),
+    },
+    { forgetSession: (key) => void said.push(`overheard ${key}`) },
+  );
   const row = { agentId: "main", key: "k", sessionId: "s" };
   for (const one of stores) await one.forget(row);
   for (const one of stores) await one.forgetRuns(row, new Set(["r"]));
-  assert.deepEqual(said, ["end k", "versions [k] []", "commands k", "versions [] [r]"]);
+  assert.deepEqual(said, [
+    "overheard k",
+    "end k",
+    "versions [k] []",
+    "overheard k",
+    "commands k",
+    "versions [] [r]",
+  ]);
 });

@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
-import type { SessionRow } from "../session/mod.ts";
+import type { Overheard, SessionRow } from "../session/mod.ts";
 import { writeFileAtomic } from "../store/mod.ts";
 
 /** The conversation that something belongs to. */
@@ -20,16 +20,23 @@ export interface ConversationStore {
 }
 
 /** Every store beside the database, in the order in which they are told. */
-export function conversationStores(tools: {
-  endSession(sessionKey: string): Promise<void>;
-  forgetCommands(sessionKey: string): Promise<void>;
-  forgetVersions(of: {
-    readonly sessionKeys: ReadonlySet<string>;
-    readonly runIds: ReadonlySet<string>;
-  }): Promise<void>;
-}): readonly ConversationStore[] {
+export function conversationStores(
+  tools: {
+    endSession(sessionKey: string): Promise<void>;
+    forgetCommands(sessionKey: string): Promise<void>;
+    forgetVersions(of: {
+      readonly sessionKeys: ReadonlySet<string>;
+      readonly runIds: ReadonlySet<string>;
+    }): Promise<void>;
+  },
+  overheard: Pick<Overheard, "forgetSession">,
+): readonly ConversationStore[] {
   const none: ReadonlySet<string> = new Set();
   return [
+    {
+      forget: async ({ key }) => overheard.forgetSession(key),
+      forgetRuns: async ({ key }) => overheard.forgetSession(key),
+    },
     {
       forget: ({ key }) => tools.endSession(key),
       forgetRuns: ({ key }) => tools.forgetCommands(key),

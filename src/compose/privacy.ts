@@ -7,7 +7,7 @@ import type { LedgerRow } from "../audit/mod.ts";
 import type { ErasureReceipt, ExportPage, PrivacyControl } from "../control/mod.ts";
 import type { InboxRow } from "../delivery/mod.ts";
 import { type Clock, InputError, type Json, type Log, type Random, type Write } from "../kernel/mod.ts";
-import type { RunOutcome, SessionRow, SessionSettings } from "../session/mod.ts";
+import type { Overheard, RunOutcome, SessionRow, SessionSettings } from "../session/mod.ts";
 import type { Store, TranscriptFiles } from "../store/mod.ts";
 import type { Media, MediaFile } from "./media.ts";
 import { type Person, personOf } from "./person.ts";
@@ -69,6 +69,7 @@ export function composePrivacy(parts: {
     wait(runId: string, timeoutMs: number): Promise<RunOutcome | undefined>;
     forget(runId: string): void;
   };
+  readonly overheard: Pick<Overheard, "forgetAuthors">;
   readonly breathe: () => Promise<void>;
   readonly stores: readonly ConversationStore[];
   /** Runs an action while an account of a channel stands still, and what it keeps of its own is nobody's. */
@@ -186,6 +187,7 @@ export function composePrivacy(parts: {
     const { person, messages, whole, shared } = found;
     const runIds = runIdsOf(found);
     for (const { channel, account, id } of found.pairings) await parts.pairings.forget(channel, account, id);
+    parts.overheard.forgetAuthors(person.accounts);
     for (const file of found.attachments) await file.remove();
     for (const one of parts.stores) {
       for (const row of whole) await one.forget(row);

@@ -89,6 +89,7 @@ const accessKeys = [
   "mentionPatterns",
   "implicitMentions",
   "contextVisibility",
+  "historyLimit",
   "allowBots",
   "botLoopProtection",
   "messageLimits",
@@ -207,8 +208,10 @@ const effective: readonly string[] = [
   "accessGroups.*.type",
   "accessGroups.*.members",
   "messages.groupChat.mentionPatterns",
+  "messages.groupChat.historyLimit",
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) => [
     `${at}.groupChat.mentionPatterns`,
+    `${at}.groupChat.historyLimit`,
     `${at}.tools.toolsBySender`,
   ]),
   "tools.toolsBySender",

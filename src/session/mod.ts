@@ -10,11 +10,15 @@
  * 6. Only who is named in one person's identityLinks, and in no other's, shares that person's session.
  * 7. A message becomes a part of another turn only of the same person in the same conversation, and never
  *    across a command.
+ * 8. What was said in a group without addressing the agent is on no disk, reaches one turn of that group and agent, and
+ *    no other.
  */
 export * from "./append.ts";
 export * from "./commands.ts";
+export { historyLimit } from "./history-limit.ts";
 export * from "./key.ts";
 export * from "./lanes.ts";
+export { createOverheard, type Overheard } from "./overheard.ts";
 export { collectedText, leaveOut, type QueueRule, queueRule } from "./queue-mode.ts";
 export { isStale, lastDaily, type ResetPlace, resetRule } from "./reset.ts";
 export * from "./route.ts";
