@@ -57,6 +57,20 @@ describe("sandboxes in containers", { skip: missingFor("docker") ?? false }, () 
     while ((await engine.containers()) > 0) await pause(20);
   }
 
+  test("media: a file that comes with the first message belongs to those who run the container's commands", async (t) => {
+    const { client } = await start(
+      t,
+      {},
+      [{ command: "cat media/inbound/*; echo more >> media/inbound/*" }],
+      free,
+    );
+    const attachments = [{ content: Buffer.from("planted words\n").toString("base64") }];
+    await client.rpc("chat.send", { sessionKey: "main", message: "go", idempotencyKey: "k", attachments });
+    const text = textOf(await client.chatEnd("k"));
+    assert.match(text, /planted words/);
+    assert.doesNotMatch(text, /denied/i);
+  });
+
   test("sandbox (8): where an engine has the image, commands enter its container after one yes, and operators see it", async (t) => {
     const commands = [
       { command: "for x in a b; do echo $x > $x.txt; done; ls; id -u; ls /home /root 2>&1" },
