@@ -8,9 +8,8 @@ import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { type GatewayClient, GatewayProcess, modelConfig } from "../support/gateway.ts";
 import { type ModelServer, startModelServer } from "../support/model-servers/mod.ts";
+import { programFile } from "../support/program.ts";
 import { FakeTelegram } from "../support/telegram/server.ts";
-
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
 
 interface House {
   readonly fake: FakeTelegram;
@@ -283,7 +282,7 @@ test("access (6): access.explain and the command line tell the same, with the li
   assert.equal(answer.reason, "access.not_mentioned");
   const env = { PATH: process.env.PATH ?? "", HOME: gateway.folder, OPENCLAW_STATE_DIR: gateway.stateFolder };
   const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, [main, "access", ...args], { env });
+    promisify(execFile)(process.execPath, [programFile, "access", ...args], { env });
   const words = ["explain", "--channel", "telegram", "--sender", "42", "--chat", "-100", "--text", "hello"];
   const { stdout } = await run(...words, "--json");
   assert.deepEqual(JSON.parse(stdout), answer);

@@ -6,10 +6,10 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { programFile } from "../support/program.ts";
 
 /** The command line as people use it: child processes, a real gateway, exit codes. */
 
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
 let folder = "";
 let gateway: ChildProcess;
 let port = "";
@@ -25,7 +25,7 @@ function environment(more: Readonly<Record<string, string>> = {}): NodeJS.Proces
 }
 
 function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-  return spawn(process.execPath, [main, ...args], { env: environment(env), stdio: "pipe" });
+  return spawn(process.execPath, [programFile, ...args], { env: environment(env), stdio: "pipe" });
 }
 
 async function startGateway(onPort: string): Promise<{ process: ChildProcess; port: string }> {

@@ -13,9 +13,9 @@ import { nonceOf, TestDevice } from "../support/device.ts";
 import { GatewayProcess, gatewayToken, modelConfig } from "../support/gateway.ts";
 import type { Payload } from "../support/gateway-client.ts";
 import { startModelServer } from "../support/model-servers/mod.ts";
+import { programFile } from "../support/program.ts";
 
 const auth = { token: gatewayToken };
-const mainFile = join(import.meta.dirname, "..", "..", "src", "main.ts");
 
 /** As a config's `gateway`: no device comes in without a person's yes. */
 const asking = {
@@ -527,7 +527,7 @@ test("cli: devices are listed, approved, renamed, revoked and removed from the t
   const ask = () => device.connect(gateway, { auth, scopes: ["operator.read"], displayName: name });
   const { requestId } = (await ask()).answer.error.details;
   const run = async (...args: string[]) => {
-    const child = spawn(process.execPath, [mainFile, "devices", ...args], {
+    const child = spawn(process.execPath, [programFile, "devices", ...args], {
       env: {
         PATH: process.env.PATH,
         HOME: gateway.folder,

@@ -11,8 +11,8 @@ import { freePort, GatewayProcess, gatewayToken } from "../support/gateway.ts";
 import type { GatewayClient, Payload } from "../support/gateway-client.ts";
 import { invokeParams, TestNode } from "../support/node.ts";
 import { NodeHostProcess } from "../support/node-host.ts";
+import { programFile } from "../support/program.ts";
 
-const mainFile = join(import.meta.dirname, "..", "..", "src", "main.ts");
 const onNode = (exec: Payload = {}) => ({ tools: { exec: { host: "node", mode: "ask", ...exec } } });
 const everything = { version: 1, defaults: { security: "full", ask: "off" } };
 
@@ -34,7 +34,7 @@ async function asked(admin: GatewayClient, nth = 0): Promise<Payload> {
 const textOf = (end: Payload) => JSON.stringify(end.message?.content ?? end);
 
 async function openclaw(gateway: GatewayProcess, words: readonly string[], state = gateway.stateFolder) {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", mainFile, ...words], {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", programFile, ...words], {
     env: {
       PATH: "/usr/bin:/bin",
       HOME: join(gateway.folder, "home"),

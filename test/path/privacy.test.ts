@@ -9,6 +9,7 @@ import { type TestContext, test } from "node:test";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
 import type { GatewayClient } from "../support/gateway-client.ts";
 import { startModelServer } from "../support/model-servers/mod.ts";
+import { programFile } from "../support/program.ts";
 import { FakeTelegram } from "../support/telegram/server.ts";
 
 const person = 774411991;
@@ -320,10 +321,16 @@ test("privacy: the command line hands out a new file for one user, shows, asks, 
 });
 
 async function command({ gateway }: House, args: readonly string[]) {
-  const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
   const child = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", main, "privacy", ...args, "--port", String(gateway.port)],
+    [
+      "--disable-warning=ExperimentalWarning",
+      programFile,
+      "privacy",
+      ...args,
+      "--port",
+      String(gateway.port),
+    ],
     {
       env: {
         PATH: process.env.PATH,

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { GatewayProcess, gatewayToken } from "../support/gateway.ts";
+import { programFile } from "../support/program.ts";
 
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
 const password = "password-0123456789abcdef-0123";
 
 function configOf(auth: object, providers: object) {
@@ -29,7 +29,7 @@ test("config (3): the gateway's token may lie in a file: followed at the start, 
   assert.match(shown, /\/gateway\/token/);
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [main, "gateway", "call", "health", "--json"],
+    [programFile, "gateway", "call", "health", "--json"],
     {
       env: {
         PATH: process.env.PATH,

@@ -9,6 +9,7 @@ import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { runCommand } from "../support/command-line.ts";
 import { freePort, GatewayProcess } from "../support/gateway.ts";
+import { programFile } from "../support/program.ts";
 
 /** A manager that writes down what it is asked, and says what the file of its name holds. */
 const fakeManager = `#!/bin/sh
@@ -204,11 +205,14 @@ test("under a service manager a gateway yields to a healthy one with the code th
 
 test("a service's journal gets no sign-in link", async (t) => {
   const gateway = await GatewayProcess.prepare(t);
-  const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
-  const child = spawn(process.execPath, [main, "gateway", "run", "--port", "0", "--service", "systemd"], {
-    env: { PATH: process.env.PATH, HOME: gateway.folder, OPENCLAW_STATE_DIR: gateway.stateFolder },
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const child = spawn(
+    process.execPath,
+    [programFile, "gateway", "run", "--port", "0", "--service", "systemd"],
+    {
+      env: { PATH: process.env.PATH, HOME: gateway.folder, OPENCLAW_STATE_DIR: gateway.stateFolder },
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
   let out = "";
   for await (const piece of child.stdout) {
     out += String(piece);

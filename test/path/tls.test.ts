@@ -12,8 +12,7 @@ import { systemRandom } from "../../src/kernel/mod.ts";
 import { selfSigned } from "../../src/network/certificate.ts";
 import { GatewayProcess, gatewayToken } from "../support/gateway.ts";
 import { connectParams } from "../support/gateway-client.ts";
-
-const mainFile = join(import.meta.dirname, "..", "..", "src", "main.ts");
+import { programFile } from "../support/program.ts";
 
 async function encrypted(t: TestContext) {
   const gateway = await GatewayProcess.start(t, {
@@ -75,10 +74,14 @@ test("network (10): OpenSSL's client gets TLS 1.3, and nothing older", async (t)
 test("network (10): the command line pins by itself, by an option, and refuses another certificate", async (t) => {
   const { gateway, fingerprint } = await encrypted(t);
   const status = (...more: string[]) =>
-    run(process.execPath, ["--disable-warning=ExperimentalWarning", mainFile, "gateway", "status", ...more], {
-      HOME: join(gateway.folder, "home"),
-      OPENCLAW_STATE_DIR: gateway.stateFolder,
-    });
+    run(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", programFile, "gateway", "status", ...more],
+      {
+        HOME: join(gateway.folder, "home"),
+        OPENCLAW_STATE_DIR: gateway.stateFolder,
+      },
+    );
   const elsewhere = ["--url", `wss://127.0.0.1:${gateway.port}`, "--token", gatewayToken];
   const pin = await fingerprint();
   const right = await status(...elsewhere, "--tls-fingerprint", pin);

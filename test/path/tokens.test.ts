@@ -9,8 +9,8 @@ import { placedMethods } from "../../src/control/mod.ts";
 import { TestDevice } from "../support/device.ts";
 import { type GatewayClient, GatewayProcess, gatewayToken, modelConfig } from "../support/gateway.ts";
 import { type Script, startModelServer } from "../support/model-servers/mod.ts";
+import { programFile } from "../support/program.ts";
 
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
 const every = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
 
 async function start(t: TestContext, script: Script = () => [{ text: "hello" }]) {
@@ -54,7 +54,7 @@ async function start(t: TestContext, script: Script = () => [{ text: "hello" }])
 }
 
 async function cli(gateway: GatewayProcess, args: readonly string[]) {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [programFile, ...args], {
     env: {
       PATH: process.env.PATH,
       HOME: join(gateway.folder, "home"),
