@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import {
   createSetupCodes,
@@ -19,6 +20,7 @@ import {
   token,
   type Write,
 } from "../kernel/mod.ts";
+import type { NetworkSettings } from "../network/mod.ts";
 import { openDeviceFiles } from "../nodes/mod.ts";
 import { readJsonFile, writeJsonFile } from "../store/mod.ts";
 
@@ -144,6 +146,16 @@ export function setupUrl(
       "Gateway is only bound to loopback. Set gateway.bind=lan, enable tailscale serve, or configure plugins.entries.device-pair.config.publicUrl.",
     );
   return { url: ownUrl, source: "gateway.bind" };
+}
+
+/** Where others in the own network reach this gateway; undefined when nothing listens beyond loopback. */
+export function ownUrl(network: NetworkSettings, port: number): string | undefined {
+  const isOwn = (host: string) => !host.startsWith("127.") && host !== "::1";
+  const host = network.hosts.find((item) => isOwn(item) && item !== "0.0.0.0");
+  const machine = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const any = machine.find((address) => address.family === "IPv4" && !address.internal)?.address;
+  const address = host ?? (network.hosts.includes("0.0.0.0") ? any : undefined);
+  return address === undefined ? undefined : `${network.tls ? "wss" : "ws"}://${address}:${port}`;
 }
 
 function isPrivateHost(name: string): boolean {

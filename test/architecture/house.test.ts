@@ -24,7 +24,7 @@ for (const rule of rules) {
 const planted: Readonly<Record<string, readonly [wrong: SourceFile, right: SourceFile]>> = {
   "maps are not imported": [
     { path: "src/access/x.ts", text: 'import { createGateway } from "../gateway.ts";' },
-    { path: "src/serve.ts", text: 'import { createGateway } from "./gateway.ts";' },
+    { path: "src/compose/message-path.ts", text: 'import { createGateway } from "../gateway.ts";' },
   ],
   "values come from the kernel and the own folder": [
     { path: "src/access/x.ts", text: 'import { holds } from "../auth/mod.ts";' },

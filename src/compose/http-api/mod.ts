@@ -26,7 +26,7 @@ import { createRunDesk } from "./run-desk.ts";
 import { type ApiSettings, apiSettings } from "./settings.ts";
 import { invokeOverHttp, openOverHttp } from "./tools-invoke.ts";
 
-export { createToolInvoker } from "./invoke-tool.ts";
+export { createToolInvoker, type ToolInvoker } from "./invoke-tool.ts";
 export type { ApiParts, InvokeTool, ToolCall, ToolResult } from "./parts.ts";
 export { createRunTap, type RunTap } from "./run-tap.ts";
 export { apiSecrets } from "./settings.ts";
