@@ -215,7 +215,7 @@ function redirection(random: () => number): string {
     random,
   );
   if (which < 0.35) return pick(["2>&1", ">&2", "1>&2", "2>&2", "<&0"], random);
-  // A shell opens a folder for reading, and its reader fails; here the opening does.
+  // A shell opens a folder for reading, and its reader fails; here the opening does. (See broken too.)
   const readable = operator.includes("<") ? files.filter((file) => file !== "dir") : files;
   return operator + pick(readable, random);
 }
@@ -229,5 +229,5 @@ function broken(line: string, random: () => number): string {
     else if (which < 0.8) text = text.slice(0, at) + text.slice(at + 1 + Math.floor(random() * 3));
     else text = text.slice(0, at) + text.slice(Math.floor(random() * at), at) + text.slice(at);
   }
-  return text;
+  return /<\s*["']?dir["']?\/*(?![\w./"'\\])/.test(text) ? line : text;
 }
