@@ -12,9 +12,14 @@ const { values } = parseArgs({
     channel: { type: "string" },
     messages: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
+    help: { type: "boolean", default: false },
   },
 });
 const known = Object.keys(carriers) as CarrierId[];
+if (values.help) {
+  console.log(`npm run faults -- [--channel ${known.join("|")}] [--messages 1000] [--seed 1]`);
+  process.exit(0);
+}
 const chosen = known.filter((id) => values.channel === undefined || values.channel === id);
 if (chosen.length === 0) {
   console.error(`--channel must be one of: ${known.join(", ")}`);
