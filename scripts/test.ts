@@ -38,4 +38,4 @@ const files =
   given.length > 0
     ? given
     : ["src/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts", "ui/test/**/*.test.ts"];
-process.exit(run(process.execPath, ["--test", "--test-concurrency=2", "--test-reporter=spec", ...files]));
+process.exit(run(process.execPath, ["--test", "--test-concurrency=3", "--test-reporter=spec", ...files]));
