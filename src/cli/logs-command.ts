@@ -69,11 +69,15 @@ export const logsCommand = define({
         const { loadConfig } = await import("../config/mod.ts");
         const config = await loadConfig({ file: cli.paths.configFile, env: cli.env, allowUnresolved: true });
         const configured = config.ok ? config.config.logging?.file : undefined;
-        const file = configured ?? (await newestLog("/tmp/openclaw"));
+        const [{ ownLogFolder, tailLog }, { userInfo }] = await Promise.all([
+          import("../log/mod.ts"),
+          import("node:os"),
+        ]);
+        const folder = ownLogFolder("/tmp/openclaw", userInfo().uid);
+        const file = configured ?? (await newestLog(folder));
         if (file === undefined)
-          throw new CommandFailure(3, `${error.message}, and there is no log file in /tmp/openclaw`);
+          throw new CommandFailure(3, `${error.message}, and there is no log file in ${folder}`);
         cli.stderr(`${error.message}\nreading ${file}\n`);
-        const { tailLog } = await import("../log/mod.ts");
         return (from) => tailLog(file, from, from === undefined ? limit : 5000, 1_000_000);
       }
     }

@@ -1,6 +1,6 @@
 import type { LoadedConfig } from "../config/mod.ts";
 import type { Clock, Log, LogLevel } from "../kernel/mod.ts";
-import { createLog, createRedactor, openLogFile } from "../log/mod.ts";
+import { createLog, createRedactor, openLogFile, ownLogFolder } from "../log/mod.ts";
 
 export interface Logging {
   readonly log: Log;
@@ -24,7 +24,8 @@ export function composeLogging(parts: {
   const { config, clock } = parts;
   const settings = config().logging;
   const profile = /\.openclaw(-[\w-]+)$/.exec(parts.stateFolder)?.[1] ?? "";
-  const file = openLogFile(parts.folder, `openclaw${profile}`, parts.uid, settings?.file);
+  const folder = ownLogFolder(parts.folder, parts.uid);
+  const file = openLogFile(folder, `openclaw${profile}`, parts.uid, settings?.file);
   const secrets: (() => readonly string[])[] = [];
   const redact = createRedactor(() => secrets.flatMap((source) => source()), settings?.redactPatterns ?? []);
   const log = createLog({

@@ -12,6 +12,12 @@ import {
 import { join } from "node:path";
 import { InputError } from "../kernel/mod.ts";
 
+/** Where this user's log lies: the folder, or one beside it where another user of the machine was first. */
+export function ownLogFolder(folder: string, uid: number): string {
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  return stat && uid >= 0 && stat.uid !== uid ? `${folder}-${uid}` : folder;
+}
+
 /** Appends lines to one file per day. */
 export interface LogFile {
   append(line: string, at: Date): void;

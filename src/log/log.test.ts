@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import type { LogLevel } from "../kernel/mod.ts";
-import { createLog, createRedactor, openLogFile, tailLog } from "./mod.ts";
+import { createLog, createRedactor, openLogFile, ownLogFolder, tailLog } from "./mod.ts";
 
 const uid = process.getuid?.() ?? -1;
 
@@ -120,6 +120,9 @@ test("log (2): written only where nobody else can read it, and never through a l
   );
   if (uid >= 0)
     assert.throws(() => openLogFile(folder, "x", uid + 1).append("x", new Date(0)), /another user/);
+  assert.equal(ownLogFolder(folder, uid + 1), `${folder}-${uid + 1}`);
+  assert.equal(ownLogFolder(folder, uid), folder);
+  assert.equal(ownLogFolder(`${folder}-nobody-has`, uid), `${folder}-nobody-has`);
 });
 
 test("log (3): a log that cannot be written says so once, and stops nobody", (t) => {

@@ -1,17 +1,18 @@
 /**
- * The operations log: JSON lines in /tmp/openclaw/openclaw-YYYY-MM-DD.log, and short lines on the terminal.
+ * The operations log: JSON lines in /tmp/openclaw/openclaw-YYYY-MM-DD.log (in /tmp/openclaw-UID where another user was
+ * first), and short lines on the terminal.
  *
  * 1. A registered secret never reaches the file or the terminal, whatever field it came in.
  * 2. The file is written only where nobody else can read it or has put a link.
  * 3. A log that cannot be written never stops the message path.
  */
 import { type Clock, type Json, type Log, type LogLevel, logLevels } from "../kernel/mod.ts";
-import { type LogFile, openLogFile } from "./file.ts";
+import { type LogFile, openLogFile, ownLogFolder } from "./file.ts";
 import type { Redactor } from "./redact.ts";
 
 export { createRedactor, type Redactor } from "./redact.ts";
 export { type LogTail, tailLog } from "./tail.ts";
-export { type LogFile, openLogFile };
+export { type LogFile, openLogFile, ownLogFolder };
 
 export function createLog(ports: {
   readonly file: LogFile;
