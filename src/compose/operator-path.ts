@@ -218,7 +218,7 @@ function composeOwnPrivacy(
     media: path.media,
     snapshot: path.snapshot,
     sessionSettings: foundation.sessionSettings,
-    workspaceOf: path.agents.tools.workspaceOf,
+    tools: path.agents.tools,
     stores,
     overheard: path.overheard,
     whileStopped: path.channels.whileStopped,

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
+import { existsSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { isAbsolute, relative, resolve } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { Pairings } from "../access/mod.ts";
 import type { Histories } from "../agent/mod.ts";
 import type { LedgerRow } from "../audit/mod.ts";
@@ -20,6 +21,7 @@ import {
   pairingAccounts,
   takeOut,
 } from "./personal-files.ts";
+import type { Tools } from "./tools.ts";
 
 const stopWithinMs = 20_000;
 /** Of one answer to `privacy.export`, roughly. */
@@ -63,7 +65,7 @@ export function composePrivacy(parts: {
   readonly media: Pick<Media, "filesOf">;
   readonly snapshot: { readonly touch: (agentId: string) => void; readonly flush: () => Promise<void> };
   readonly sessionSettings: () => SessionSettings;
-  readonly workspaceOf: (agentId: string) => string;
+  readonly tools: Pick<Tools, "filesFolder" | "openFolder">;
   readonly runs: {
     abort(sessionKey: string, runId?: string): readonly string[];
     wait(runId: string, timeoutMs: number): Promise<RunOutcome | undefined>;
@@ -173,10 +175,23 @@ export function composePrivacy(parts: {
   /** What was written for this person alone, inside an agent's workspace. */
   function goingFilesOf({ files, person }: Found): Found["files"] {
     return files.filter(({ agentId, path, source }) => {
-      const workspace = parts.workspaceOf(agentId);
+      const workspace = parts.tools.filesFolder(agentId);
       const place = relative(workspace, resolve(workspace, path));
-      return isSole(source.author, person) && !place.startsWith("..") && !isAbsolute(place);
+      const isInside = !place.startsWith("..") && !isAbsolute(place);
+      return isSole(source.author, person) && isInside && !isBehindLink(workspace, place);
     });
+  }
+
+  /** As a tool would: a link that a command left there leads nowhere. What is gone is gone. */
+  async function removeFile({ agentId, path }: Found["files"][number]): Promise<void> {
+    const root = parts.tools.filesFolder(agentId);
+    if (!existsSync(join(root, path))) return;
+    const workspace = await parts.tools.openFolder(root);
+    try {
+      await workspace.remove(path);
+    } finally {
+      await workspace.close();
+    }
   }
 
   async function take(
@@ -198,8 +213,7 @@ export function composePrivacy(parts: {
         for (const file of files) await takeOut(file, channel, person.isNamedIn);
       });
     const goingFiles = withFiles ? goingFilesOf(found) : [];
-    for (const { agentId, path } of goingFiles)
-      await rm(resolve(parts.workspaceOf(agentId), path), { force: true });
+    for (const file of goingFiles) await removeFile(file);
     const route = store.meta.get(ownerRouteKey);
     const proof = digestOf(person);
     const writes: Write[] = [
@@ -256,7 +270,7 @@ export function composePrivacy(parts: {
     const going = withFiles ? goingFilesOf(found) : [];
     return {
       removed: countsOf(found),
-      files: going.map(({ agentId, path }) => resolve(parts.workspaceOf(agentId), path)),
+      files: going.map(({ agentId, path }) => resolve(parts.tools.filesFolder(agentId), path)),
       left: await leftOf(found, withFiles),
     };
   }
@@ -271,9 +285,9 @@ export function composePrivacy(parts: {
         why: "names the person; a file that people or agents write is not changed: edit or remove it",
       })),
       ...kept.map(({ agentId, path, source }) => ({
-        what: resolve(parts.workspaceOf(agentId), path),
+        what: resolve(parts.tools.filesFolder(agentId), path),
         why: isSole(source.author, found.person)
-          ? "written for this person by an agent; removed with --files"
+          ? "written for this person by an agent; removed with --files, unless a link leads there"
           : "written by an agent for several people",
       })),
       {
@@ -400,4 +414,11 @@ function routeIsOf(route: string | undefined, { accounts }: Person): boolean {
 
 function idOf(account: string): string {
   return account.slice(account.indexOf(":") + 1);
+}
+
+/** What a command made of a folder after the file was written: what it leads to is not the agent's. */
+function isBehindLink(workspace: string, path: string): boolean {
+  const folder = join(workspace, dirname(path));
+  if (!existsSync(folder)) return false;
+  return realpathSync(folder) !== join(realpathSync(workspace), dirname(path));
 }

@@ -87,6 +87,8 @@ export interface Tools {
   workspaceOf(agentId: string): string;
   /** Under whose name the labels of a session's files are kept: the agent's, or its sandbox's. */
   filesOwner(agentId: string, sessionKey: string): string;
+  /** The folder that the files of such an owner lie in. */
+  filesFolder(owner: string): string;
   /** Ends what a crashed gateway of this state folder left running. */
   reapOrphans(): Promise<void>;
   /** Removes what files were before these conversations or runs changed them. */
@@ -471,6 +473,10 @@ export function createTools(ports: {
       return place === undefined || place.workspace === workspaceOf(agentId)
         ? agentId
         : `${agentId}\n${place.id}`;
+    },
+    filesFolder(owner) {
+      const [agentId = "", placeId] = owner.split("\n");
+      return placeId === undefined ? workspaceOf(agentId) : join(ports.stateFolder, "sandboxes", placeId);
     },
     policyFor: (agentId, name, facts) =>
       contextOf(inSession(policy(agentId), agentId, facts), agentId, name, facts.sessionKey),

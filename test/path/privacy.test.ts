@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
@@ -40,7 +49,11 @@ interface House {
   readonly release: () => void;
 }
 
-async function house(t: TestContext, session: Record<string, unknown> = {}): Promise<House> {
+async function house(
+  t: TestContext,
+  session: Record<string, unknown> = {},
+  defaults: Record<string, unknown> = {},
+): Promise<House> {
   const fake = await FakeTelegram.start({ keepAlive: false });
   t.after(() => fake.close());
   const asked: string[] = [];
@@ -57,10 +70,10 @@ async function house(t: TestContext, session: Record<string, unknown> = {}): Pro
         const command = `echo ${planted.command} && echo planted-out''put-3d3d`;
         return [{ call: { name: "exec", arguments: JSON.stringify({ command }) } }];
       }
-      if (last?.role === "user" && text.includes("write it down"))
-        return [
-          { call: { name: "write", arguments: JSON.stringify({ path: "note.txt", content: "noted" }) } },
-        ];
+      if (last?.role === "user" && text.includes("write it ")) {
+        const path = text.includes("write it below") ? "notes/note.txt" : "note.txt";
+        return [{ call: { name: "write", arguments: JSON.stringify({ path, content: "noted" }) } }];
+      }
       if (last?.role === "tool") return [{ text: `done: ${planted.reply}` }];
       return [{ text: text.includes(planted.grouped) ? `you said ${planted.grouped}` : "well" }];
     },
@@ -69,6 +82,7 @@ async function house(t: TestContext, session: Record<string, unknown> = {}): Pro
   const gateway = await GatewayProcess.start(t, {
     config: {
       ...modelConfig(model.url),
+      agents: { defaults: { model: { primary: "mock/m" }, ...defaults } },
       session: { dmScope: "per-channel-peer", ...session },
       tools: { exec: { security: "full", ask: "off" } },
       channels: {
@@ -275,6 +289,36 @@ test("privacy: what agents wrote for a person is listed, or deleted on request; 
   assert.deepEqual([receipt.removed.fileLabels, receipt.files], [1, [note]]);
   assert.equal(existsSync(note), false);
   assert.ok(existsSync(memo), "what nobody wrote for the person alone is never deleted");
+});
+
+test("privacy: what a sandboxed agent wrote for a person lies in its sandbox, and is deleted there, through no link", {
+  skip: existsSync("/usr/bin/bwrap") ? false : "bubblewrap is not installed",
+}, async (t) => {
+  const at = await house(t, {}, { sandbox: { mode: "all", scope: "agent", workspaceAccess: "none" } });
+  const client = await at.gateway.connect();
+  await pair(at, client, person);
+  await say(at, person, "write it below");
+  const sandboxes = join(at.gateway.stateFolder, "sandboxes");
+  const [name = ""] = readdirSync(sandboxes);
+  const folder = join(sandboxes, name, "notes");
+  const note = join(folder, "note.txt");
+  const erase = async () =>
+    (await client.rpc("privacy.erase", { peer: `telegram:${person}`, files: true })) as {
+      readonly files: readonly string[];
+    };
+  assert.ok(existsSync(note));
+  assert.deepEqual((await erase()).files, [note]);
+  assert.equal(existsSync(note), false);
+
+  await pair(at, client, person);
+  await say(at, person, "write it below");
+  const elsewhere = join(at.gateway.folder, "elsewhere");
+  mkdirSync(elsewhere);
+  writeFileSync(join(elsewhere, "note.txt"), "somebody else's");
+  rmSync(folder, { recursive: true });
+  symlinkSync(elsewhere, folder);
+  assert.deepEqual((await erase()).files, []);
+  assert.ok(existsSync(join(elsewhere, "note.txt")));
 });
 
 test("privacy: a turn that runs is stopped first, and leaves nothing behind", async (t) => {
