@@ -195,7 +195,7 @@ export class Shells {
   async runTheirs(shell: "bash" | "dash", text: string): Promise<Result> {
     const place = this.#theirs;
     place.reset();
-    const args = shell === "bash" ? ["--norc", "--noprofile", "-c", text] : ["-c", text];
+    const args = shell === "bash" ? ["--norc", "--noprofile", "-c", "--", text] : ["-c", "--", text];
     const child = spawn(`/bin/${shell}`, args, {
       cwd: place.ws,
       env: { PATH: `${place.bin}`, LC_ALL: "C.UTF-8", HOME: place.ws },
