@@ -7,7 +7,8 @@ import { isId, type WireDelivery } from "./wire.ts";
 const keptForMs = 3 * 24 * 3_600_000;
 /** What GitHub was still posting when it was last asked. */
 const overlapMs = 600_000;
-const maxPages = 10;
+/** Of a hundred deliveries each, in one round; what is older is read in the rounds after it. */
+const maxPages = 20;
 const maxPerRound = 50;
 const firstPauseMs = 60_000;
 const longestPauseMs = 3_600_000;
@@ -37,8 +38,10 @@ export class MissedDeliveries {
   readonly #rest: Rest;
   readonly #clock: Clock;
   readonly #missed = new Map<string, Missed>();
-  /** Unix ms, by log; absent where it was never read to its end. */
+  /** Unix ms, by log: up to here it was read, but for what {@link #older} names. */
   readonly #readUntil = new Map<string, number>();
+  /** By log: where reading goes on, towards the past, and how far (Unix ms). */
+  readonly #older = new Map<string, { readonly next: string; readonly since: number }>();
 
   constructor(rest: Rest, clock: Clock) {
     this.#rest = rest;
@@ -56,17 +59,45 @@ export class MissedDeliveries {
     for (const [guid, { notedAtMs }] of this.#missed) if (notedAtMs < longAgoMs) this.#missed.delete(guid);
     for (const log of logs) {
       const startedAtMs = this.#clock.now();
+      await this.#readOlder(log, signal);
       if (await this.#read(log, signal)) this.#readUntil.set(log.path, startedAtMs);
       await this.#askAgain(log, signal);
     }
   }
 
-  /** The log is newest first. False when it was not read to the end. */
-  async #read({ path, token }: DeliveryLog, signal: AbortSignal): Promise<boolean> {
-    const now = this.#clock.now();
-    const since = Math.max(now - keptForMs, (this.#readUntil.get(path) ?? 0) - overlapMs);
+  /** The log is newest first. False when too much came at once to remember where reading has to go on. */
+  async #read(log: DeliveryLog, signal: AbortSignal): Promise<boolean> {
+    const { path } = log;
+    const since = Math.max(this.#clock.now() - keptForMs, (this.#readUntil.get(path) ?? 0) - overlapMs);
+    const next = await this.#readPages(log, `${path}?per_page=100`, since, signal);
+    if (next === undefined) return true;
+    if (this.#older.has(path)) return false;
+    this.#older.set(path, { next, since });
+    return true;
+  }
+
+  async #readOlder(log: DeliveryLog, signal: AbortSignal): Promise<void> {
+    const older = this.#older.get(log.path);
+    if (!older) return;
+    // A place that GitHub does not know any more: all of it is read again, from the newest.
+    this.#older.delete(log.path);
+    const readUntil = this.#readUntil.get(log.path);
+    this.#readUntil.delete(log.path);
+    const since = Math.max(this.#clock.now() - keptForMs, older.since);
+    const next = await this.#readPages(log, older.next, since, signal);
+    if (readUntil !== undefined) this.#readUntil.set(log.path, readUntil);
+    if (next !== undefined) this.#older.set(log.path, { next, since });
+  }
+
+  /** Where to go on; undefined when what is older than `since` was reached. */
+  async #readPages(
+    { path, token }: DeliveryLog,
+    from: string,
+    since: number,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const seen: WireDelivery[] = [];
-    let next: string | undefined = `${path}?per_page=100`;
+    let next: string | undefined = from;
     for (let page = 0; next !== undefined && page < maxPages; page++) {
       const answer = await this.#rest.call({ method: "GET", path: next, token, signal });
       const items = Array.isArray(answer.value) ? (answer.value as WireDelivery[]) : [];
@@ -75,7 +106,7 @@ export class MissedDeliveries {
       next = oldest < since ? undefined : answer.next;
     }
     this.#note(path, seen.reverse());
-    return next === undefined;
+    return next;
   }
 
   /** Oldest first. One attempt that arrived is enough. */
