@@ -185,14 +185,17 @@ export function createOutboxSender(ports: SenderPorts): Sender {
   async function askAbout(row: OutboxRow, since: number, doubt: string): Promise<OutboxRow | undefined> {
     let seen: WasSent = "unknown";
     let channel = await channelOf(row);
+    const askedSince = Math.max(since, ports.clock.now());
     if (stopSignal.signal.aborted) return row;
     for (let asked = 1; channel?.wasSent && asked <= maxAsks; ) {
       let waitMs: number;
       try {
         seen = await channel.wasSent(row.message, (id) => ports.store.hasPlatformId(row, id));
         const isOpen = seen === "absent" || (seen === "unknown" && channel.newestMessageId !== undefined);
+        // A channel that has just come back may not know yet how far the numbers have come.
+        const from = seen === "unknown" ? askedSince : since;
         // Bounded, because the wall clock may have been set back since.
-        waitMs = isOpen ? Math.min(since + onItsWayMs - ports.clock.now(), onItsWayMs) : 0;
+        waitMs = isOpen ? Math.min(from + onItsWayMs - ports.clock.now(), onItsWayMs) : 0;
         if (waitMs <= 0) break;
       } catch {
         seen = "unknown";

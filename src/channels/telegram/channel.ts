@@ -96,7 +96,9 @@ class TelegramChannel implements Channel {
   }
 
   wasSent(message: OutboundMessage, isKnown: (platformId: string) => boolean) {
-    return wasSent(this.#api, message, isKnown, this.#counters.highest(message.conversation));
+    const { conversation } = message;
+    const isNewest = this.newestMessageId(conversation) !== undefined;
+    return wasSent(this.#api, message, isKnown, this.#counters.highest(conversation), isNewest);
   }
 
   typing(conversation: Conversation): void {

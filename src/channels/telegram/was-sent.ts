@@ -18,14 +18,16 @@ const maxProbedIds = 300;
  * keyboard, and an error for one that is not there, or not ours. Nobody sees such an edit.
  *
  * `isKnown` says that a message is one that we know under another name; `newest` is the highest number that we have
- * seen. Rejects when Telegram cannot be asked now. "unknown" wherever the answers leave a doubt: also where nothing is
- * found behind the message that it answers, and nobody knows how far the numbers had come when it left.
+ * seen, and `isNewest` that there is no higher one now but for a few of our own. Rejects when Telegram cannot be asked
+ * now. "unknown" wherever the answers leave a doubt: also where nothing is found behind the message that it answers,
+ * and nobody knows how far the numbers had come, neither when it left nor now.
  */
 export async function wasSent(
   api: BotApi,
   message: OutboundMessage,
   isKnown: (platformId: string) => boolean,
   newest: number,
+  isNewest: boolean,
 ): Promise<WasSent> {
   const { sentAfterMessageId } = message;
   const after = Number(sentAfterMessageId ?? message.afterMessageId);
@@ -38,7 +40,7 @@ export async function wasSent(
     if (found === "noChat") return "absent";
     if (found === "unclear") return "unknown";
   }
-  return sentAfterMessageId === undefined ? "unknown" : "absent";
+  return sentAfterMessageId === undefined && !isNewest ? "unknown" : "absent";
 }
 
 async function probe(
