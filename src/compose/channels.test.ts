@@ -4,6 +4,7 @@ import type { OpenClawConfig } from "../config/mod.ts";
 import { silentLog, systemClock, systemRandom } from "../kernel/mod.ts";
 import type { HttpHead, HttpRequest } from "../network/mod.ts";
 import { createChannels, webhookRoute } from "./channels.ts";
+import { lendHelperPrograms } from "./helper-programs.ts";
 
 const head = { path: "/telegram/hook", headers: {} } as HttpHead;
 
@@ -19,7 +20,7 @@ test("channels: a webhook that may still open is asked to come again; one that w
     changed: () => {},
     wanted: async () => {},
     extensions: "/nowhere",
-    helperMark: "",
+    helpers: lendHelperPrograms({ path: "", after: systemClock.after }),
   });
   const route = webhookRoute(channels);
   assert.equal(route.has?.(head.path), true, "the channels have not been looked at yet");

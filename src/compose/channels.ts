@@ -11,7 +11,7 @@ import type { ChannelRow } from "../control/mod.ts";
 import type { Channel, ChannelHost, ChannelStatus } from "../delivery/mod.ts";
 import type { Log } from "../kernel/mod.ts";
 import type { Route } from "../network/mod.ts";
-import { createHelperPrograms } from "../sandbox/mod.ts";
+import type { HelperPrograms } from "../sandbox/mod.ts";
 
 /** The channels of the current config: each account is started once, and again when its settings change. */
 export interface Channels {
@@ -64,19 +64,14 @@ export function createChannels(ports: {
   /** Whether the config names any channel: where it does not, none is about to open. */
   readonly expected: () => boolean;
   readonly changed: () => void;
-  /** Of the programs that channels run. */
-  readonly helperMark: string;
+  /** Starts the programs that channels run. */
+  readonly helpers: HelperPrograms;
 }): Channels {
   const running = new Map<string, Running>();
   /** How many `apply` have begun and have not opened everything; the first one counts from the beginning. */
   let opening = 1;
   let isFirst = true;
   let secrets: readonly string[] = [];
-  const programs = createHelperPrograms({
-    path: ports.env.PATH ?? "",
-    after: ports.deps.clock.after,
-    mark: ports.helperMark,
-  });
   const keyOf = (id: string, account: string) => `${id}\n${account}`;
 
   async function accountsOf(config: OpenClawConfig): Promise<Account[]> {
@@ -110,7 +105,7 @@ export function createChannels(ports: {
     const stateFolder = join(ports.folder, account.id, account.account);
     const channel = await account.platform.open({
       ...ports.deps,
-      programs,
+      programs: ports.helpers,
       extensions: ports.extensions,
       stateFolder,
     });

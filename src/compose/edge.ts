@@ -9,7 +9,7 @@ import {
 import type { OpenClawConfig } from "../config/mod.ts";
 import { type Clock, InputError, type Log, type Random } from "../kernel/mod.ts";
 import { type Listener, readMachine } from "../network/mod.ts";
-import { createHelperPrograms } from "../sandbox/mod.ts";
+import type { HelperPrograms } from "../sandbox/mod.ts";
 import { type Advertising, createAdvertising } from "./discovery/advertising.ts";
 import { createTailscale, type TailscaleRoute } from "./tailscale.ts";
 
@@ -36,18 +36,13 @@ export function composeEdge(deps: {
   readonly random: Random;
   readonly log: Log;
   readonly fetch: typeof fetch;
-  readonly helperMark: string;
+  readonly helpers: HelperPrograms;
 }): Edge {
   const { config, env, clock, random, log } = deps;
   let settings: IdentitySettings = identitySettings(config(), env);
   if (settings.problems.length > 0) throw new InputError(settings.problems.join("\n"));
   let trusted = trustedOf(config());
-  const programs = createHelperPrograms({
-    path: env.PATH ?? "",
-    after: clock.after,
-    mark: deps.helperMark,
-  });
-  const tailscale = createTailscale({ programs, clock, log });
+  const tailscale = createTailscale({ programs: deps.helpers, clock, log });
   let route: TailscaleRoute | undefined;
   let advertising: Advertising | undefined;
 
@@ -86,7 +81,7 @@ export function composeEdge(deps: {
       await route?.close();
       const { mode = "off", resetOnExit = false } = config().gateway?.tailscale ?? {};
       if (!route || mode === "off" || !resetOnExit) return;
-      const { code, stderr } = await programs.run("tailscale", [mode, "reset"], resetMs);
+      const { code, stderr } = await deps.helpers.run("tailscale", [mode, "reset"], resetMs);
       if (code !== 0) log("warn", `tailscale ${mode} reset failed`, { code, said: stderr.slice(0, 300) });
     },
   };

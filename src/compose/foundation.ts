@@ -12,10 +12,11 @@ import {
   token,
 } from "../kernel/mod.ts";
 import { type Listener, networkSettings, readMachine } from "../network/mod.ts";
-import { helperMark, type SendSignal } from "../sandbox/mod.ts";
+import type { SendSignal } from "../sandbox/mod.ts";
 import { sessionSettings } from "../session/mod.ts";
 import { openStore, type Store } from "../store/mod.ts";
 import { composeEdge } from "./edge.ts";
+import { lendHelperPrograms } from "./helper-programs.ts";
 import { takeStateFolder } from "./instance.ts";
 import { createLiveConfig } from "./live-config.ts";
 import { composeLogging } from "./logging.ts";
@@ -71,9 +72,13 @@ export async function composeFoundation(options: ServeOptions, later: AfterFound
   let auth = authSettings(config(), env, runSecret);
   let pairing = pairingSettings(config());
   const instance = random.bytes(6).toString("hex");
-  const ofHelpers = helperMark(paths.root, instance);
+  const helpers = lendHelperPrograms({
+    path: env.PATH ?? "",
+    after: clock.after,
+    gateway: { stateDir: paths.root, instance },
+  });
   const edge = composeEdge({
-    ...{ config, env, clock, random, fetch, helperMark: ofHelpers },
+    ...{ config, env, clock, random, fetch, helpers },
     log: (...line) => log(...line),
   });
   const readNetwork = () =>
@@ -118,7 +123,7 @@ export async function composeFoundation(options: ServeOptions, later: AfterFound
   const running: Running = { isReady: false, port: network.port };
 
   return {
-    ...{ options, clock, random, env, paths, live, config, runSecret, instance, helperMark: ofHelpers },
+    ...{ options, clock, random, env, paths, live, config, runSecret, instance, helpers },
     ...{ edge, lock, logging, log, redact: logging.redact, logFile: logging.file },
     ...{ retention, store, commit: store.commit, fenceKey, keepsConversations, running },
     authSettings: () => auth,

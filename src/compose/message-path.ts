@@ -115,7 +115,7 @@ export function composeMessagePath(foundation: Foundation, operators: () => Oper
   });
   const channels = createChannels({
     env,
-    helperMark: foundation.helperMark,
+    helpers: foundation.helpers,
     folder: paths.credentials,
     extensions: join(paths.root, "extensions"),
     deps: { clock, random, log },

@@ -9,7 +9,6 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { systemClock, systemRandom } from "../kernel/mod.ts";
 import { createCommands } from "./commands.ts";
-import { helperMark } from "./run-mark.ts";
 
 const here = import.meta.dirname;
 
@@ -18,11 +17,10 @@ async function gatewayWithHelper(t: TestContext, script: string) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "helper-end-")));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   writeFileSync(join(folder, "helper"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const mark = helperMark(folder, "gone");
   writeFileSync(
     join(folder, "gateway.ts"),
     `import { createHelperPrograms } from ${JSON.stringify(join(here, "helper-program.ts"))};
-const programs = createHelperPrograms({ path: ${JSON.stringify(`${folder}:/usr/bin:/bin`)}, after: () => () => {}, mark: ${JSON.stringify(mark)} });
+const programs = createHelperPrograms({ path: ${JSON.stringify(`${folder}:/usr/bin:/bin`)}, after: () => () => {}, gateway: ${JSON.stringify({ stateDir: folder, instance: "gone" })} });
 await programs.talk("helper", [], (text) => process.stdout.write(text));`,
   );
   const gateway = spawn(process.execPath, [join(folder, "gateway.ts")], {

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { InputError } from "../kernel/mod.ts";
 import { runVariable, searchPath } from "./environment.ts";
 import { resolveProgram } from "./program.ts";
+import { helperMark } from "./run-mark.ts";
 
 /** How a helper ended. `code` is null when a signal ended it; the texts are cut at the end. */
 export interface HelperOutput {
@@ -62,13 +63,15 @@ const killGraceMs = 3000;
 const keptErrorChars = 2000;
 const systemFolders = ["/usr/bin", "/bin"];
 
-export function createHelperPrograms(deps: {
+export interface HelperDeps {
   /** A PATH; only its absolute folders count. */
   readonly path: string;
   readonly after: (delayMs: number, action: () => void) => () => void;
-  /** Of the gateway that they belong to: the next one finds by it what this one left. See {@link helperMark}. */
-  readonly mark?: string;
-}): HelperPrograms {
+  /** The gateway that they belong to: the next one finds by it what this one left. */
+  readonly gateway?: { readonly stateDir: string; readonly instance: string };
+}
+
+export function createHelperPrograms(deps: HelperDeps): HelperPrograms {
   const folders = searchPath(deps.path);
 
   async function fileOf(program: string): Promise<string> {
@@ -78,7 +81,8 @@ export function createHelperPrograms(deps: {
     return file;
   }
 
-  const mark = deps.mark === undefined ? {} : { [runVariable]: deps.mark };
+  const { gateway } = deps;
+  const mark = gateway ? { [runVariable]: helperMark(gateway.stateDir, gateway.instance) } : {};
   const options = {
     cwd: "/",
     env: { PATH: folders.join(":"), LANG: "C.UTF-8", ...mark },

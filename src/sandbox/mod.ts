@@ -34,10 +34,14 @@ export { egressRules } from "./egress-settings.ts";
 export { type BaseEnvironment, environmentProblem } from "./environment.ts";
 export { execute, type HostPowers, type Outcome, type PermitLike } from "./execute.ts";
 export { identifyFile } from "./file-identity.ts";
-export { createHelperPrograms, type HelperPrograms, type RunningHelper } from "./helper-program.ts";
+export {
+  createHelperPrograms,
+  type HelperDeps,
+  type HelperPrograms,
+  type RunningHelper,
+} from "./helper-program.ts";
 export type { SendSignal } from "./process-tree.ts";
 export { systemResolve } from "./resolve.ts";
-export { helperMark } from "./run-mark.ts";
 export type {
   ProvenSandbox,
   PruneLimits,

@@ -19,6 +19,8 @@ export interface Import {
   /** As written. */
   readonly specifier: string;
   readonly typeOnly: boolean;
+  /** Loaded when that line runs, not with the file. */
+  readonly isDynamic?: boolean;
 }
 
 const maps = [
@@ -261,7 +263,7 @@ export function importsOf(file: SourceFile): Import[] {
   for (const match of text.matchAll(/^import\s+["']([^"']+)["']/gm))
     found.push({ specifier: match[1] as string, typeOnly: false });
   for (const match of text.matchAll(/(typeof\s+)?import\(\s*["']([^"']+)["']\s*\)/g))
-    found.push({ specifier: match[2] as string, typeOnly: match[1] !== undefined });
+    found.push({ specifier: match[2] as string, typeOnly: match[1] !== undefined, isDynamic: true });
   return found;
 }
 

@@ -9,7 +9,7 @@
  * 4. No sentence holds a value, or anything that a file or program said.
  */
 import type { FollowReference } from "../../config/mod.ts";
-import { createHelperPrograms } from "../../sandbox/mod.ts";
+import { lendHelperPrograms } from "../helper-programs.ts";
 import { readExec } from "./exec-source.ts";
 import { readFileSource } from "./file-source.ts";
 import { NotFollowed } from "./not-followed.ts";
@@ -23,7 +23,7 @@ export interface SecretReferencePorts {
 
 export function createSecretReferences(ports: SecretReferencePorts): FollowReference {
   const { env, uid } = ports;
-  const programs = createHelperPrograms({ path: env.PATH ?? "", after: ports.after });
+  const programs = lendHelperPrograms({ path: env.PATH ?? "", after: ports.after });
 
   function fromEnvironment(id: string, allowlist: readonly string[] | undefined): string {
     if (allowlist && !allowlist.includes(id))
