@@ -1,6 +1,6 @@
 import type { Problem, Secret } from "../../kernel/mod.ts";
 import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
-import { isNearby } from "../nearby.ts";
+import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
@@ -105,27 +105,11 @@ function accountOf(account: AccountPlace, token: Secret): DiscordAccount {
   return Object.freeze({
     accountId: account.accountId,
     token,
-    apiRoot: apiRootOf(at("apiRoot")),
+    apiRoot: apiRootOf(at("apiRoot"), defaultApiRoot),
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 2000) ?? 2000,
     suppressEmbeds: at("suppressEmbeds").boolean("suppressEmbeds", true),
     messageContent: intents.boolean("messageContent", true),
   });
-}
-
-function apiRootOf(place: SettingsReader): string {
-  const text = place.string("apiRoot");
-  if (text === undefined) return defaultApiRoot;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
-    place.problem("apiRoot", "be an https URL without user, query or fragment");
-    return defaultApiRoot;
-  }
-  if (url.protocol === "http:" && !isNearby(url.hostname)) {
-    // Every request holds the bot token; in clear text the whole way would read it.
-    place.problem("apiRoot", "use https (http only for this machine or a private network)");
-    return defaultApiRoot;
-  }
-  return text.replace(/\/+$/, "");
 }
 
 /** Two accounts that cannot be told apart from outside: refused, not guessed (attack A-181). */

@@ -1,6 +1,6 @@
 import type { Problem, Secret } from "../../kernel/mod.ts";
 import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
-import { isNearby } from "../nearby.ts";
+import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 import { appKey } from "./app-key.ts";
@@ -126,7 +126,7 @@ function accountOf(
   return Object.freeze({
     accountId: account.accountId,
     ...own,
-    apiRoot: apiRootOf(at("apiRoot")),
+    apiRoot: apiRootOf(at("apiRoot"), defaultApiRoot),
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 40_000) ?? 40_000,
   });
 }
@@ -200,22 +200,6 @@ function repositoriesOf(place: SettingsReader): readonly string[] {
     place.problems.push({ path, kind: "value", message: 'be a repository, as "owner/repo"' });
     return [];
   });
-}
-
-function apiRootOf(place: SettingsReader): string {
-  const text = place.string("apiRoot");
-  if (text === undefined) return defaultApiRoot;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
-    place.problem("apiRoot", "be an https URL without user, query or fragment");
-    return defaultApiRoot;
-  }
-  if (url.protocol === "http:" && !isNearby(url.hostname)) {
-    // Every request holds a token; in clear text the whole way would read it.
-    place.problem("apiRoot", "use https (http only for this machine or a private network)");
-    return defaultApiRoot;
-  }
-  return text.replace(/\/+$/, "");
 }
 
 /** Two accounts that cannot be told apart from outside: refused, not guessed (attack A-181). */

@@ -1,6 +1,6 @@
 import { type Problem, Secret } from "../../kernel/mod.ts";
 import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
-import { isNearby } from "../nearby.ts";
+import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
@@ -104,7 +104,7 @@ function tokenOf(account: AccountPlace, sources: SettingsSources): Secret | unde
 
 function accountOf(account: AccountPlace, botToken: Secret): TelegramAccount {
   const { at } = account;
-  const apiRoot = apiRootOf(at("apiRoot"));
+  const apiRoot = apiRootOf(at("apiRoot"), defaultApiRoot);
   return Object.freeze({
     accountId: account.accountId,
     botToken,
@@ -113,22 +113,6 @@ function accountOf(account: AccountPlace, botToken: Secret): TelegramAccount {
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 4096) ?? 4000,
     linkPreview: at("linkPreview").boolean("linkPreview", false),
   });
-}
-
-function apiRootOf(place: SettingsReader): string {
-  const text = place.string("apiRoot");
-  if (text === undefined) return defaultApiRoot;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
-    place.problem("apiRoot", "be an https URL without user, query or fragment");
-    return defaultApiRoot;
-  }
-  if (url.protocol === "http:" && !isNearby(url.hostname)) {
-    // Every request's path holds the bot token; in clear text the whole way would read it.
-    place.problem("apiRoot", "use https (http only for this machine or a private network)");
-    return defaultApiRoot;
-  }
-  return text.replace(/\/+$/, "");
 }
 
 function modeOf(at: (key: string) => SettingsReader, apiRoot: string): TelegramAccount["mode"] {
