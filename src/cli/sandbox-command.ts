@@ -101,7 +101,7 @@ const image = define({
 openclaw-sandbox:<name>. Wants root, and some minutes. No registry of images is asked.`,
     options: [
       ["--engine <name>", "docker or podman (the one that answers)"],
-      ["--mirror <url>", "of Debian's packages (http://deb.debian.org/debian)"],
+      ["--mirror <url>", "of Debian's packages (debootstrap's own)"],
       ["--suite <name>", "Debian's version (bookworm)"],
     ],
     example: "openclaw sandbox image python",

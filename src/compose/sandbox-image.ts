@@ -36,7 +36,7 @@ export async function makeImage(asked: {
         engine,
         name: asked.name,
         suite: asked.suite ?? "bookworm",
-        mirror: asked.mirror ?? "http://deb.debian.org/debian",
+        ...(asked.mirror === undefined ? {} : { mirror: asked.mirror }),
         architecture: arch(),
         env: {
           PATH: path,

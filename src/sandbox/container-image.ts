@@ -29,7 +29,8 @@ export async function makeSandboxImage(deps: {
   readonly engine: ContainerEngine;
   readonly name: string;
   readonly suite: string;
-  readonly mirror: string;
+  /** Of Debian's packages; absent: debootstrap's own. */
+  readonly mirror?: string;
   /** As `process.arch` names it. */
   readonly architecture: string;
   /** Of the programs that do it: nothing but where they are and how the network is reached. */
@@ -46,7 +47,8 @@ export async function makeSandboxImage(deps: {
     mkdirSync(root);
     say(`Fetching Debian ${deps.suite} with ${[...base, ...packages].join(", ")} ...\n`);
     const include = `--include=${[...base, ...packages].join(",")}`;
-    await run("debootstrap", ["--variant=minbase", include, deps.suite, root, deps.mirror], env);
+    const mirror = deps.mirror === undefined ? [] : [deps.mirror];
+    await run("debootstrap", ["--variant=minbase", include, deps.suite, root, ...mirror], env);
     if (name === "bun") await addBun(folder, root, deps.architecture, env);
     finish(root);
     const image = `openclaw-sandbox:${name}`;
