@@ -58,6 +58,9 @@ export interface Ending {
   after(end: () => Promise<void>): void;
 }
 
+/** The gateways of each test: none may still write when the first folder goes, for two can share one. */
+const gatewaysOf = new WeakMap<Ending, GatewayProcess[]>();
+
 /** One gateway as a process of its own, with its own home, state, log and port. It can be killed and started again. */
 export class GatewayProcess {
   readonly folder: string;
@@ -82,9 +85,13 @@ export class GatewayProcess {
   static async prepare(test: Ending, options: GatewayOptions = {}): Promise<GatewayProcess> {
     const folder = await mkdtemp(join(tmpdir(), "gateway-test-"));
     const gateway = new GatewayProcess(folder, options);
+    const all = gatewaysOf.get(test) ?? [];
+    gatewaysOf.set(test, all);
+    all.push(gateway);
     test.after(async () => {
-      await gateway.kill();
-      await rm(folder, { recursive: true, force: true });
+      await Promise.all(all.map((one) => one.kill()));
+      // What a killed gateway had started may write for a moment longer.
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     });
     await mkdir(join(folder, "home"));
     if (options.configured !== false) {
