@@ -4,7 +4,7 @@ import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import type { Write } from "../kernel/mod.ts";
 import type { Approval } from "./approval.ts";
 import { createApprovals } from "./approvals.ts";
-import type { Question } from "./decide.ts";
+import type { Question } from "./question.ts";
 import { ruleForCommands } from "./standing-rule.ts";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import { type Clock, type Commit, InputError, type Write } from "../kernel/mod.ts";
 import type { Approval, ApprovalDecision, ApprovalStore } from "./approval.ts";
 import { approvalDecisions } from "./approval.ts";
-import type { Question } from "./decide.ts";
 import { proposalFor } from "./proposal.ts";
+import type { Question } from "./question.ts";
 
 /** Questions that wait for an operator; the first answer wins. */
 export interface Approvals {

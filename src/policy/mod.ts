@@ -32,18 +32,13 @@ export {
   literalArgv,
   type ReadCommandLine,
 } from "./command-tree.ts";
-export {
-  type Decision,
-  decide,
-  type Permit,
-  type PolicyContext,
-  type Question,
-  settle,
-} from "./decide.ts";
+export type { PolicyContext } from "./context.ts";
+export { type Decision, decide, type Permit, settle } from "./decide.ts";
 export { type Effect, effectFacts, plainPath } from "./effect.ts";
 export { type ElevatedCaller, judgeElevated } from "./elevated.ts";
 export { type ExecRule, type ExecWords, execRule, execWords, houseRule, stricter } from "./exec-mode.ts";
 export { commandPlace, judgeNodeCommand, type NodeCommandFacts } from "./node-command.ts";
+export type { Question } from "./question.ts";
 export {
   afterReview,
   createDenials,

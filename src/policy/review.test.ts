@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { schema } from "../kernel/mod.ts";
 import { readCommandLine } from "../shell/mod.ts";
-import { decide, type PolicyContext } from "./decide.ts";
+import type { PolicyContext } from "./context.ts";
+import { decide } from "./decide.ts";
 import type { ExecMode } from "./exec-mode.ts";
 import { afterReview, createDenials, readReview, reviewSubject } from "./review.ts";
 

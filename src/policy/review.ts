@@ -1,5 +1,5 @@
 import { canonicalJson, type Json } from "../kernel/mod.ts";
-import type { Question } from "./decide.ts";
+import type { Question } from "./question.ts";
 
 /** What a second model said of a command that would otherwise ask a person (tools.exec.mode "auto"). */
 export interface Review {

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { ElevatedSettings } from "./elevated.ts";
 import { type ExecMode, type ExecRule, execRule, houseRule } from "./exec-mode.ts";
@@ -114,6 +115,18 @@ export function withExecRule(settings: PolicySettings, rule: ExecRule): PolicySe
 
 export function toolAllowed(name: string, settings: Pick<PolicySettings, "layers">): boolean {
   return judgeTool(name, settings.layers) === undefined;
+}
+
+/**
+ * Whoever could change what the agent is told before each turn would speak in the owner's turns too (attack A-213).
+ * Compared without case: some file systems do not know it.
+ */
+export function instructs(
+  path: string,
+  { instructionFiles = [], workspaceRoot }: Pick<PolicySettings, "instructionFiles" | "workspaceRoot">,
+): boolean {
+  const given = posix.resolve(workspaceRoot, path).toLowerCase();
+  return instructionFiles.some((name) => posix.join(workspaceRoot, name).toLowerCase() === given);
 }
 
 interface FoundAgent {

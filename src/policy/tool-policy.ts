@@ -78,6 +78,11 @@ export function judgeTool(
   return refused;
 }
 
+/** Which rule decided. Not where it stands: a path of the config may name people, and a model reads this. */
+export function ruleText({ layer, because }: ToolStep): string {
+  return `${because} (rule: ${layer})`;
+}
+
 function stepOf(tool: string, { name, allow, deny }: ToolLayer): ToolStep {
   if (deny?.holds(tool)) return { layer: name, outcome: "refuse", because: "it is denied", at: deny.at };
   if (!allow) return { layer: name, outcome: "pass", because: "it is not denied", at: deny?.at ?? [] };
