@@ -30,6 +30,7 @@ const maps = [
   "src/tool-call.ts",
   "src/chat-commands.ts",
   "src/operator.ts",
+  "src/operator-connect.ts",
   "src/serve.ts",
 ];
 const composers = ["src/main.ts", "src/serve.ts"];
@@ -38,6 +39,7 @@ const mapMakers: Readonly<Record<string, readonly string[]>> = {
   "src/main.ts": ["src/serve.ts"],
   "src/compose/message-path.ts": ["src/gateway.ts", "src/turn.ts"],
   "src/compose/operator-path.ts": ["src/operator.ts"],
+  "src/operator.ts": ["src/operator-connect.ts"],
 };
 /** The message path is one map in several files. */
 const messagePath = ["src/turn.ts"];
