@@ -52,7 +52,7 @@ export function decide(
   const { at, isSet } = settings.owners;
   tell({ rule: "owner", outcome: "note", facts: `trust: ${source.trust}`, at: sight.owner?.at ?? at, isSet });
   const showsQuote = quoteIsShown(sight, tell);
-  const place = { senderId: sight.message.sender.id, agentId: facts.agentId, rooms: sight.rooms };
+  const place = { sender: sight.message.sender, agentId: facts.agentId, rooms: sight.rooms };
   const tools = toolLimits(place, settings);
   for (const limit of tools)
     tell({ rule: "tools", outcome: "note", facts: limitText(limit), at: limit.at, isSet: true });

@@ -2,7 +2,7 @@ import { admitted, type Reason, type Refusal } from "../kernel/mod.ts";
 import { type Admitted, decide } from "./decide.ts";
 import { unused } from "./meters.ts";
 import { type Facts, listFor, type Step, sightOf } from "./rules.ts";
-import { canonical, type Path, type SenderList } from "./senders.ts";
+import { canonical, ownIds, type Path, provedIds, type SenderList } from "./senders.ts";
 import type { AccessSettings, Room, Setting } from "./settings.ts";
 import { noSenderTools } from "./tool-limits.ts";
 
@@ -162,7 +162,9 @@ function withLists(settings: AccessSettings, replace: (list: SenderList) => Send
 
 /** What each alone would end an admission. */
 function lossesOf(facts: Facts, settings: AccessSettings): readonly Change[] {
-  const id = idOf(facts, settings);
+  const { sender } = canonical(facts.message, settings);
+  const listed = provedIds(sender);
+  const known = ownIds(sender);
   const { message } = facts;
   const variants: Variant[] = [
     {
@@ -184,20 +186,20 @@ function lossesOf(facts: Facts, settings: AccessSettings): readonly Change[] {
     {
       text: "the pairing is taken back",
       at: [],
-      facts: { ...facts, paired: new Set([...facts.paired].filter((item) => item !== id)) },
+      facts: { ...facts, paired: new Set([...facts.paired].filter((item) => !known.includes(item))) },
       settings,
     },
     {
       text: "the sender is taken off the list",
       at: listFor(sightOf(facts, settings))?.at ?? [],
       facts,
-      settings: withLists(settings, (list) => withoutSender(list, id)),
+      settings: withLists(settings, (list) => withoutSender(list, listed)),
     },
     {
       text: "the sender is no longer an owner",
       at: settings.owners.at,
       facts,
-      settings: { ...settings, owners: withoutSender(settings.owners, id) },
+      settings: { ...settings, owners: withoutSender(settings.owners, listed) },
     },
     set(facts, settings, "enabled", false, "the channel is turned off"),
   ];
@@ -225,8 +227,8 @@ function withSender(list: SenderList, id: string): SenderList {
   return { ...list, isSet: true, ids: new Map([...list.ids, [id, list.at]]) };
 }
 
-function withoutSender(list: SenderList, id: string): SenderList {
-  return { ...list, ids: new Map([...list.ids].filter(([key]) => key !== id)) };
+function withoutSender(list: SenderList, ids: readonly string[]): SenderList {
+  return { ...list, ids: new Map([...list.ids].filter(([key]) => !ids.includes(key))) };
 }
 
 function emptyRoom(at: Path): Room {

@@ -14,6 +14,8 @@
  * 10. Being called (a mention, a reply, a name in the text) opens the mention gate and nothing else.
  * 11. Who may talk may not therefore give commands; who gives owners' commands is an owner.
  * 12. A limit of tools for a sender or a group only narrows; a name never gives a tool.
+ * 13. An id that the message itself proves is as good as the sender's stable one, in every list. What was given to a
+ *     person (a pairing, a linked conversation) does not go on to who has the number next.
  */
 export { type Admitted, decide, mayBeOverheard } from "./decide.ts";
 export { type Change, type Explanation, explain } from "./explain.ts";

@@ -3,7 +3,7 @@ import type { Reason } from "../kernel/mod.ts";
 import { type CommandFact, commandOf } from "./commands.ts";
 import { type Mention, mentionOf, requireMentionIn } from "./mentions.ts";
 import type { Use } from "./meters.ts";
-import { type Match, matchSender, type Path, type SenderList, senderId } from "./senders.ts";
+import { type Match, matchSender, ownIds, type Path, type SenderList, spelled } from "./senders.ts";
 import type { AccessSettings, DmPolicy, GroupPolicy, Room, Setting } from "./settings.ts";
 import { roomsOf } from "./tool-limits.ts";
 
@@ -54,8 +54,7 @@ export interface Sight {
 
 export function sightOf(facts: Facts, settings: AccessSettings): Sight {
   const { sender } = facts.message;
-  const id = senderId(sender.id, settings.channel, settings.ids) ?? "";
-  const message = { ...facts.message, sender: { ...sender, id } };
+  const message = { ...facts.message, sender: spelled(sender, settings) ?? { id: "", proof: sender.proof } };
   const rooms = roomsOf(message, settings);
   const before = {
     facts,
@@ -127,13 +126,24 @@ const directIsOn: Rule = (sight) => {
     : stop("direct policy", "access.dm_disabled", String(policy.value), policy);
 };
 
+/** The id under which the sender was approved. A pairing is a person's: it does not go with a number. */
+function pairedAs({ message, facts }: Pick<Sight, "message" | "facts">): string | undefined {
+  return ownIds(message.sender).find((id) => facts.paired.has(id));
+}
+
+function byText({ by, as }: Match): string {
+  return as === undefined ? by : `${by}, as ${as}`;
+}
+
 const directSender: Rule = (sight) => {
-  const { message, sender, facts } = sight;
+  const { message, sender } = sight;
   const policy = dmPolicyIn(sight).value;
   const list = dmList(sight);
   const { id } = message.sender;
-  if (sender) return pass("sender", `${id} is listed (${sender.by})`, asked(sender.at));
-  if (policy === "pairing" && facts.paired.has(id)) return pass("sender", `${id} is paired`, list);
+  if (sender) return pass("sender", `${id} is listed (${byText(sender)})`, asked(sender.at));
+  const paired = policy === "pairing" ? pairedAs(sight) : undefined;
+  if (paired !== undefined)
+    return pass("sender", `${id} is paired${paired === id ? "" : ` (as ${paired})`}`, list);
   const reason =
     policy === "pairing"
       ? "access.sender_unpaired"
@@ -192,7 +202,7 @@ const groupSender: Rule = (sight) => {
   const list = groupList(sight);
   if (!list) return pass("sender", "anybody in this group may", groupPolicyIn(sight));
   return sender
-    ? pass("sender", `${id} is listed (${sender.by})`, asked(sender.at))
+    ? pass("sender", `${id} is listed (${byText(sender)})`, asked(sender.at))
     : stop("sender", "access.group_sender_not_listed", id, list.isSet ? list : settings.allowFrom);
 };
 
@@ -233,7 +243,7 @@ const commandIsAllowed: Rule = ({ command, owner, sender, settings, facts, messa
       : stop(rule, "access.command_not_allowed", name, allowFrom);
   }
   // Whom an open group lets talk, nobody has named: commands are for those who are named, or were paired here.
-  const isPaired = message.conversation.kind === "direct" && facts.paired.has(message.sender.id);
+  const isPaired = message.conversation.kind === "direct" && pairedAs({ message, facts }) !== undefined;
   if (sender || isPaired || !useAccessGroups.value) return pass(rule, name, useAccessGroups);
   return stop(rule, "access.command_not_allowed", name, useAccessGroups);
 };

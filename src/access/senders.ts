@@ -69,13 +69,39 @@ export function senderId(text: string, channel: string, ids: IdRule): string | u
   return "id" in read && read.id !== "" ? read.id : undefined;
 }
 
-/** The message with its sender's id in the one spelling, so that all that follows calls the sender the same. */
+/** The message with its sender's ids in the one spelling, so that all that follows calls the sender the same. */
 export function canonical(
   message: InboundMessage,
   rules: { readonly channel: string; readonly ids: IdRule },
 ): InboundMessage {
-  const id = senderId(message.sender.id, rules.channel, rules.ids);
-  return id === undefined ? message : { ...message, sender: { ...message.sender, id } };
+  const sender = spelled(message.sender, rules);
+  return sender ? { ...message, sender } : message;
+}
+
+/** Undefined for an id that can be nobody's. */
+export function spelled(
+  sender: Sender,
+  { channel, ids }: { readonly channel: string; readonly ids: IdRule },
+): Sender | undefined {
+  const id = senderId(sender.id, channel, ids);
+  if (id === undefined) return undefined;
+  const { aliases } = sender;
+  if (!aliases) return { ...sender, id };
+  const read = (texts: readonly string[]) => texts.flatMap((text) => senderId(text, channel, ids) ?? []);
+  return { ...sender, id, aliases: { proved: read(aliases.proved), own: read(aliases.own) } };
+}
+
+/** What the platform proves now: the stable id, and what else the account is called. Any of them may be listed. */
+export function provedIds({ id, aliases }: Pick<Sender, "id" | "aliases">): readonly string[] {
+  return aliases ? [id, ...aliases.proved] : [id];
+}
+
+/**
+ * The stable id, and what was this account's before anybody else's. What was given to a person (a pairing, a limit)
+ * goes by these: a number that is hidden, or another's by now, neither loses it nor takes it over.
+ */
+export function ownIds({ id, aliases }: Pick<Sender, "id" | "aliases">): readonly string[] {
+  return aliases ? [id, ...aliases.own] : [id];
 }
 
 /** "telegram:42" and "42" are one entry of a Telegram list. */
@@ -149,12 +175,16 @@ function nameOf(text: string): string {
 export interface Match {
   readonly by: "id" | "membership" | "anybody" | "name";
   readonly at: Path;
+  /** The alias that the list names; absent where it names the stable id, or by something else. */
+  readonly as?: string;
 }
 
-/** Undefined: the list does not name the sender, whose id is in its one spelling. */
+/** Undefined: the list does not name the sender, whose ids are in their one spelling. */
 export function matchSender(list: SenderList, sender: Sender): Match | undefined {
-  const byId = list.ids.get(sender.id);
-  if (byId) return { by: "id", at: byId };
+  for (const id of provedIds(sender)) {
+    const at = list.ids.get(id);
+    if (at) return { by: "id", at, ...(id === sender.id ? {} : { as: id }) };
+  }
   if (list.memberships.size > 0) {
     const roles = (sender.roles ?? []).map((role) => `role:${role}`);
     for (const membership of [...(sender.memberOf ?? []), ...roles]) {

@@ -1,6 +1,6 @@
-import type { InboundMessage } from "../delivery/mod.ts";
+import type { InboundMessage, Sender } from "../delivery/mod.ts";
 import type { Problem } from "../kernel/mod.ts";
-import { type IdRule, type Path, senderId } from "./senders.ts";
+import { type IdRule, ownIds, type Path, provedIds, senderId } from "./senders.ts";
 import type { AccessSettings, Room } from "./settings.ts";
 
 /** One layer that only narrows what an agent's tools may do, for policy to apply: its names are policy's words. */
@@ -83,24 +83,36 @@ export function senderToolProblems(lists: object, at: Path): Problem[] {
  * everybody else the room's own limit and that of "*" both do.
  */
 export function toolLimits(
-  place: { readonly senderId: string; readonly agentId: string | undefined; readonly rooms: readonly Room[] },
+  place: {
+    readonly sender: Pick<Sender, "id" | "aliases">;
+    readonly agentId: string | undefined;
+    readonly rooms: readonly Room[];
+  },
   settings: AccessSettings,
 ): readonly ToolLimit[] {
-  const layers: (ToolLimit | undefined)[] = [
-    limitFor(settings.tools.bySender, place.senderId),
-    limitFor(settings.tools.agents.get(place.agentId ?? ""), place.senderId),
-  ];
+  const { sender } = place;
+  const layers = [settings.tools.bySender, settings.tools.agents.get(place.agentId ?? "")].flatMap(
+    (tools) => tools && limitsFor(tools, sender, [tools.others]),
+  );
   for (const { tools, toolsBySender } of place.rooms) {
-    const own = toolsBySender.byId.get(place.senderId);
-    if (!own && !tools && !toolsBySender.others) continue;
-    layers.push(...(own ? [own] : [tools, toolsBySender.others]));
+    const limits = limitsFor(toolsBySender, sender, [tools, toolsBySender.others]);
+    if (!limits.some((limit) => limit !== undefined)) continue;
+    layers.push(...limits);
     break;
   }
   return layers.filter((layer) => layer !== undefined);
 }
 
-function limitFor(tools: SenderTools | undefined, senderId: string): ToolLimit | undefined {
-  return tools?.byId.get(senderId) ?? tools?.others;
+/** `others`: for whom no id names. Who hides a number, or gave it away, keeps the limit that stands under it. */
+function limitsFor(
+  { byId }: SenderTools,
+  sender: Pick<Sender, "id" | "aliases">,
+  others: readonly (ToolLimit | undefined)[],
+): readonly (ToolLimit | undefined)[] {
+  const proved = provedIds(sender);
+  const named = proved.flatMap((id) => byId.get(id) ?? []);
+  const kept = ownIds(sender).flatMap((id) => (proved.includes(id) ? [] : (byId.get(id) ?? [])));
+  return [...(named.length > 0 ? named : others), ...kept];
 }
 
 /** The rooms that a message stands in, most special first: the topic, the group (or guild, or direct chat), then "*". */
@@ -111,7 +123,9 @@ export function roomsOf(
   const { kind, id, threadId, spaceId } = message.conversation;
   const isDirect = kind === "direct";
   const rooms = isDirect ? settings.direct : settings.groups;
-  const named = rooms.get(isDirect ? message.sender.id : id);
+  const named = (isDirect ? provedIds(message.sender) : [id])
+    .map((key) => rooms.get(key))
+    .find((room) => room);
   const own = named ?? (spaceId === undefined ? undefined : rooms.get(`guild:${spaceId}`));
   const topic = threadId === undefined ? undefined : own?.topics.get(threadId);
   return [topic, own, rooms.get("*")].filter((room) => room !== undefined);

@@ -20,6 +20,7 @@ const explain = define({
     options: [
       ["--channel <channel>", "telegram, whatsapp ..."],
       ["--sender <id>", "the sender's stable id on it"],
+      ["--alias <id>", "another id that the platform proves with it: a Signal account's number"],
       ["--text <text>", "what is written"],
       ["--chat <id>", "the group; the direct chat with the sender when absent"],
       ["--kind <kind>", "direct, group or channel"],
@@ -37,6 +38,7 @@ const explain = define({
     channel: "text",
     account: "text",
     sender: "text",
+    alias: "text",
     chat: "text",
     kind: "text",
     thread: "text",

@@ -89,16 +89,18 @@ export function createAccess(ports: {
   return {
     settingsOf,
     async toolLimitsOf(row) {
-      const { reply, agentId, source, channel, account } = row;
+      const { reply, agentId, source, channel, account, aliases } = row;
       // Control clients have no sender on a platform; what narrows them comes with who they are.
       if (!reply) return [];
       const settings = await settingsOf(channel, account);
       const { conversation } = reply;
       // Of a text that several people wrote, each one's limit holds.
-      return source.author.split(",").flatMap((author) => {
-        const senderId = author.slice(channel.length + 1);
-        const rooms = roomsOf({ conversation, sender: { id: senderId, proof: source.proof } }, settings);
-        return toolLimits({ senderId, agentId, rooms }, settings);
+      const authors = source.author.split(",");
+      return authors.flatMap((author) => {
+        const id = author.slice(channel.length + 1);
+        const own = aliases && authors.length === 1 ? { aliases } : {};
+        const sender = { id, proof: source.proof, ...own };
+        return toolLimits({ sender, agentId, rooms: roomsOf({ conversation, sender }, settings) }, settings);
       });
     },
     async explain(query) {
@@ -196,7 +198,7 @@ function accountsOf(
 }
 
 function messageOf(query: AccessQuery): InboundMessage {
-  const { channel, account = "default", sender, chat, kind, thread, text } = query;
+  const { channel, account = "default", sender, alias, chat, kind, thread, text } = query;
   if (kind !== undefined && kind !== "direct" && chat === undefined) {
     throw new InputError(`a message in a ${kind} needs the ${kind}'s id`);
   }
@@ -209,7 +211,11 @@ function messageOf(query: AccessQuery): InboundMessage {
       id: chat ?? sender,
       ...(thread === undefined ? {} : { threadId: thread }),
     },
-    sender: { id: sender, proof: "platform" },
+    sender: {
+      id: sender,
+      proof: "platform",
+      ...(alias === undefined ? {} : { aliases: { proved: [alias], own: [alias] } }),
+    },
     text,
     messageId: "",
     mentionsBot: query.mention === true,

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { message, settingsOf } from "../../test/support/access.ts";
 import { ManualClock } from "../../test/support/telegram/manual-clock.ts";
 import type { AccessSettings } from "../access/mod.ts";
+import { signal } from "../channels/signal/settings.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { InboundMessage, InboxRow } from "../delivery/mod.ts";
 import { silentLog } from "../kernel/mod.ts";
@@ -137,6 +138,24 @@ test("auth (9): what an earlier gateway let in is judged by its sender's id, whe
   );
   assert.equal(byRole.allowFrom.memberships.size, 1);
   assert.deepEqual(await scene(byRole, [rowOf({ channel: "discord" })]).after(1000), []);
+});
+
+test("auth (9): what an earlier gateway let in by an alias is judged by it again", async () => {
+  const uuid = "uuid:aaaaaaaa-0000-4000-8000-00000000000a";
+  const number = "+15550000042";
+  const signalRules = (allowFrom: readonly string[]) =>
+    settingsOf(
+      { channels: { signal: { dmPolicy: "allowlist", allowFrom } } },
+      "default",
+      "signal",
+      signal.ids,
+    );
+  const source = { ...rowOf().source, author: `signal:${uuid}` };
+  const row = rowOf({ channel: "signal", source, aliases: { proved: [number], own: [] } });
+  const made = scene(signalRules([number]), [row]);
+  assert.deepEqual(await made.after(1000), []);
+  made.state.rules = signalRules(["+15550000099"]);
+  assert.deepEqual(await made.after(1000), ["r1"]);
 });
 
 test("auth (9): what somebody ended has begun stops with what else runs for him; others' goes on", async () => {

@@ -103,13 +103,17 @@ function knowsByIdOnly({ allowFrom, groupAllowFrom, groups }: AccessSettings): b
 
 /** The message of a row that an earlier gateway let in. */
 function messageOf(row: InboxRow, { conversation }: ReplyTo): InboundMessage {
-  const { channel, account, eventId, messageId, source, text } = row;
+  const { channel, account, eventId, messageId, source, aliases, text } = row;
   return {
     channel,
     account,
     eventId,
     conversation,
-    sender: { id: source.author.slice(channel.length + 1), proof: source.proof },
+    sender: {
+      id: source.author.slice(channel.length + 1),
+      proof: source.proof,
+      ...(aliases ? { aliases } : {}),
+    },
     text,
     messageId,
     mentionsBot: true,

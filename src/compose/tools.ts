@@ -599,10 +599,12 @@ function isSubagent(sessionKey: string): boolean {
   return /^agent:[^:]+:subagent:/.test(sessionKey);
 }
 
-function callerOf({ agentId, channel, source }: InboxRow): ElevatedCaller {
+function callerOf({ agentId, channel, source, aliases }: InboxRow): ElevatedCaller {
   const own = `${channel}:`;
-  const senderIds = source.author.split(",").map((id) => (id.startsWith(own) ? id.slice(own.length) : id));
-  return { agentId, channel, senderIds };
+  const authors = source.author.split(",").map((id) => (id.startsWith(own) ? id.slice(own.length) : id));
+  // Of several authors nobody would know whose they are.
+  const proved = authors.length === 1 && aliases ? aliases.proved : [];
+  return { agentId, channel, senders: authors.map((id) => [id, ...proved]) };
 }
 
 /** A permit for the host of a session that is sandboxed: only policy makes one, through both gates. */

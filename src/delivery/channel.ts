@@ -75,6 +75,10 @@ export interface Sender {
   /** Stable platform id; empty means the platform did not say, and the message is refused. */
   readonly id: string;
   readonly proof: Proof;
+  /** Where an account has more than one id (a Signal account's number). Absent: it has none but `id`. */
+  readonly aliases?: Aliases;
+  /** The id that this account had here before; the key of its conversations was made of it. It lets nobody in. */
+  readonly formerId?: string;
   /** What the sender calls itself: for display only, never for a decision. */
   readonly claimedName?: string;
   /** The ids of the roles that the platform gives it in the conversation's space. */
@@ -83,6 +87,14 @@ export interface Sender {
   readonly claimedHandle?: string;
   /** What the platform itself says the sender belongs to: "audience:<guild>/<channel>" (those who can view it). */
   readonly memberOf?: readonly string[];
+}
+
+/** Other ids of one account. They change hands: nothing is kept under one. */
+export interface Aliases {
+  /** Proved by this very message, as strongly as the sender's id: a list that names one names the sender. */
+  readonly proved: readonly string[];
+  /** That the platform proved as this account's before anybody else's; perhaps hidden, or another's, by now. */
+  readonly own: readonly string[];
 }
 
 /** What the channel may do with the gateway. */

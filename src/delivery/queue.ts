@@ -1,5 +1,5 @@
 import type { Source, Write } from "../kernel/mod.ts";
-import type { Attachment, Conversation, OutboundMessage } from "./channel.ts";
+import type { Aliases, Attachment, Conversation, OutboundMessage } from "./channel.ts";
 
 /**
  * Where an accepted message stands. `refused`, `done` and `failed` are final and visible; `accepted` waits for its
@@ -26,6 +26,8 @@ export interface InboxRow {
   /** SHA-256 of the input, to tell a repeat from a conflict. */
   readonly digest: string;
   readonly source: Source;
+  /** Of the sender: a decision may be taken again. Gone with the final state. */
+  readonly aliases?: Aliases;
   /** Where the reply goes; absent for control clients, which read the transcript. */
   readonly reply?: ReplyTo;
   /** The files that came with it, and what became of each. Emptied together with the text. */

@@ -37,6 +37,7 @@ export function inboxRowOf(
     text: input.text,
     digest: digestOf(message.conversation.id, message.text),
     source: input.source,
+    ...(message.sender.aliases && input.state === "accepted" ? { aliases: message.sender.aliases } : {}),
     reply: {
       conversation: message.conversation,
       messageId: message.messageId,

@@ -10,7 +10,7 @@ import { type ElevatedCaller, type ElevatedWords, judgeElevated } from "./elevat
 import { policySettings } from "./settings.ts";
 import type { ToolStep } from "./tool-policy.ts";
 
-const ada: ElevatedCaller = { agentId: "main", channel: "telegram", senderIds: ["7"] };
+const ada: ElevatedCaller = { agentId: "main", channel: "telegram", senders: [["7"]] };
 
 function judged(
   tools: { readonly elevated?: ElevatedWords; readonly exec?: object },
@@ -120,9 +120,13 @@ test("policy (8): what is told of the gates is the decision: the first that refu
 
 test("policy (10): of a text that several wrote each must be listed, and nobody is nobody", () => {
   const gate = { elevated: { allowFrom: { telegram: ["7"] } } };
-  const from = (...senderIds: string[]) =>
-    outcome(judged(gate, undefined, { caller: { ...ada, senderIds } }));
+  const from = (...ids: string[]) => judgedFor(...ids.map((id) => [id]));
+  const judgedFor = (...senders: string[][]) =>
+    outcome(judged(gate, undefined, { caller: { ...ada, senders } }));
   assert.equal(from("7"), asks);
+  assert.equal(judgedFor(["uuid:a", "7"]), asks, "one person under two ids");
+  assert.equal(judgedFor(["uuid:a", "7"], ["uuid:b"]), closed);
+  assert.equal(judgedFor([]), closed);
   assert.equal(from("7", "8"), closed);
   assert.equal(from(), closed);
   assert.equal(outcome(judged(gate, undefined, { caller: undefined })), closed);

@@ -26,8 +26,8 @@ export interface ElevatedCaller {
   readonly agentId: string;
   /** The platform, or "control" for the page, the terminal and the API. */
   readonly channel: string;
-  /** Stable ids of everybody who had a part in the message; each of them must be listed. */
-  readonly senderIds: readonly string[];
+  /** Everybody who had a part in the message, each by all ids that the platform proves; each must be listed by one. */
+  readonly senders: readonly (readonly string[])[];
 }
 
 /** Asks both gates. Gives the step that refuses; undefined: the command may be asked about as one on the host. */
@@ -67,9 +67,9 @@ function closedBecause(
   if (isAgentList(allowFrom))
     return listed(allowFrom, caller.agentId) ? undefined : `agent ${caller.agentId} is not in allowFrom`;
   const senders = new Map(Object.entries(allowFrom)).get(caller.channel) ?? [];
-  const stranger = caller.senderIds.find((id) => !listed(senders, id));
-  if (stranger === undefined && caller.senderIds.length > 0) return undefined;
-  return `${caller.channel}:${stranger ?? "nobody"} is not in allowFrom`;
+  const stranger = caller.senders.find((ids) => !ids.some((id) => listed(senders, id)));
+  if (stranger === undefined && caller.senders.length > 0) return undefined;
+  return `${caller.channel}:${stranger?.[0] ?? "nobody"} is not in allowFrom`;
 }
 
 function isAgentList(allowFrom: ElevatedFrom): allowFrom is readonly (string | number)[] {

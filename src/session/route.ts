@@ -30,7 +30,7 @@ export function route(message: InboundMessage, settings: SessionSettings): Verdi
 
 /** From the most special to the least. Within one tier the first in the file wins. */
 const tiers: readonly ((binding: Binding, message: InboundMessage) => boolean)[] = [
-  ({ peer }, message) => peer !== undefined && peer.id === exactPeer(message),
+  ({ peer }, message) => peer !== undefined && exactPeers(message).includes(peer.id),
   ({ peer }) => peer !== undefined && peer.id !== "*",
   ({ peer }) => peer?.id === "*",
   ({ space, roles }) => space !== undefined && roles !== undefined,
@@ -50,9 +50,9 @@ function bindingFor(message: InboundMessage, bindings: readonly Binding[]): Bind
 }
 
 /** The thread itself where there is one: a binding of a thread goes before one of the chat that it is in. */
-function exactPeer({ conversation, sender }: InboundMessage): string {
-  if (conversation.kind === "direct") return sender.id;
-  return conversation.threadId ?? conversation.id;
+function exactPeers({ conversation, sender }: InboundMessage): readonly string[] {
+  if (conversation.kind === "direct") return [sender.id, ...(sender.aliases?.proved ?? [])];
+  return [conversation.threadId ?? conversation.id];
 }
 
 /** Every field that the binding names must match. */
@@ -64,8 +64,22 @@ function matches({ channel, account, peer, space, roles }: Binding, message: Inb
   if (roles && !roles.some((role) => sender.roles?.includes(role))) return false;
   if (!peer) return true;
   if (peer.kind !== conversation.kind) return false;
-  const parent = conversation.kind === "direct" ? sender.id : conversation.id;
-  return peer.id === "*" || peer.id === exactPeer(message) || peer.id === parent;
+  return peer.id === "*" || exactPeers(message).includes(peer.id) || isIn(peer.id, conversation);
+}
+
+function isIn(id: string, { kind, id: chat }: InboundMessage["conversation"]): boolean {
+  return kind !== "direct" && id === chat;
+}
+
+/**
+ * Undefined: nobody is named. By what the account was called before anybody else was: who has taken a number over is
+ * not shown the conversations of the one before. An account under two names belongs to neither.
+ */
+function personOf({ channel, sender }: InboundMessage, { identities }: SessionSettings): string | undefined {
+  const ids = [sender.id, ...(sender.aliases?.own ?? [])];
+  const people = new Set(ids.flatMap((id) => identities.get(`${channel}:${id}`) ?? []));
+  const [person] = people;
+  return people.size === 1 ? person : undefined;
 }
 
 function groupKey(agentId: string, message: InboundMessage, scope: SessionSettings["groupScope"]): string {
@@ -85,10 +99,10 @@ function directKey(
 ): string {
   const { sender, account } = message;
   const channel = keyPart(message.channel);
-  const peer = keyPart(sender.id);
+  const peer = keyPart(sender.formerId ?? sender.id);
   const scope = binding?.dmScope ?? settings.dmScope;
   if (scope === "main") return mainKey(agentId);
-  const person = settings.identities.get(`${message.channel}:${sender.id}`);
+  const person = personOf(message, settings);
   // One part more than any platform's id makes: nobody can spell a person's name with an id.
   if (person !== undefined) return `agent:${agentId}:direct:person:${keyPart(person)}`;
   switch (scope) {

@@ -76,6 +76,45 @@ test("session keys of conversations", () => {
   );
 });
 
+test("session: an account of several ids has the conversations of its stable one, and none of a number's earlier owner", () => {
+  const [a, b, number] = ["uuid:a", "uuid:b", "+15550000042"];
+  const direct = (sender: Partial<InboundMessage["sender"]>, change: Partial<SessionSettings> = {}) =>
+    keyOf({ channel: "signal", sender: { id: a, proof: "platform", ...sender } }, change);
+  const shown = { aliases: { proved: [number], own: [number] } };
+  const hidden = { aliases: { proved: [], own: [number] } };
+  const heir = { id: b, aliases: { proved: [number], own: [] } };
+  const own = "agent:main:signal:direct:uuid%3Aa";
+  for (const sender of [{}, shown, hidden]) assert.equal(direct(sender), own);
+  assert.equal(direct(heir), "agent:main:signal:direct:uuid%3Ab");
+  const before = { ...hidden, formerId: number };
+  assert.equal(
+    direct(before),
+    `agent:main:signal:direct:${number}`,
+    "its conversations were called by the number",
+  );
+  const linked = (...accounts: string[]) => ({
+    identities: new Map(accounts.map((account) => [account, "ada"])),
+  });
+  const person = "agent:main:direct:person:ada";
+  for (const link of [`signal:${number}`, `signal:${a}`])
+    for (const sender of [shown, hidden, before]) assert.equal(direct(sender, linked(link)), person, link);
+  assert.equal(direct(heir, linked(`signal:${number}`)), "agent:main:signal:direct:uuid%3Ab");
+  const two = new Map([
+    [`signal:${a}`, "ada"],
+    [`signal:${number}`, "eve"],
+  ]);
+  assert.equal(direct(shown, { identities: two }), own, "an account under two names belongs to neither");
+  const binding = (id: string): Binding => ({
+    agentId: "main",
+    channel: "signal",
+    peer: { kind: "direct", id },
+  });
+  const bound = (id: string, sender: Partial<InboundMessage["sender"]>) =>
+    direct(sender, { agentIds: ["main", "work"], bindings: [binding(id)] });
+  assert.deepEqual([bound(number, shown), bound(a, shown)], [own, own]);
+  assert.equal(bound(number, hidden), "session.no_agent");
+});
+
 test("no id of a platform makes its way into another conversation's key", () => {
   const id = fc.oneof(
     fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" }),

@@ -179,6 +179,9 @@ const steps: readonly string[] = [
   CREATE INDEX approvals_allowed ON approvals (json_extract(body, '$.request.agentId'), created_at)
     WHERE state = 'allowed';
   `,
+  `
+  ALTER TABLE inbox ADD COLUMN aliases TEXT;
+  `,
 ];
 
 export const schemaVersion = steps.length;

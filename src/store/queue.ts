@@ -36,7 +36,7 @@ export function inboxStore(database: Database): InboxStore {
     insert: (row) =>
       change((db) =>
         db.run(
-          `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")}, ?)`,
+          `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")}, ?, ?)`,
           row.messageId,
           row.channel,
           row.account,
@@ -53,11 +53,12 @@ export function inboxStore(database: Database): InboxStore {
           JSON.stringify(row.source),
           row.reply ? JSON.stringify(row.reply) : null,
           row.attachments ? JSON.stringify(row.attachments) : null,
+          row.aliases ? JSON.stringify(row.aliases) : null,
         ),
       ),
     move: (messageId, state, detail, at) =>
       change((db) => {
-        const text = isFinal(state) ? ", text = '', attachments = NULL" : "";
+        const text = isFinal(state) ? ", text = '', attachments = NULL, aliases = NULL" : "";
         db.run(
           `UPDATE inbox SET state = ?, detail = ?, updated_at = ?${text} WHERE message_id = ?`,
           state,
@@ -113,6 +114,7 @@ export function inboxRow(row: Row): InboxRow {
     text: String(row.text),
     digest: String(row.digest),
     source: JSON.parse(String(row.source)),
+    ...(row.aliases === null ? {} : { aliases: JSON.parse(String(row.aliases)) }),
     ...(row.reply === null ? {} : { reply: JSON.parse(String(row.reply)) }),
     ...(row.attachments === null ? {} : { attachments: JSON.parse(String(row.attachments)) }),
   };

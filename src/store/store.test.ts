@@ -132,6 +132,20 @@ test("a message's text leaves the inbox when it is final: the transcript holds i
   store.close();
 });
 
+test("an alias of the sender is kept while a decision may be taken again, and no longer", async (t) => {
+  const { store } = opened(t);
+  const aliases = { proved: ["+15550000042"], own: [] };
+  for (const id of ["1", "2"]) await store.commit([store.inbox.insert(inboxRow(id, { aliases }))]);
+  await store.commit([store.inbox.move("1", "running", undefined, 2)]);
+  assert.deepEqual(
+    store.inbox.open().map((row) => row.aliases),
+    [aliases, aliases],
+  );
+  await store.commit([store.inbox.move("1", "done", undefined, 3), store.personal.eraseMessages(["2"])]);
+  for (const id of ["1", "2"]) assert.equal(store.inbox.byMessageId(id)?.aliases, undefined);
+  store.close();
+});
+
 test("what may have been seen under a name that is not known is a doubt beside the others of its conversation", async (t) => {
   const { store } = opened(t);
   const row = outboxRow("2");

@@ -1,21 +1,33 @@
+import type { Sender } from "../../delivery/channel.ts";
 import type { Clock } from "../../kernel/mod.ts";
 import { KeptFile, readKept } from "../kept-file.ts";
 import { isObject } from "../settings-reader.ts";
 import { accountUuid, phoneNumber } from "./settings.ts";
 
 const place = { name: "identities.json" } as const;
+/** Numbers of one account that are remembered; later ones are still told of, as what a message proves. */
+const maxNumbers = 8;
+
+interface Known {
+  /** The number that was this account's id here, when a number could be one. */
+  readonly formerId?: string;
+  /** That it was the first to write under. */
+  readonly numbers: readonly string[];
+}
+
+export type Identity = Pick<Sender, "id" | "aliases" | "formerId">;
 
 /**
- * Which id a Signal account has here: the one under which it first wrote, for ever. Its number may be hidden later, and
- * a number that changed hands belongs to another account: that one is never taken for the first.
+ * Which numbers were whose first. An account's id is its uuid, for ever; a number may be hidden, and may belong to
+ * another account tomorrow, which must not find the conversations of the first one.
  */
 export class Identities {
-  readonly #idOf = new Map<string, string>();
-  readonly #uuidOf = new Map<string, string>();
+  readonly #known = new Map<string, Known>();
+  readonly #holderOf = new Map<string, string>();
   readonly #kept: KeptFile;
 
   private constructor(folder: string, clock: Clock, failed: (error: unknown) => void) {
-    this.#kept = new KeptFile({ folder, ...place }, clock, () => Object.fromEntries(this.#idOf), failed);
+    this.#kept = new KeptFile({ folder, ...place }, clock, () => Object.fromEntries(this.#known), failed);
   }
 
   /** Rejects when the file is there and cannot be read: nobody would be known again. */
@@ -28,37 +40,58 @@ export class Identities {
     if (unreadable || (kept !== undefined && !isObject(kept))) {
       throw new Error("identities.json cannot be read");
     }
-    for (const [uuid, id] of Object.entries(kept ?? {})) {
-      if (accountUuid(uuid) === uuid && typeof id === "string") identities.#add(uuid, id);
+    for (const [uuid, value] of Object.entries(kept ?? {})) {
+      const known = knownOf(value);
+      if (accountUuid(uuid) === uuid && known) identities.#know(uuid, known);
     }
     return identities;
   }
 
-  /** The sender's id here, from what Signal's server vouches for; undefined when it vouches for nobody. */
-  idOf(source: { readonly uuid: unknown; readonly number: unknown }): string | undefined {
+  /** Who sent it, from what Signal's server vouches for; undefined when it vouches for no account. */
+  senderOf(source: { readonly uuid: unknown; readonly number: unknown }): Identity | undefined {
     const uuid = typeof source.uuid === "string" ? accountUuid(source.uuid) : undefined;
     const number = typeof source.number === "string" ? phoneNumber(source.number) : undefined;
     if (uuid === undefined) return undefined;
-    const known = this.#idOf.get(uuid);
-    if (known !== undefined) return known;
-    const id = number !== undefined && !this.#uuidOf.has(number) ? number : `uuid:${uuid}`;
-    this.#add(uuid, id);
-    // At once: killed before, we would know somebody else under this number.
-    void this.#kept.save();
-    return id;
+    if (number !== undefined) this.#note(uuid, number);
+    const { formerId, numbers: own = [] } = this.#known.get(uuid) ?? {};
+    const proved = number === undefined ? [] : [number];
+    return {
+      id: `uuid:${uuid}`,
+      ...(proved.length + own.length === 0 ? {} : { aliases: { proved, own } }),
+      ...(formerId === undefined ? {} : { formerId }),
+    };
   }
 
   /** Whom signal-cli is to write to: the account itself where it is known, so that a new owner of a number gets nothing. */
   recipientOf(id: string): string {
-    return this.#uuidOf.get(id) ?? id.replace(/^uuid:/, "");
+    return this.#holderOf.get(id) ?? id.replace(/^uuid:/, "");
   }
 
   save(): Promise<void> {
     return this.#kept.save();
   }
 
-  #add(uuid: string, id: string): void {
-    this.#idOf.set(uuid, id);
-    this.#uuidOf.set(id, uuid);
+  #note(uuid: string, number: string): void {
+    const known = this.#known.get(uuid) ?? { numbers: [] };
+    if (this.#holderOf.has(number) || known.numbers.length >= maxNumbers) return;
+    this.#know(uuid, { ...known, numbers: [...known.numbers, number] });
+    // At once: killed before, we would take the number's next owner for its first.
+    void this.#kept.save();
   }
+
+  #know(uuid: string, known: Known): void {
+    this.#known.set(uuid, known);
+    for (const number of known.numbers) this.#holderOf.set(number, uuid);
+  }
+}
+
+/** An earlier version wrote the id that an account had: its number, or "uuid:" and its uuid. */
+function knownOf(value: unknown): Known | undefined {
+  if (typeof value === "string") {
+    return phoneNumber(value) === value ? { formerId: value, numbers: [value] } : { numbers: [] };
+  }
+  if (!isObject(value) || !Array.isArray(value.numbers)) return undefined;
+  const numbers = value.numbers.filter((item) => typeof item === "string" && phoneNumber(item) === item);
+  const { formerId } = value;
+  return { ...(typeof formerId === "string" ? { formerId } : {}), numbers };
 }

@@ -91,7 +91,12 @@ test("signal: groups, mentions, quotes and files are told as Signal tells them",
     account: "default",
     eventId: `${ada.sourceUuid}:5`,
     conversation: { kind: "group", id: group },
-    sender: { id: ada.sourceNumber, proof: "platform", claimedName: "Ada" },
+    sender: {
+      id: `uuid:${ada.sourceUuid}`,
+      aliases: { proved: [ada.sourceNumber], own: [ada.sourceNumber] },
+      proof: "platform",
+      claimedName: "Ada",
+    },
     text: "@+15550009999 ask @bbbbbbbb-0000-4000-8000-00000000000b",
     messageId: `5:${ada.sourceUuid}`,
     sentAtMs: 5,
@@ -115,26 +120,80 @@ test("signal: groups, mentions, quotes and files are told as Signal tells them",
   assert.equal(inboundOf(event({ message: "x".repeat(1_000_000) }), self, known)?.text.length, 65_536);
 });
 
-test("signal (2): an id stays an account's own: a number that another took over is not its first owner", async (t) => {
+const [a, b, c] = ["a", "b", "c"].map((digit) => `${digit.repeat(8)}-0000-4000-8000-${digit.repeat(12)}`);
+const number = "+15550000042";
+
+test("signal (2): the id is the uuid; a number is an alias when the envelope proves it, and its first account's own", async (t) => {
   const folder = await folderOf(t);
   const known = await open(folder);
-  const [a, b, c] = ["a", "b", "c"].map((digit) => `${digit.repeat(8)}-0000-4000-8000-${digit.repeat(12)}`);
-  const number = "+15550000042";
-  assert.equal(known.idOf({ uuid: a, number }), number);
-  assert.equal(known.idOf({ uuid: a?.toUpperCase(), number: null }), number, "its number is hidden now");
-  assert.equal(known.idOf({ uuid: b, number }), `uuid:${b}`, "another account with the number");
-  assert.equal(known.idOf({ uuid: c, number: undefined }), `uuid:${c}`);
-  assert.equal(known.idOf({ uuid: c, number: "+15550000077" }), `uuid:${c}`, "an id does not change");
-  assert.equal(known.idOf({ uuid: undefined, number }), undefined);
-  assert.equal(known.idOf({ uuid: "ada", number: "ada" }), undefined);
-  assert.deepEqual([known.recipientOf(number), known.recipientOf("+15550000099")], [a, "+15550000099"]);
+  const both = { proved: [number], own: [number] };
+  assert.deepEqual(known.senderOf({ uuid: a, number }), { id: `uuid:${a}`, aliases: both });
+  assert.deepEqual(
+    known.senderOf({ uuid: a?.toUpperCase(), number: null }),
+    { id: `uuid:${a}`, aliases: { proved: [], own: [number] } },
+    "a number that is hidden is not proved",
+  );
+  assert.deepEqual(
+    known.senderOf({ uuid: b, number }),
+    { id: `uuid:${b}`, aliases: { proved: [number], own: [] } },
+    "another account has the number now: it was not the first one's",
+  );
+  assert.deepEqual(known.senderOf({ uuid: c, number: undefined }), { id: `uuid:${c}` });
+  const later = { proved: ["+15550000077"], own: ["+15550000077"] };
+  assert.deepEqual(known.senderOf({ uuid: c, number: "+15550000077" }), { id: `uuid:${c}`, aliases: later });
+  assert.equal(
+    known.senderOf({ uuid: undefined, number }),
+    undefined,
+    "no account stands behind a number alone",
+  );
+  assert.equal(known.senderOf({ uuid: "ada", number: "ada" }), undefined);
+  assert.deepEqual(
+    [number, `uuid:${b}`, "+15550000099"].map((id) => known.recipientOf(id)),
+    [a, b, "+15550000099"],
+    "what goes to a number goes to the account that wrote under it first",
+  );
   await known.save();
   const next = await open(folder);
-  assert.equal(next.idOf({ uuid: b, number }), `uuid:${b}`);
-  assert.equal(next.idOf({ uuid: a, number: undefined }), number);
+  assert.deepEqual(next.senderOf({ uuid: b, number })?.aliases, { proved: [number], own: [] });
+  assert.deepEqual(next.senderOf({ uuid: a, number: undefined })?.aliases, { proved: [], own: [number] });
   await writeFile(join(folder, "identities.json"), "{broken");
   await assert.rejects(open(folder), /cannot be read/);
   assert.equal(await readFile(join(folder, "identities.json"), "utf8"), "{broken");
+});
+
+test("signal (2): an account has a bounded number of numbers of its own", async (t) => {
+  const known = await open(await folderOf(t));
+  const numbers = Array.from({ length: 12 }, (_, index) => `+1555000010${index}`);
+  for (const item of numbers) known.senderOf({ uuid: a, number: item });
+  assert.deepEqual(known.senderOf({ uuid: a, number: numbers[11] })?.aliases, {
+    proved: [numbers[11]],
+    own: numbers.slice(0, 8),
+  });
+});
+
+test("signal (2): who was known by a number before keeps the conversations that are called by it", async (t) => {
+  const folder = await folderOf(t);
+  const kept = {
+    [a as string]: number,
+    [b as string]: `uuid:${b}`,
+    [c as string]: { numbers: "x" },
+    ada: "+1",
+  };
+  await writeFile(join(folder, "identities.json"), JSON.stringify(kept));
+  const known = await open(folder);
+  const own = { proved: [], own: [number] };
+  assert.deepEqual(known.senderOf({ uuid: a, number: null }), {
+    id: `uuid:${a}`,
+    aliases: own,
+    formerId: number,
+  });
+  assert.deepEqual(known.senderOf({ uuid: b, number: null }), { id: `uuid:${b}` });
+  assert.equal(known.senderOf({ uuid: b, number })?.formerId, undefined);
+  known.senderOf({ uuid: a, number: "+15550000078" });
+  await known.save();
+  const next = await open(folder);
+  assert.equal(next.senderOf({ uuid: a, number: null })?.formerId, number);
+  assert.deepEqual(next.senderOf({ uuid: a, number: null })?.aliases?.own, [number, "+15550000078"]);
 });
 
 test("signal: no event of any shape makes the reader fail, and every sender has an id", async (t) => {
@@ -147,7 +206,7 @@ test("signal: no event of any shape makes the reader fail, and every sender has 
       ),
       (data) => {
         const message = inboundOf(event({ timestamp: 7, message: "x", ...data }), self, known);
-        assert.ok(message === undefined || message.sender.id === ada.sourceNumber);
+        assert.ok(message === undefined || message.sender.id === `uuid:${ada.sourceUuid}`);
       },
     ),
     { numRuns: 300 },

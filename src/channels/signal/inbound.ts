@@ -33,9 +33,11 @@ export function inboundOf(event: unknown, self: Self, identities: Identities): I
   const attachments = attachmentsOf(data, envelope);
   const raw = typeof data.message === "string" ? data.message.slice(0, maxInboundTextChars) : "";
   if (raw === "" && attachments.length === 0) return undefined;
-  const id = identities.idOf({ uuid: envelope.sourceUuid, number: envelope.sourceNumber });
   const group = objectAt(data, "groupInfo").groupId;
-  if (id === undefined || (data.groupInfo !== undefined && typeof group !== "string")) return undefined;
+  if (data.groupInfo !== undefined && typeof group !== "string") return undefined;
+  const identity = identities.senderOf({ uuid: envelope.sourceUuid, number: envelope.sourceNumber });
+  if (!identity) return undefined;
+  const { id } = identity;
   const uuid = identities.recipientOf(id);
   const mentions = listAt(data, "mentions");
   const quote = objectAt(data, "quote");
@@ -45,7 +47,7 @@ export function inboundOf(event: unknown, self: Self, identities: Identities): I
     account: self.accountId,
     eventId: `${uuid}:${at}`,
     conversation: typeof group === "string" ? { kind: "group", id: group } : { kind: "direct", id },
-    sender: { id, proof: "platform", ...nameOf(envelope.sourceName) },
+    sender: { ...identity, proof: "platform", ...nameOf(envelope.sourceName) },
     text: withMentions(raw, mentions),
     messageId: `${at}:${uuid}`,
     sentAtMs: at as number,

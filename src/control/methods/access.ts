@@ -6,6 +6,8 @@ export interface AccessQuery {
   readonly channel: string;
   readonly account?: string;
   readonly sender: string;
+  /** Another id of the same account that the platform proves with the message: a Signal account's number. */
+  readonly alias?: string;
   readonly chat?: string;
   readonly kind?: "direct" | "group" | "channel";
   readonly thread?: string;
@@ -84,6 +86,7 @@ export function accessMethods(access: AccessPort): Method[] {
         channel: id,
         account: optional(id),
         sender: string({ maxLength: 256 }),
+        alias: optional(id),
         chat: optional(id),
         kind: optional(oneOf(["direct", "group", "channel"])),
         thread: optional(id),

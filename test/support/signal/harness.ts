@@ -97,8 +97,8 @@ export async function signalBench(door: "http" | "socket"): Promise<ChannelBench
     async acknowledged(eventId) {
       while (!isAcknowledged(eventId)) await new Promise(setImmediate);
     },
-    senderIdOf: (person) => people[person].number,
-    direct: (person) => ({ kind: "direct", id: people[person].number }),
+    senderIdOf: (person) => `uuid:${people[person].uuid}`,
+    direct: (person) => ({ kind: "direct", id: `uuid:${people[person].uuid}` }),
     said: () => fake.callsOf("send").map((call) => String(call.params.message)),
     limitMs: 7_000,
     async breakSend(how) {
