@@ -6,12 +6,14 @@
  * 3. Canonical JSON has one spelling for each value.
  * 4. Joining two sources never raises trust or proof and never lowers sensitivity.
  * 5. Time and randomness come in as values.
+ * 6. A picture is what its own parts say, and none is unpacked to find out.
  */
 export * from "./canonical.ts";
 export * from "./clock.ts";
 export * from "./input-error.ts";
 export * from "./log.ts";
 export * from "./model-fault.ts";
+export * from "./picture.ts";
 export * from "./random.ts";
 export * from "./reasons.ts";
 export type { Problem, Schema, Static } from "./schema.ts";
