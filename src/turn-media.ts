@@ -16,11 +16,21 @@ import {
   plainType,
   replyParts,
   type StagedFile,
-  shownImageTypes,
   sizeText,
   withFileLines,
 } from "./delivery/mod.ts";
-import { admitted, InputError, joinSources, reasonText, type Source, type Write } from "./kernel/mod.ts";
+import {
+  admitted,
+  InputError,
+  joinSources,
+  maxPictureBytes,
+  maxPictures,
+  maxPicturesBytes,
+  pictureFacts,
+  reasonText,
+  type Source,
+  type Write,
+} from "./kernel/mod.ts";
 import { decide, plainPath } from "./policy/mod.ts";
 import type { TurnLog } from "./turn-log.ts";
 import type { Turn, TurnParts } from "./turn-parts.ts";
@@ -28,8 +38,6 @@ import type { Turn, TurnParts } from "./turn-parts.ts";
 /** For all files of one message together. */
 const stagingDeadlineMs = 60_000;
 const maxMessageBytes = 64 * 1_048_576;
-const maxShownImages = 8;
-const maxShownImageBytes = 5 * 1_048_576;
 const maxFilesOfAReply = 10;
 
 const foreignSource: Source = {
@@ -150,12 +158,16 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
   /** The pictures among its files, for this turn's call only; one that changed since it came is left out. */
   async function pictures(row: InboxRow): Promise<ImagePart[]> {
     const shown: ImagePart[] = [];
+    let roomBytes = maxPicturesBytes;
     for (const { staged } of row.attachments ?? []) {
-      if (staged?.path === undefined || shown.length >= maxShownImages) continue;
-      if (!shownImageTypes.has(staged.type) || staged.bytes > maxShownImageBytes) continue;
-      const bytes = await media.read(row, staged.path, maxShownImageBytes).catch(() => undefined);
+      if (staged?.path === undefined || shown.length >= maxPictures) continue;
+      if (staged.kind !== "image" || staged.bytes > Math.min(maxPictureBytes, roomBytes)) continue;
+      const bytes = await media.read(row, staged.path, maxPictureBytes).catch(() => undefined);
       if (bytes === undefined || sha256(bytes) !== staged.sha256) continue;
-      shown.push({ type: "image", mimeType: staged.type, base64: bytes.toString("base64") });
+      const facts = pictureFacts(bytes);
+      if (facts === undefined || "problem" in facts) continue;
+      shown.push({ type: "image", mimeType: facts.type, base64: bytes.toString("base64") });
+      roomBytes -= bytes.length;
     }
     return shown;
   }

@@ -8,6 +8,7 @@
  * 5. A fault is retried only while nothing final was said, within bounds, honouring the provider's own delay.
  * 6. The history fits the model's window; a tool call and its result are never parted.
  * 7. A summary stands for what it was made from, bears the label of all of it, and takes nothing out of the log.
+ * 8. Pictures that tools show stay with their run alone, within bounds, and never make a model that reads none fail.
  */
 export {
   type CompactionPlan,

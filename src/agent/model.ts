@@ -42,6 +42,8 @@ export type ModelMessage =
       readonly toolName: string;
       readonly text: string;
       readonly isError: boolean;
+      /** What the tool shows beside its text; never of an error. */
+      readonly pictures?: readonly ImagePart[];
     };
 
 export interface TextPart {

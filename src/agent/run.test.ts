@@ -205,3 +205,55 @@ test("a map that gives no answer to a call: the model is told that it was not ma
   const told = at.requests[1]?.messages.at(-1);
   assert.ok(told?.role === "tool" && told.isError && told.text === "The call was not made.");
 });
+
+// --- pictures --------------------------------------------------------------------------------------------------------
+
+const toolCalls = (count: number) =>
+  Array.from({ length: count }, (_, n) => [call("read", "{}", `c${n}`), end("toolUse")]);
+const shows = (bytes: number) => (): ToolAnswer => ({
+  text: "a picture",
+  isError: false,
+  modelText: "a picture",
+  pictures: [{ type: "image", mimeType: "image/png", base64: "A".repeat((bytes * 4) / 3) }],
+});
+const picturesIn = (request: Parameters<Model["stream"]>[0] | undefined) =>
+  (request?.messages ?? []).flatMap((message) =>
+    message.role === "tool" ? [(message.pictures ?? []).length] : [],
+  );
+
+test("agent (8): pictures of tools stay with the run until there are too many; then the oldest half is text", async () => {
+  const at = bench([...toolCalls(9), [end()]], { maxRounds: 20 });
+  await finish(at.input, at.clock, shows(300));
+  assert.deepEqual(picturesIn(at.requests[8]), [1, 1, 1, 1, 1, 1, 1, 1]);
+  assert.deepEqual(picturesIn(at.requests[9]), [0, 0, 0, 0, 0, 1, 1, 1, 1]);
+  const texts = at.requests[9]?.messages.flatMap((message) =>
+    message.role === "tool" ? [message.text] : [],
+  );
+  assert.deepEqual(texts, Array(9).fill("a picture"));
+});
+
+test("agent (8): large ones give way sooner, and the newest always stays", async () => {
+  const at = bench([...toolCalls(4), [end()]], { maxRounds: 20 });
+  await finish(at.input, at.clock, shows(3_900_000));
+  assert.deepEqual(picturesIn(at.requests[2]), [1, 1]);
+  assert.deepEqual(picturesIn(at.requests[3]), [0, 0, 1]);
+  assert.deepEqual(picturesIn(at.requests[4]), [0, 0, 1, 1]);
+  const alone = bench([...toolCalls(2), [end()]], { maxRounds: 20 });
+  await finish(alone.input, alone.clock, shows(30_000_000));
+  assert.deepEqual(picturesIn(alone.requests[2]), [0, 1]);
+});
+
+test("agent (8): a model that refuses a request with pictures of tools is asked once more without them", async () => {
+  const refusal = new ModelFault("badRequest", "mock: image input is not supported");
+  const at = bench([...toolCalls(1), refusal, [{ type: "text", delta: "fine" }, end()]]);
+  const { result } = await finish(at.input, at.clock, shows(300));
+  assert.deepEqual(result, { status: "done", text: "fine", stopReason: "stop" });
+  assert.deepEqual(at.requests.map(picturesIn), [[], [1], [0]]);
+  assert.match(JSON.stringify(at.requests[2]?.messages), /This model took no picture/);
+  const twice = bench([...toolCalls(1), refusal, refusal, [end()]]);
+  assert.equal((await finish(twice.input, twice.clock, shows(300))).result.status, "failed");
+  assert.equal(twice.requests.length, 3);
+  const without = bench([...toolCalls(1), refusal, [end()]]);
+  assert.equal((await finish(without.input, without.clock)).result.status, "failed");
+  assert.equal(without.requests.length, 2);
+});

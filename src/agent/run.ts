@@ -1,5 +1,6 @@
 import { type Clock, type EndReason, ModelFault, sleep, type Usage } from "../kernel/mod.ts";
-import type { Model, ModelMessage, TextPart, ToolCallPart, ToolSpec } from "./model.ts";
+import type { ImagePart, Model, ModelMessage, TextPart, ToolCallPart, ToolSpec } from "./model.ts";
+import { boundPictures, withoutToolPictures } from "./tool-pictures.ts";
 
 /** A call that the model wants made. */
 export interface ToolRequest {
@@ -18,6 +19,8 @@ export interface ToolAnswer {
   readonly isError: boolean;
   /** The text as the model shall see it (fenced when it is untrusted). */
   readonly modelText: string;
+  /** Shown to the model beside the text, until the run ends. */
+  readonly pictures?: readonly ImagePart[];
 }
 
 export interface RunInput {
@@ -82,7 +85,10 @@ export async function* run(input: RunInput): AsyncGenerator<Step, RunResult, Ste
   for (let round = 1; ; round++) {
     if (input.signal.aborted) return { status: "aborted", text };
     const offered = round < input.maxRounds ? input.tools : [];
-    const reply = yield* ask(input, messages, offered, round);
+    let reply = yield* ask(input, messages, offered, round);
+    // A model that was thought to read pictures and does not refuses the whole request for one.
+    if ("fault" in reply && isRefusal(reply.fault, input.signal) && withoutToolPictures(messages))
+      reply = yield* ask(input, messages, offered, round);
     if ("fault" in reply) {
       if (reply.fault.kind === "aborted") return { status: "aborted", text: reply.text };
       return { status: "failed", text: reply.text, fault: reply.fault };
@@ -100,6 +106,10 @@ export async function* run(input: RunInput): AsyncGenerator<Step, RunResult, Ste
       for (const text of answer.heard) messages.push({ role: "user", content: [{ type: "text", text }] });
     }
   }
+}
+
+function isRefusal(fault: ModelFault, signal: AbortSignal): boolean {
+  return fault.kind === "badRequest" && !signal.aborted;
 }
 
 async function* answerCalls(
@@ -121,7 +131,9 @@ async function* answerCalls(
       toolName: call.name,
       text: answer?.modelText ?? "The call was not made.",
       isError: answer?.isError ?? true,
+      ...(answer?.pictures === undefined ? {} : { pictures: answer.pictures }),
     });
+    boundPictures(messages);
   }
 }
 

@@ -89,14 +89,6 @@ function textType(bytes: Buffer): MediaType {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what tells a text from anything else
 const binaryCharacters = /[\0-\x08\x0e-\x1a\x1c-\x1f]/;
 
-/** What the model may be shown as a picture. */
-export const shownImageTypes: ReadonlySet<string> = new Set([
-  "image/png",
-  "image/jpeg",
-  "image/gif",
-  "image/webp",
-]);
-
 export function mediaKind(type: string): "image" | "audio" | "video" | "file" {
   const family = type.split("/")[0];
   return family === "image" || family === "audio" || family === "video" ? family : "file";

@@ -15,7 +15,7 @@
  */
 export type * from "./channel.ts";
 export { ackEmoji, withPrefix } from "./manners.ts";
-export { agrees, mediaKind, mediaType, shownImageTypes } from "./media-type.ts";
+export { agrees, mediaKind, mediaType } from "./media-type.ts";
 export { plainName, plainType, replyParts, sizeText, withFileLines } from "./media-words.ts";
 export { createOutboxSender, type Sender as OutboxSender } from "./outbox.ts";
 export type * from "./queue.ts";

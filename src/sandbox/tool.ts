@@ -20,6 +20,8 @@ export interface ToolOutput {
   /** What the model reads. */
   readonly text: string;
   readonly isError: boolean;
+  /** Shown to a model that reads pictures, beside the text, which must do without them for all others. */
+  readonly pictures?: readonly Picture[];
   /** For clients (exit code, url, diff ...); never shown to the model. */
   readonly details?: Json;
   /** Where the text came from, when that is not the tool itself: "https://example.com/", "file:notes.md". */
@@ -30,6 +32,12 @@ export interface ToolOutput {
   readonly sensitivity?: Sensitivity;
   /** Files that it wrote beside those that its effects name one by one: they too carry the label of what was read. */
   readonly wrote?: readonly string[];
+}
+
+/** Within the limits of the kernel's pictureFacts. */
+export interface Picture {
+  readonly mimeType: string;
+  readonly bytes: Buffer;
 }
 
 /** All that a tool may touch. Each is already confined to what the permit names. */

@@ -33,7 +33,8 @@ export function binaryKind(bytes: Buffer): string | undefined {
   return known !== undefined && (known === "a PDF document" || !isPlainAscii(bytes)) ? known : undefined;
 }
 
-function isPlainAscii(bytes: Buffer): boolean {
+/** As far as its beginning tells: a text may begin with "GIF89a" too. */
+export function isPlainAscii(bytes: Buffer): boolean {
   return bytes
     .subarray(0, 512)
     .every((byte) => byte === 9 || byte === 10 || byte === 13 || (byte >= 32 && byte < 127));

@@ -319,11 +319,70 @@ test("tools (1): plans name every path that is touched, and how", async (t) => {
   for (const [name, args, effects] of plans) assert.deepEqual(tools.get(name)?.plan(args), effects);
 });
 
+const png = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+  "base64",
+);
+
+test("tools (4): a picture is shown with one sentence of what it is, by its content and not its name", async (t) => {
+  const { call, put } = await scene(t);
+  for (const path of ["shot.png", "notes.txt"]) {
+    put(path, png);
+    const { text, isError, pictures, origin, details } = await call("read", { path });
+    assert.equal(isError, false, text);
+    assert.equal(text, `"${path}" is a PNG image: 1 x 1 pixels, 70 bytes.`);
+    assert.deepEqual(pictures, [{ mimeType: "image/png", bytes: png }]);
+    assert.equal(origin, `file:${path}`);
+    assert.deepEqual(details, {
+      path,
+      kind: "picture",
+      type: "image/png",
+      bytes: 70,
+      widthPx: 1,
+      heightPx: 1,
+    });
+  }
+  put("text.gif", "GIF89a is how a GIF begins");
+  const told = await call("read", { path: "text.gif" });
+  assert.match(told.text, /1\tGIF89a is how/);
+  assert.equal(told.pictures, undefined);
+  assert.match(
+    (await call("edit", { path: "shot.png", oldText: "a", newText: "b" })).text,
+    /tool read shows/,
+  );
+});
+
+test("tools (2): a picture of too many bytes or pixels is an error that says how many are shown", async (t) => {
+  const { call, put } = await scene(t);
+  put("heavy.png", Buffer.concat([png, Buffer.alloc(11_000_000)]));
+  const bomb = Buffer.from(png);
+  bomb.writeUInt32BE(60_000, 16);
+  put("bomb.png", bomb);
+  const heavy = await call("read", { path: "heavy.png" });
+  assert.match(heavy.text, /"heavy.png" is a PNG image of 11000070 bytes; at most 3932160 are shown/);
+  const refused = await call("read", { path: "bomb.png" });
+  assert.match(refused.text, /"bomb.png".*60000 x 1 pixels, and no side may have more than 8000/);
+  for (const output of [heavy, refused]) {
+    assert.equal(output.isError, true);
+    assert.equal(output.pictures, undefined);
+  }
+});
+
 test("tools (4): what is no text is named by its content, whatever its name, and archives and pictures say what to do", async (t) => {
   const { call, root } = await scene(t);
   const table = [
-    ["picture.txt", "\x89PNG\r\n\x1a\n\0\0", /is a PNG image.*Pictures cannot be shown/],
-    ["photo.md", "\xff\xd8\xff\xe0\x00\x10JFIF", /is a JPEG image/],
+    [
+      "picture.txt",
+      "\x89PNG\r\n\x1a\n\0\0",
+      /"picture.txt" is not a PNG image that can be shown: it breaks off/,
+    ],
+    [
+      "page.png",
+      `\x89PNG\r\n\x1a\n<!doctype html>${" ".repeat(99)}`,
+      /"page.png" is not a PNG .*has no PNG header/,
+    ],
+    ["photo.md", "\xff\xd8\xff\xe0\x00\x10JFIF", /is not a JPEG image that can be shown/],
+    ["scan.tif", "II*\0\0", /is a TIFF image.*once they are PNG or JPEG/],
     ["letter.txt", "%PDF-1.7\n", /is a PDF document/],
     ["table.csv", "PK\x03\x04\x14\0", /is a zip archive.*extract/],
     ["log.txt", "\x1f\x8b\x08\0", /is a gzip file.*extract/],

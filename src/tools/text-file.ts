@@ -32,8 +32,8 @@ export function decodeText(bytes: Buffer, path: string, cut = false): string {
 }
 
 function hintFor(kind: string | undefined): string {
-  if (kind?.endsWith("image"))
-    return " Pictures cannot be shown by a tool; what people send comes with their message.";
+  if (kind !== undefined && /PNG|JPEG|GIF|WebP/.test(kind)) return " The tool read shows pictures.";
+  if (kind?.endsWith("image")) return " Pictures are shown by the tool read once they are PNG or JPEG.";
   return kind?.includes("archive") || kind === "a gzip file"
     ? " The tool extract lists and unpacks archives."
     : "";

@@ -536,6 +536,39 @@ export function modelContract(wire: Wire, open: Open): void {
   );
 
   scenario(
+    "(4) a picture that a tool read is part of the request, once, and the request stays one that is accepted",
+    (body) => {
+      checkConversation(wire, body);
+      return [{ text: "ok" }];
+    },
+    async ({ model, server }) => {
+      const picture = { type: "image" as const, mimeType: "image/png", base64: "UElDVFVSRQ==" };
+      const call = (id: string) => ({ type: "toolCall" as const, id, name: "read", arguments: {} });
+      const result = (id: string, isError = false) => ({
+        role: "tool" as const,
+        toolCallId: id,
+        toolName: "read",
+        text: `result ${id}`,
+        isError,
+        pictures: [picture],
+      });
+      const messages = [
+        { role: "user" as const, content: [{ type: "text" as const, text: "go" }] },
+        { role: "assistant" as const, content: [call("a"), call("b")] },
+        result("a"),
+        result("b", true),
+        { role: "user" as const, content: [{ type: "text" as const, text: "and?" }] },
+      ];
+      const { fault } = await collect(model.stream(ask({ system: " ", tools: [], messages })));
+      assert.equal(fault, undefined, fault?.message);
+      const sent = JSON.stringify(server.requests[0]?.body);
+      assert.equal(sent.split(picture.base64).length - 1, 1);
+      assert.match(sent, /image\/png/);
+      assert.match(sent, /result a.*result b.*and\?/);
+    },
+  );
+
+  scenario(
     "(4) half a character is mended, and brackets without end are a fault of the request",
     () => [{ text: "ok" }],
     async ({ model, server }) => {

@@ -1,4 +1,4 @@
-import type { ModelRequest } from "../../agent/model.ts";
+import type { ImagePart, ModelRequest } from "../../agent/model.ts";
 import { type CallIdRule, parametersOf, type SoundMessage, soundMessages } from "../conversation.ts";
 
 const callIds: CallIdRule = { pattern: /^[a-zA-Z0-9_-]+$/, maxChars: 64 };
@@ -14,7 +14,7 @@ export function encodeRequest(request: ModelRequest): object {
     stream: true,
     // The mark covers the tools as well: they stand before the system text.
     ...(system.trim() === "" ? {} : { system: [{ type: "text", text: system, ...cacheMark }] }),
-    messages: encodeMessages(soundMessages(request.messages, callIds)),
+    messages: encodeMessages(soundMessages(request.messages, { callIds })),
     ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
     ...(request.tools.length === 0
       ? {}
@@ -53,9 +53,7 @@ function encodeBlocks(message: SoundMessage): object[] {
   switch (message.role) {
     case "user":
       return message.content.map((part) =>
-        part.type === "text"
-          ? { type: "text", text: part.text }
-          : { type: "image", source: { type: "base64", media_type: part.mimeType, data: part.base64 } },
+        part.type === "text" ? { type: "text", text: part.text } : imageBlock(part),
       );
     case "assistant":
       return [
@@ -72,9 +70,16 @@ function encodeBlocks(message: SoundMessage): object[] {
         {
           type: "tool_result",
           tool_use_id: message.callId,
-          content: message.text,
+          content:
+            message.pictures.length === 0
+              ? message.text
+              : [{ type: "text", text: message.text }, ...message.pictures.map(imageBlock)],
           ...(message.isError ? { is_error: true } : {}),
         },
       ];
   }
+}
+
+function imageBlock({ mimeType, base64 }: ImagePart): object {
+  return { type: "image", source: { type: "base64", media_type: mimeType, data: base64 } };
 }

@@ -8,7 +8,8 @@ import type { Quirks } from "./quirks.ts";
  * conversations are written.
  */
 export function requestWriter(quirks: Quirks): (request: ModelRequest) => string {
-  const conversationJson = conversationWriter(quirks.callIds, (message) => jsonText(encodeMessage(message)));
+  const rule = { callIds: quirks.callIds, resultsAreText: true } as const;
+  const conversationJson = conversationWriter(rule, (message) => jsonText(encodeMessage(message)));
   const toolsJson = rememberedBy(encodeTools);
   return (request) => {
     const system =

@@ -1,4 +1,4 @@
-import type { ModelRequest } from "../../agent/model.ts";
+import type { ImagePart, ModelRequest } from "../../agent/model.ts";
 import { type CallIdRule, dataUrl, parametersOf, type SoundMessage, soundMessages } from "../conversation.ts";
 
 const callIds: CallIdRule = { pattern: /^[a-zA-Z0-9_-]+$/, maxChars: 64 };
@@ -10,7 +10,7 @@ export function encodeRequest(request: ModelRequest): object {
   return {
     model: request.model,
     ...(request.system.trim() === "" ? {} : { instructions: request.system }),
-    input: soundMessages(request.messages, callIds).flatMap(encodeMessage),
+    input: soundMessages(request.messages, { callIds }).flatMap(encodeMessage),
     stream: true,
     // Otherwise the provider keeps the conversation for a month.
     store: false,
@@ -38,9 +38,7 @@ function encodeMessage(message: SoundMessage): readonly object[] {
         {
           role: "user",
           content: message.content.map((part) =>
-            part.type === "text"
-              ? { type: "input_text", text: part.text }
-              : { type: "input_image", image_url: dataUrl(part), detail: "auto" },
+            part.type === "text" ? inputText(part.text) : inputImage(part),
           ),
         },
       ];
@@ -55,6 +53,24 @@ function encodeMessage(message: SoundMessage): readonly object[] {
         })),
       ];
     case "tool":
-      return [{ type: "function_call_output", call_id: message.callId, output: message.text }];
+      return [
+        {
+          type: "function_call_output",
+          call_id: message.callId,
+          // Servers without vision know only the plain form.
+          output:
+            message.pictures.length === 0
+              ? message.text
+              : [inputText(message.text), ...message.pictures.map(inputImage)],
+        },
+      ];
   }
+}
+
+function inputText(text: string): object {
+  return { type: "input_text", text };
+}
+
+function inputImage(picture: ImagePart): object {
+  return { type: "input_image", image_url: dataUrl(picture), detail: "auto" };
 }

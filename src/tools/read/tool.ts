@@ -1,5 +1,6 @@
-import { InputError, type Static, schema as s } from "../../kernel/mod.ts";
+import { InputError, maxPictureBytes, pictureFacts, type Static, schema as s } from "../../kernel/mod.ts";
 import type { Powers, Tool, ToolOutput } from "../../sandbox/tool.ts";
+import { isPlainAscii } from "../binary-kind.ts";
 import { decodeText, maxFileBytes } from "../text-file.ts";
 
 const maxOutputBytes = 50 * 1024;
@@ -16,13 +17,13 @@ const parameters = s.object({
   limit: s.optional(s.integer({ description: `How many lines, at most ${maxLines}.`, minimum: 1 })),
 });
 
-/** Shows a text file with line numbers, or the names in a folder. */
+/** Shows a text file with line numbers, a picture, or the names in a folder. */
 export function openRead(): Tool {
   return {
     spec: {
       name: "read",
       description:
-        "Reads a text file of the workspace, with line numbers, or lists a folder. Long files come in parts: use offset and limit.",
+        "Reads a text file of the workspace, with line numbers, shows a picture (PNG, JPEG, GIF, WebP), or lists a folder. Long files come in parts: use offset and limit.",
       parameters,
     },
     plan(args) {
@@ -38,12 +39,38 @@ export function openRead(): Tool {
         if (listing) return listing;
         throw error;
       }
+      const picture = shownPicture(path, content);
+      if (picture) return picture;
       const text = decodeText(content.bytes, path, content.truncated);
       return {
         ...show(text, path, offset, Math.min(limit, maxLines), content.truncated),
         origin: `file:${path}`,
       };
     },
+  };
+}
+
+/** Undefined for what does not begin like a picture. Throws an InputError for one that cannot be shown. */
+function shownPicture(
+  path: string,
+  { bytes, size }: Awaited<ReturnType<Powers["workspace"]["read"]>>,
+): ToolOutput | undefined {
+  const facts = pictureFacts(bytes);
+  if (facts === undefined || isPlainAscii(bytes)) return undefined;
+  const named = JSON.stringify(path);
+  if (size > maxPictureBytes)
+    throw new InputError(
+      `${named} is a ${facts.format} image of ${size} bytes; at most ${maxPictureBytes} are shown. Make it smaller first.`,
+    );
+  if ("problem" in facts)
+    throw new InputError(`${named} is not a ${facts.format} image that can be shown: ${facts.problem}.`);
+  const { type, format, widthPx, heightPx } = facts;
+  return {
+    text: `${named} is a ${format} image: ${widthPx} x ${heightPx} pixels, ${size} bytes.`,
+    isError: false,
+    pictures: [{ mimeType: type, bytes }],
+    origin: `file:${path}`,
+    details: { path, kind: "picture", type, bytes: size, widthPx, heightPx },
   };
 }
 
