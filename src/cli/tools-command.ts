@@ -3,7 +3,8 @@ import { createAccess } from "../compose/access.ts";
 import { openApprovalsFile } from "../compose/approvals-file.ts";
 import { noEgress } from "../compose/egress.ts";
 import { composePairings } from "../compose/pairings.ts";
-import { createTools, type ToolExplanation } from "../compose/tools.ts";
+import type { ToolExplanation } from "../compose/policy-context.ts";
+import { createTools } from "../compose/tools.ts";
 import {
   configProblemText,
   formatPath,
