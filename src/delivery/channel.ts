@@ -67,6 +67,8 @@ export interface Conversation {
   readonly id: string;
   /** Topic or thread inside it. */
   readonly threadId?: string;
+  /** The message there below which answers stand, where a platform has such things: it makes no other conversation. */
+  readonly belowMessageId?: string;
   /** What the chat belongs to, where the platform has such a thing: a Discord guild, a Slack team. */
   readonly spaceId?: string;
 }

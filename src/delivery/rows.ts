@@ -97,6 +97,7 @@ export function sameConversation(a: InboxRow, b: InboxRow): boolean {
     a.account === b.account &&
     one !== undefined &&
     one.id === other?.id &&
-    one.threadId === other.threadId
+    one.threadId === other.threadId &&
+    one.belowMessageId === other.belowMessageId
   );
 }

@@ -467,6 +467,32 @@ describe("github: sending", () => {
     );
   });
 
+  scene("an answer to a comment below a comment of a discussion goes below it too", async (it) => {
+    const { fake, send } = it;
+    fake.replies.set("DC_9", { repository: "house/repo", number: 5, top: "DC_7" });
+    fake.replies.set("DC_else", { repository: "house/other", number: 5, top: "DC_7" });
+    const below = (belowMessageId: string, thread = "discussion-5") => ({
+      conversation: { ...onThread(thread), belowMessageId },
+      text: "in its thread",
+    });
+    const sent = await send(below("DC_9"));
+    assert.match(sent.outcome === "sent" ? sent.platformId : "", /^discussion_comment\/\d+$/);
+    const said = [["discussions/5/DC_7", "in its thread"]];
+    const heard = () => fake.comments.map(({ on, body }) => [on, seen(body)]);
+    assert.deepEqual(heard(), said);
+    for (const [id, thread] of [
+      ["DC_9", "discussion-6"],
+      ["DC_else", "discussion-5"],
+      ["DC_gone", "discussion-5"],
+      ["DC_9", "5"],
+      ['DC_9"', "discussion-5"],
+    ])
+      assert.equal((await send(below(id as string, thread))).outcome, rejected, `${id} in ${thread}`);
+    fake.api.fault("/graphql", { kind: "closeAfter" });
+    assert.equal((await send(below("DC_9"))).outcome, "retry", "only the comment itself can be in doubt");
+    assert.deepEqual(heard(), said);
+  });
+
   scene("channels (6): in a discussion, only the comment itself can be in doubt", async (it) => {
     const { fake, send } = it;
     const talk = (number: number) => send({ conversation: onThread(`discussion-${number}`) });
@@ -493,9 +519,13 @@ describe("github: after a crash in mid-send", () => {
       () => false,
     );
 
-  for (const threadId of ["1", "1-review-9", "discussion-1"]) {
-    scene(`the mark tells whether a message arrived (${threadId})`, async (it) => {
-      const conversation = onThread(threadId);
+  for (const [threadId, below] of [["1"], ["1-review-9"], ["discussion-1"], ["discussion-1", "DC_9"]]) {
+    scene(`the mark tells whether a message arrived (${threadId} ${below ?? ""})`, async (it) => {
+      it.fake.replies.set("DC_9", { repository: "house/repo", number: 1, top: "DC_7" });
+      const conversation = {
+        ...onThread(threadId as string),
+        ...(below === undefined ? {} : { belowMessageId: below }),
+      };
       await it.send({ id: "other", conversation });
       assert.equal(await wanted(it, conversation), "absent");
       await it.send({ conversation });

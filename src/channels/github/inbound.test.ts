@@ -72,6 +72,20 @@ test("what is opened is a message of its own, and each kind of post has its plac
   }
 });
 
+test("a comment below another one of a discussion says so; the conversation is the discussion's all the same", () => {
+  const post = { id: 5, body: "text", user: ada, created_at, node_id: "DC_kwDOAbc-_=" };
+  const place = (more: object, event: object = { discussion: issue }) =>
+    read({ repository, sender: ada, action: "created", ...event, comment: { ...post, ...more } })
+      ?.conversation;
+  const discussion = { kind: "group", id: "house/repo", threadId: "discussion-3", spaceId: "house" };
+  assert.deepEqual(place({ parent_id: 4 }), { ...discussion, belowMessageId: "DC_kwDOAbc-_=" });
+  assert.deepEqual(place({ parent_id: null }), discussion);
+  assert.deepEqual(place({}), discussion);
+  for (const node_id of [undefined, "", 'x"){id}', "x".repeat(201), 7])
+    assert.deepEqual(place({ parent_id: 4, node_id }), discussion, "what GraphQL can call nothing");
+  assert.equal(place({ parent_id: 4 }, { issue })?.belowMessageId, undefined);
+});
+
 test("github (3): edits, deletions and other changes of a post are no messages", () => {
   for (const action of ["edited", "deleted", "transferred", "closed", "reopened", "labeled", undefined]) {
     const change = action === undefined ? {} : { action };

@@ -2,6 +2,7 @@ import type { InboundMessage, Sender } from "../../delivery/channel.ts";
 import { mentionsIn, visibleText, withoutAsides } from "./markdown.ts";
 import {
   isId,
+  nodeIdOf,
   type Place,
   repositoryOf,
   threadIdOf,
@@ -33,6 +34,8 @@ interface Written {
   readonly post: WirePost;
   readonly text: string;
   readonly place: Place;
+  /** What GraphQL calls a comment that stands below another one of a discussion: the answer goes there too. */
+  readonly below?: string | undefined;
   /** The issue, pull request or discussion that it is about; absent where it is the post itself. */
   readonly about?: WireSubject;
   /** The lines of code that it is about. */
@@ -65,6 +68,7 @@ export function inboundOf(event: WireEvent, account: string, bot: BotIdentity): 
       kind: "group",
       id: repository,
       threadId: threadIdOf(place),
+      ...(written.below === undefined ? {} : { belowMessageId: written.below }),
       spaceId: repository.split("/")[0] as string,
     },
     sender: senderOf(post),
@@ -95,7 +99,8 @@ function writtenIn(event: WireEvent): Written | undefined {
     }
     if (discussion) {
       const place = at("discussion", discussion);
-      return { key: `discussion_comment/${comment.id}`, post, text, place, about: discussion };
+      const below = isId(comment.parent_id) ? nodeIdOf(comment.node_id) : undefined;
+      return { key: `discussion_comment/${comment.id}`, post, text, place, below, about: discussion };
     }
     if (!pull) return undefined;
     const root = isId(comment.in_reply_to_id) ? comment.in_reply_to_id : comment.id;

@@ -3,7 +3,8 @@ import type { Conversation, OutboundMessage, SendResult } from "../../delivery/c
 import type { Credentials } from "./credentials.ts";
 import { commentText } from "./markdown.ts";
 import { type ApiFailure, ApiFault, failureText, type Rest } from "./rest.ts";
-import { isId, type Place, placeOf, repositoryOf } from "./wire.ts";
+import { type DiscussionThread, threadBelow } from "./thread.ts";
+import { isId, nodeIdOf, type Place, placeOf, repositoryOf } from "./wire.ts";
 
 const sendDeadlineMs = 30_000;
 const retryAfterMs = 5_000;
@@ -18,13 +19,17 @@ export interface Outbound {
 export interface Target {
   readonly repository: string;
   readonly place: Place;
+  /** A comment of a discussion, in whose thread the answer goes. */
+  readonly below: string | undefined;
 }
 
 /** Undefined for a conversation that is none of GitHub's. */
-export function targetOf({ id, threadId }: Conversation): Target | undefined {
+export function targetOf({ id, threadId, belowMessageId }: Conversation): Target | undefined {
   const repository = repositoryOf(id);
   const place = placeOf(threadId);
-  return repository !== undefined && place ? { repository, place } : undefined;
+  const below = nodeIdOf(belowMessageId);
+  if (belowMessageId !== undefined && (below === undefined || place?.kind !== "discussion")) return undefined;
+  return repository !== undefined && place ? { repository, place, below } : undefined;
 }
 
 /** What a message of ours is known by: the first line of its comment, which is shown to nobody. */
@@ -60,24 +65,29 @@ export async function sendMessage(message: OutboundMessage, out: Outbound): Prom
 
 interface Ready {
   readonly token: string;
-  readonly discussionId?: string;
+  readonly discussion?: Pick<DiscussionThread, "discussionId" | "replyToId">;
 }
 
-async function prepare({ repository, place }: Target, { credentials, rest }: Outbound): Promise<Ready> {
+async function prepare(target: Target, { credentials, rest }: Outbound): Promise<Ready> {
+  const { repository, place, below } = target;
   const token = await credentials.tokenFor(repository);
   if (place.kind !== "discussion") return { token };
-  return { token, discussionId: await discussionIdOf(repository, place.number, token, rest) };
+  if (below !== undefined) {
+    return { token, discussion: await threadBelow(below, { repository, number: place.number }, token, rest) };
+  }
+  return { token, discussion: { discussionId: await discussionIdOf(repository, place.number, token, rest) } };
 }
 
 async function post(
   { repository, place }: Target,
   body: string,
-  { token, discussionId }: Ready,
+  { token, discussion }: Ready,
   rest: Rest,
 ): Promise<string> {
   const deadlineMs = sendDeadlineMs;
-  if (discussionId !== undefined) {
-    const answer = await rest.query(addComment, { discussionId, body }, { token, deadlineMs });
+  if (discussion) {
+    const { discussionId, replyToId = null } = discussion;
+    const answer = await rest.query(addComment, { discussionId, replyToId, body }, { token, deadlineMs });
     const { comment } = (answer.addDiscussionComment ?? {}) as {
       readonly comment?: { readonly databaseId?: unknown };
     };
@@ -94,8 +104,10 @@ async function post(
   );
 }
 
-const addComment = `mutation($discussionId: ID!, $body: String!) {
-  addDiscussionComment(input: {discussionId: $discussionId, body: $body}) { comment { databaseId } }
+const addComment = `mutation($discussionId: ID!, $replyToId: ID, $body: String!) {
+  addDiscussionComment(input: {discussionId: $discussionId, replyToId: $replyToId, body: $body}) {
+    comment { databaseId }
+  }
 }`;
 
 const findDiscussion = `query($owner: String!, $name: String!, $number: Int!) {

@@ -1,6 +1,7 @@
 import type { OutboundMessage } from "../../delivery/channel.ts";
 import { markOf, type Outbound, type Target, targetOf } from "./outbound.ts";
 import { ApiFault } from "./rest.ts";
+import { threadBelow } from "./thread.ts";
 
 const maxPages = 5;
 
@@ -35,7 +36,8 @@ export async function wasSent(
 }
 
 function commentsSince(target: Target, since: string, token: string, out: Outbound): Promise<Found> {
-  const { repository, place } = target;
+  const { repository, place, below } = target;
+  if (below !== undefined) return threadBelow(below, { repository, number: place.number }, token, out.rest);
   if (place.kind === "discussion") return discussionComments(repository, place.number, token, out);
   const of = place.kind === "review" ? "pulls" : "issues";
   return restComments(

@@ -30,6 +30,10 @@ export interface WireComment extends WirePost {
   readonly path?: string;
   readonly diff_hunk?: string;
   readonly in_reply_to_id?: number;
+  /** Of a comment on a discussion: the one that it stands below. */
+  readonly parent_id?: number | null;
+  /** What GraphQL calls it. */
+  readonly node_id?: string;
 }
 
 /** What a webhook posts. */
@@ -57,6 +61,11 @@ export interface WireDelivery {
 
 export function isId(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+/** Undefined for what GraphQL can call nothing. */
+export function nodeIdOf(value: unknown): string | undefined {
+  return typeof value === "string" && /^[\w=+/-]{1,200}$/.test(value) ? value : undefined;
 }
 
 /** "owner/repo" in the one spelling: GitHub takes no notice of case. Undefined for what is no repository's name. */

@@ -16,7 +16,7 @@ interface Delivery {
 
 export interface Comment {
   readonly id: number;
-  /** "issues/1", "pulls/1/42", "discussions/1". */
+  /** "issues/1", "pulls/1/42", "discussions/1", "discussions/1/DC_7". */
   readonly on: string;
   readonly repository: string;
   readonly body: string;
@@ -60,6 +60,11 @@ export class FakeGithub {
   readonly comments: Comment[] = [];
   /** Repositories that we may not write to. */
   readonly blocked = new Set<string>();
+  /** Comments of discussions that stand below others: what GraphQL calls them, and where they are. */
+  readonly replies = new Map<
+    string,
+    { readonly repository: string; readonly number: number; readonly top: string }
+  >();
   readonly mintedTokens: string[] = [];
   readonly deliveries: Delivery[] = [];
   keyIsValid = true;
@@ -301,9 +306,12 @@ export class FakeGithub {
     if (query.startsWith("mutation")) {
       const [repository = "", number] = String(variables.discussionId).replace("D_", "").split("#");
       if (this.blocked.has(repository)) return ok({ data: null, errors: [{ type: "FORBIDDEN" }] });
-      const databaseId = this.#said(repository, `discussions/${number}`, variables.body);
+      const { replyToId } = variables;
+      const on = `discussions/${number}${typeof replyToId === "string" ? `/${replyToId}` : ""}`;
+      const databaseId = this.#said(repository, on, variables.body);
       return ok({ data: { addDiscussionComment: { comment: { databaseId } } } });
     }
+    if ("id" in variables) return ok({ data: { node: this.#reply(String(variables.id)) } });
     const { owner, name, number } = variables;
     const repository = `${String(owner)}/${String(name)}`;
     if (number === 404) {
@@ -316,6 +324,24 @@ export class FakeGithub {
     return ok({
       data: { repository: { discussion: { id: `D_${repository}#${String(number)}`, comments } } },
     });
+  }
+
+  #reply(id: string): object | null {
+    const found = this.replies.get(id);
+    if (!found) return null;
+    const { repository, number, top } = found;
+    const nodes = this.comments
+      .filter((item) => item.repository === repository && item.on === `discussions/${number}/${top}`)
+      .map(({ body }) => ({ body }));
+    return {
+      // As its owner writes it.
+      discussion: {
+        id: `D_${repository}#${number}`,
+        number,
+        repository: { nameWithOwner: repository.replace(/^./, (letter) => letter.toUpperCase()) },
+      },
+      replyTo: { id: top, replies: { totalCount: nodes.length, nodes: nodes.slice(-100) } },
+    };
   }
 
   #said(repository: string, on: string, body: unknown): number {
