@@ -135,6 +135,7 @@ function routesOf(foundation: Foundation, path: MessagePath, operators: Operator
       config: foundation.config,
       authSettings,
       callers: edge.callers,
+      browserSessions,
       apiTokens: operators.apiTokens.tokens,
       lockout,
       // A way in to a method that has no scope would be open to everybody.
@@ -147,6 +148,9 @@ function routesOf(foundation: Foundation, path: MessagePath, operators: Operator
       models: path.agents.models.rows,
       tap: path.runTap,
       invokeTool: operators.toolCalls.invoke,
+      sessionNames: operators.names,
+      reach: operators.reach,
+      shownFiles: path.media.shown,
       fenceKey: foundation.fenceKey,
     }),
     webhookRoute(path.channels),

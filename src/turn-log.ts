@@ -5,6 +5,7 @@ import { type Json, type Reason, type Source, uuid, type Write } from "./kernel/
 import {
   type AssistantMessage,
   appendEntry,
+  type Delivered,
   type Entry,
   type EntryBody,
   newSession,
@@ -45,7 +46,7 @@ export function createTurnLog(parts: TurnParts) {
   }
 
   /** What the model said, with its tokens counted. */
-  function addReply(task: Turn, writes: Write[], said: Said): Entry {
+  function addReply(task: Turn, writes: Write[], said: Said, delivered?: Delivered): Entry {
     const { choice } = task;
     const costUsd = costOf(choice, said.usage);
     const entry = add(task, writes, {
@@ -54,6 +55,7 @@ export function createTurnLog(parts: TurnParts) {
         ...spoken(task, said.content),
         usage: { ...said.usage, totalTokens: said.usage.input + said.usage.output, costUsd },
         stopReason: said.stopReason,
+        ...(delivered ? { delivered } : {}),
       },
     });
     const before = task.session.current;

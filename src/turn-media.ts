@@ -18,6 +18,7 @@ import {
   type StagedFile,
   sizeText,
   withFileLines,
+  wordsOf,
 } from "./delivery/mod.ts";
 import {
   admitted,
@@ -32,6 +33,7 @@ import {
   type Write,
 } from "./kernel/mod.ts";
 import { decide, plainPath } from "./policy/mod.ts";
+import type { Delivered, SentFile } from "./session/mod.ts";
 import type { TurnLog } from "./turn-log.ts";
 import type { Turn, TurnParts } from "./turn-parts.ts";
 
@@ -50,7 +52,10 @@ const foreignSource: Source = {
 /** A reply as it goes out: its text, without the lines that name files, and the files. */
 export interface ReplyContent {
   readonly text: string;
+  /** For the platform that the message came from. */
   readonly files: readonly OutboundFile[];
+  /** For the transcript; absent where the reply named no file. */
+  readonly delivered?: Delivered;
   /** Ends of what was done, for the commit that stores the reply. */
   readonly writes: readonly Write[];
 }
@@ -174,35 +179,39 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
 
   // --- out -----------------------------------------------------------------------------------------------------------
 
-  /** What the agent's reply becomes on a channel. A file that may not or cannot go is a sentence in its place. */
+  /** What the agent's reply becomes for whom it is for. A file that may not or cannot go is a sentence at the end. */
   async function sendOut(task: Turn, text: string): Promise<ReplyContent> {
     const found = replyParts(text);
     if (!found.some((part) => "path" in part)) return { text, files: [], writes: [] };
-    const files: OutboundFile[] = [];
+    const attached: Attached[] = [];
     const writes: Write[] = [];
-    const lines: string[] = [];
+    const problems: string[] = [];
     for (const part of found) {
-      if ("text" in part) {
-        lines.push(part.text);
-        continue;
-      }
+      if ("text" in part) continue;
       const problem =
-        files.length < maxFilesOfAReply
-          ? await attach(task, part.path, files, writes)
+        attached.length < maxFilesOfAReply
+          ? await attach(task, part.path, attached, writes)
           : `a reply takes at most ${maxFilesOfAReply} files`;
-      if (problem !== undefined) lines.push(`[a file was not sent: ${problem}]`);
+      if (problem !== undefined) problems.push(`[a file was not sent: ${problem}]`);
     }
-    return { text: lines.join("\n"), files, writes };
+    const words = wordsOf(found);
+    const said = [...(words === "" ? [] : [words]), ...problems].join("\n");
+    return {
+      text: said,
+      files: attached.flatMap(({ outbound }) => outbound ?? []),
+      delivered: { text: said, files: attached.map(({ sent }) => sent) },
+      writes,
+    };
   }
 
   /** Adds the file, or gives the reason why not. */
   async function attach(
     task: Turn,
     path: string,
-    files: OutboundFile[],
+    files: Attached[],
     writes: Write[],
   ): Promise<string | undefined> {
-    const { row, active } = task;
+    const { row, active, session } = task;
     const maxBytes = media.sendBytes(row.channel, row.account);
     if (maxBytes === undefined) return `${row.channel} takes no files`;
     const request = {
@@ -226,10 +235,17 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
     try {
       const bytes = await media.readPermitted(verdict.value, maxBytes, active.abort.signal);
       const { type, extension } = mediaType(bytes);
-      const kept = await media.keep(`${row.messageId}-${files.length}`, bytes);
       const name = plainName(path.split("/").at(-1) ?? "") || `file.${extension}`;
-      files.push({ path: kept, name, type, bytes: bytes.length });
       const facts = { type, bytes: bytes.length, sha256: sha256(bytes) };
+      const copy = `${row.messageId}-${files.length}`;
+      if (row.reply === undefined) {
+        const kept = `${copy}.${extension}`;
+        await media.keepShown(session.current.sessionId, kept, bytes);
+        files.push({ sent: { name, ...facts, kept } });
+      } else {
+        const outbound = { path: await media.keep(copy, bytes), name, type, bytes: bytes.length };
+        files.push({ sent: { name, ...facts }, outbound });
+      }
       writes.push(recordEffect("effect.end", "delivery", "media.attach", row, facts, "ok"));
       return undefined;
     } catch (error) {
@@ -241,6 +257,12 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
   }
 
   return { takeIn, pictures, labelOf, sendOut };
+}
+
+/** A file of a reply; `outbound` where a platform is to have it. */
+interface Attached {
+  readonly sent: SentFile;
+  readonly outbound?: OutboundFile;
 }
 
 /** Who wrote the file's content: the sender, or whoever the sender forwards. */

@@ -111,7 +111,7 @@ export interface ReviewPort {
 /** Files on their way: from a platform into an agent's workspace, and from there to a platform. */
 export interface MediaPort {
   settings(channel: string, account: string): DeliverySettings;
-  /** Largest file that the channel sends; undefined where it sends none. */
+  /** Largest file that the channel sends, or that control clients are shown; undefined where there are none. */
   sendBytes(channel: string, account: string): number | undefined;
   /** A file of this message; rejects with an InputError that says why there is none. */
   fetch(row: InboxRow, reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
@@ -122,6 +122,8 @@ export interface MediaPort {
   readPermitted(permit: Permit, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
   /** A copy that stays as it is until its outbox row is settled; gives its path. */
   keep(name: string, bytes: Buffer): Promise<string>;
+  /** A copy for those who read this session, for as long as it is there. */
+  keepShown(sessionId: string, name: string, bytes: Buffer): Promise<void>;
   /** The message came to its end: what was uploaded with it and the sign that it was seen are no longer needed. */
   ended(row: InboxRow): void;
 }

@@ -21,7 +21,7 @@ import {
 } from "./agent/mod.ts";
 import { createChatCommands } from "./chat-commands.ts";
 import type { RunEvents } from "./control/mod.ts";
-import { type InboxRow, type ReplyTo, replyRows, withPrefix } from "./delivery/mod.ts";
+import { type InboxRow, type ReplyTo, replyRows, shownSoFar, withPrefix } from "./delivery/mod.ts";
 import {
   admitted,
   InputError,
@@ -40,6 +40,7 @@ import {
   maySend,
   parseChatCommand,
   type ResetPlace,
+  type RunOutcome,
   resetRule,
   type SessionRow,
 } from "./session/mod.ts";
@@ -307,9 +308,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
         task.ends.push(modelEnd(task, step));
         return undefined;
       case "delta":
-        task.active.text = step.text;
-        task.events.delta(step.delta, step.text);
-        task.stream?.show(step.text);
+        showGrowing(step, task);
         return undefined;
       case "thinking":
         task.events.thinking(step.delta);
@@ -330,6 +329,14 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       case "hear":
         return queue.hear(task);
     }
+  }
+
+  function showGrowing({ delta, text }: Extract<Step, { type: "delta" }>, task: Turn): void {
+    const shown = shownSoFar(text);
+    const before = shownSoFar(text.slice(0, text.length - delta.length));
+    task.active.text = shown;
+    if (shown !== before) task.events.delta(shown.slice(before.length), shown);
+    task.stream?.show(text);
   }
 
   // --- the end: transcript, outbox and inbox in one commit ---------------------------------------------------------
@@ -361,19 +368,16 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
       return;
     }
     const writes = [...(said?.task.ends.splice(0) ?? []), ...((await said?.task.stream?.settle()) ?? [])];
+    const aborted = result.status === "aborted";
+    const content = await contentOf(row, result, said?.task);
     let entry: Entry | undefined;
-    if (said?.reply) entry = addReply(said.task, writes, said.reply);
+    if (said?.reply) entry = addReply(said.task, writes, said.reply, content.delivered);
     else if (said && result.text !== "")
       entry = add(said.task, writes, partial(said.task, result.text, "aborted"));
     if (said) writes.push(sessions.put(said.task.session.current));
-    const aborted = result.status === "aborted";
-    const content: ReplyContent =
-      said && row.reply && !aborted && maySendTo(row, row.reply)
-        ? prefixed(await media.sendOut(said.task, result.text), said.task)
-        : { text: result.text, files: [], writes: [] };
     const replies =
       row.reply && !aborted
-        ? repliesTo(row, content, row.reply)
+        ? repliesTo(row, said ? prefixed(content, said.task) : content, row.reply)
         : endOfStatus(parts.outbox.byId(firstRowId(row.messageId)), "Stopped.");
     await commit([
       ...writes,
@@ -384,13 +388,21 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     ]);
     parts.sender.offer(replies);
     if (said && entry) parts.entryAdded(said.task.session.current, entry);
+    const { text } = content;
+    const { files } = content.delivered ?? {};
+    const sent = entry && files ? { sent: { seq: entry.seq, files } } : {};
     events.finish(
-      aborted
-        ? { state: "aborted", text: result.text }
-        : { state: "final", text: result.text, stopReason: result.stopReason },
+      aborted ? { state: "aborted", text } : { state: "final", text, stopReason: result.stopReason, ...sent },
     );
     if (said) parts.sessionChanged(said.task.session.current, "agent.input.settled", row.runId);
-    settleRun(row, active, said?.task, { status: aborted ? "aborted" : "ok", text: result.text });
+    settleRun(row, active, said?.task, { status: aborted ? "aborted" : "ok", text, ...sent });
+  }
+
+  /** What people are given of a run's end; its files are copied away by now. */
+  async function contentOf(row: InboxRow, result: RunResult, task: Turn | undefined): Promise<ReplyContent> {
+    const goesOut = result.status !== "aborted" && (row.reply === undefined || maySendTo(row, row.reply));
+    if (task && goesOut) return media.sendOut(task, result.text);
+    return { text: task ? shownSoFar(result.text) : result.text, files: [], writes: [] };
   }
 
   /** A turn that ended in an error is visible too: to clients as an error, on a channel as a sentence. */
@@ -448,7 +460,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     row: InboxRow,
     active: ActiveRun,
     task: Turn | undefined,
-    end: { status: "ok" | "error" | "aborted"; text: string; errorMessage?: string },
+    end: Pick<RunOutcome, "status" | "text" | "sent" | "errorMessage">,
   ): void {
     const { runId, sessionKey, agentId } = row;
     parts.media.ended(row);

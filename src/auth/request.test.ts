@@ -94,3 +94,32 @@ test("auth (16): a request with an API token is that token's, with its limits; o
     ["api", "api", "shared", "shared"],
   );
 });
+
+test("auth (3): the page's cookie is the operator where the page may ask, and never beside a secret or a proxy", () => {
+  const page = { session: "s1" };
+  const owner = ask({ page });
+  assert.ok(admitted(owner) && owner.value.isOwner);
+  assert.equal(outcome({ page }), "browser:s1 browser-session");
+  assert.equal(outcome({ page: { session: undefined } }), "auth.secret_missing");
+  assert.equal(outcome({ page, token: "wrong" }), "auth.secret_mismatch");
+  assert.equal(outcome({ page, token: shaped }), "token:bot api-token");
+  // Where a proxy signs people in, a cookie from before it stood there is worth something on this machine only.
+  assert.equal(outcome({ page }, proxied), "auth.secret_missing");
+  assert.equal(outcome({ page, isLocal: true }, proxied), "browser:s1 browser-session");
+});
+
+test("auth (13): on his page the proxy's user has what the config gives him, and no more (A-002)", () => {
+  const somebody: Identity = {
+    user: "me@example.com",
+    method: "trusted-proxy",
+    isNamed: false,
+    scopes: ["operator.approvals"],
+    limit: undefined,
+    autoApproveScopes: undefined,
+  };
+  const page = { session: undefined };
+  for (const isNamed of [false, true]) {
+    const identity = admit({ ...somebody, isNamed });
+    assert.deepEqual(scopesOf({ identity, page }, proxied), ["operator.approvals"]);
+  }
+});

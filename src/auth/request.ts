@@ -16,6 +16,8 @@ export interface PresentedRequest {
   readonly identity: Verdict<Identity> | undefined;
   /** Direct from this machine. */
   readonly isLocal: boolean;
+  /** Present where the page itself may ask; `session` is the id of the browser session whose valid cookie came along. */
+  readonly page?: { readonly session: string | undefined };
 }
 
 /** What a caller has whom nobody named. */
@@ -41,7 +43,8 @@ export function authenticateRequest(
   known: Pick<KnownCredentials, "apiToken">,
 ): Verdict<Principal> {
   const { identity } = presented;
-  if (identity?.ok) return admit(principalOfUser(identity.value));
+  const { page } = presented;
+  if (identity?.ok) return admit(principalOfUser(identity.value, page !== undefined));
   // Where the proxy says who comes in, a token is for this machine itself, as the password is.
   const isTaken = settings.mode !== "trusted-proxy" || presented.isLocal;
   const candidate = candidateOf(presented);
@@ -49,6 +52,9 @@ export function authenticateRequest(
     const found = known.apiToken(candidate);
     return found ? admit(found) : refuse("auth.api_token_invalid");
   }
+  // Whoever gives a secret is who the secret says; the cookie stands for the operator who signed the page in.
+  if (isTaken && candidate === "" && page?.session !== undefined)
+    return admit(makePrincipal(`browser:${page.session}`, ownerScopes, "browser-session"));
   const proved = checkSecret(presented, settings);
   // Somebody whom the proxy should have signed in learns why it did not.
   if (!admitted(proved)) return identity && proved.reason === "auth.secret_missing" ? identity : proved;
@@ -69,10 +75,12 @@ function candidateOf({ token, password }: Pick<PresentedRequest, "token" | "pass
 
 /**
  * Somebody whom the proxy signed in. Who is named in allowUsers stands for the operator; when that list is not set,
- * nobody has said that everybody whom the proxy knows is the owner.
+ * nobody has said that everybody whom the proxy knows is the owner. On his page he has what the config gives him, as on
+ * its connection.
  */
-function principalOfUser(identity: Identity): Principal {
+function principalOfUser(identity: Identity, onPage: boolean): Principal {
   const { user, limit } = identity;
-  const base = identity.isNamed ? ownerScopes : [...openScopes, ...identity.scopes];
+  const own = identity.isNamed ? ownerScopes : [...openScopes, ...identity.scopes];
+  const base = onPage ? identity.scopes : own;
   return makePrincipal(`user:${user}`, within(base, limit), identity.method, { user });
 }

@@ -98,7 +98,9 @@ export function chatView(ports: {
     chat(event) {
       if (ended.has(event.runId)) return;
       const state = stateOf(event.runId);
-      const whole = (event.message?.content ?? []).map((part) => part.text).join("");
+      const whole = (event.message?.content ?? [])
+        .map((part) => (part.type === "text" ? part.text : ""))
+        .join("");
       switch (event.state) {
         case "delta":
           if (state.quiet) return;

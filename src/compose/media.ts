@@ -16,6 +16,7 @@ import { ensureFolder, type Store } from "../store/mod.ts";
 import type { MediaPort } from "../turn-parts.ts";
 import { every } from "./checkpoint.ts";
 import { createInboundFiles, inboundFolder } from "./inbound-files.ts";
+import { createShownFiles, type ShownFiles } from "./shown-files.ts";
 import type { Tools } from "./tools.ts";
 
 /** Where the gateway itself keeps files: what control clients sent until its turn, and what is on its way out. */
@@ -26,6 +27,8 @@ export interface Media extends MediaPort {
   holdUpload(messageId: string, index: number, bytes: Buffer): Promise<string>;
   /** Every file that came with these messages, or goes out for them. */
   filesOf(messageIds: ReadonlySet<string>): Promise<readonly MediaFile[]>;
+  /** What replies showed to control clients. */
+  readonly shown: ShownFiles;
   /** A row of the outbox came to this state. */
   settled(row: OutboxRow, state: OutboxState): void;
   /** Removes what is no longer needed. */
@@ -43,6 +46,8 @@ const sweepEveryMs = 3_600_000;
 /** Younger copies may belong to a row that is about to be committed. */
 const orphanAgeMs = 600_000;
 const channelWaitMs = 10_000;
+/** A file that control clients are shown is hashed and sent whole: this keeps the event loop free. */
+const maxShownBytes = 20 * 1_048_576;
 const defaultTtlHours = 48;
 const uploadPrefix = "upload:";
 /** A message's id, and which of its files. */
@@ -51,7 +56,7 @@ const keptName = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d{1,3}(?:\.[a-
 export function createMedia(ports: {
   readonly config: () => OpenClawConfig;
   readonly stateFolder: string;
-  readonly store: Pick<Store, "inbox" | "outbox">;
+  readonly store: Pick<Store, "inbox" | "outbox" | "personal">;
   readonly tools: Tools;
   readonly channel: (id: string, account: string) => Channel | undefined;
   readonly agentIds: () => readonly string[];
@@ -64,6 +69,13 @@ export function createMedia(ports: {
   const uploads = join(folder, "uploads");
   const outbound = join(folder, "outbound");
   const inbound = createInboundFiles(ports);
+  const shown = createShownFiles({
+    stateFolder: ports.stateFolder,
+    openFolder: tools.openFolder,
+    hasSession: (id) => store.personal.hasSession(id),
+    messageIdOf: (runId) => store.inbox.byRunId(runId)?.messageId,
+    clock,
+  });
 
   async function put(place: string, name: string, bytes: Buffer): Promise<string> {
     await ensureFolder(folder);
@@ -108,6 +120,7 @@ export function createMedia(ports: {
         .byMessageId(messageId)
         .some((row) => row.message.file?.path === path && isNeeded(row.state, ageMs)),
     );
+    await shown.sweep();
     await inbound.visit(sweepWorkspace);
   }
 
@@ -150,7 +163,7 @@ export function createMedia(ports: {
 
   async function filesOf(messageIds: ReadonlySet<string>): Promise<MediaFile[]> {
     const isTheirs = (name: string) => messageIds.has(keptName.exec(name)?.[1] ?? "");
-    const found: MediaFile[] = [];
+    const found: MediaFile[] = [...(await shown.of(messageIds))];
     for (const place of [uploads, outbound]) {
       for (const name of (await readdir(place).catch(() => [])).filter(isTheirs)) {
         const path = join(place, name);
@@ -164,10 +177,16 @@ export function createMedia(ports: {
     return found;
   }
 
+  const settings = (channel: string, account: string) => deliverySettings(ports.config(), channel, account);
+
   return {
     filesOf,
-    settings: (channel, account) => deliverySettings(ports.config(), channel, account),
-    sendBytes: (channel, account) => ports.channel(channel, account)?.limits.fileBytes,
+    shown,
+    settings,
+    sendBytes: (channel, account) =>
+      channel === "control"
+        ? Math.min(settings(channel, account).fileBytes, maxShownBytes)
+        : ports.channel(channel, account)?.limits.fileBytes,
     async fetch(row, reference, maxBytes, signal) {
       if (row.channel === "control") return fetchUpload(reference, maxBytes);
       const channel = await channelOf(row.channel, row.account, signal);
@@ -182,6 +201,7 @@ export function createMedia(ports: {
     },
     readPermitted: tools.readFile,
     keep: (name, bytes) => put(outbound, name, bytes),
+    keepShown: shown.keep,
     ended(row) {
       for (const { reference } of row.attachments ?? []) {
         const name = reference.slice(uploadPrefix.length);

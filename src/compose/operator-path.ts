@@ -54,7 +54,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
   const revoke: Operator["revoke"] = (...who) => operator.revoke(...who);
   const outsiders = await composeOutsiders(foundation, path, revoke);
   const { devices, setupCodes, nodes, nodeCommands, apiTokens } = outsiders;
-  const stores = conversationStores(agents.tools, path.overheard);
+  const stores = conversationStores(agents.tools, path.overheard, path.media.shown);
   const controlParts = composeControlParts(foundation, path, {
     ...{ startedAtMs, newTicketUrl, suspension, stores, toolCalls: outsiders.toolCalls },
     eventLoop: eventLoop.figures,
@@ -62,6 +62,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
   });
   const privacy = composeOwnPrivacy(foundation, path, stores);
   const names = sessionNames(sessionSettings, { resolve: resolveSessionKey, parse: parseSessionKey });
+  const reach = methodReach(names, () => path.channels.rows().map((row) => row.id));
   const { methods, snapshots } = methodTable(controlParts, names, [
     ...apiTokens.methods,
     ...privacyMethods(privacy),
@@ -90,7 +91,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
       { devices, tokens: apiTokens.tokens },
       (value) => redactConfig(value),
     ),
-    reach: methodReach(names, () => path.channels.rows().map((row) => row.id)),
+    reach,
     authSettings: foundation.authSettings,
     callers: foundation.edge.callers,
     methods,
@@ -108,7 +109,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
   };
   return {
     ...{ ...outsiders, ...side, lockout, browserSessions, eventLoop, startedAtMs, suspension },
-    ...{ baseUrl, newTicketUrl, methods, snapshots, operator },
+    ...{ baseUrl, newTicketUrl, methods, snapshots, operator, names, reach },
   };
 }
 

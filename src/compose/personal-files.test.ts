@@ -77,14 +77,20 @@ test("privacy: each store beside the database is told of a whole conversation, a
         void said.push(`versions [${[...sessionKeys]}] [${[...runIds]}]`),
     },
     { forgetSession: (key) => void said.push(`overheard ${key}`) },
+    {
+      forget: async ({ sessionId }) => void said.push(`shown ${sessionId}`),
+      forgetRuns: async (_, runIds) => void said.push(`shown [${[...runIds]}]`),
+    },
   );
   const row = { agentId: "main", key: "k", sessionId: "s" };
   for (const one of stores) await one.forget(row);
   for (const one of stores) await one.forgetRuns(row, new Set(["r"]));
   assert.deepEqual(said, [
+    "shown s",
     "overheard k",
     "end k",
     "versions [k] []",
+    "shown [r]",
     "overheard k",
     "commands k",
     "versions [] [r]",

@@ -30,9 +30,11 @@ export function conversationStores(
     }): Promise<void>;
   },
   overheard: Pick<Overheard, "forgetSession">,
+  shown: ConversationStore,
 ): readonly ConversationStore[] {
   const none: ReadonlySet<string> = new Set();
   return [
+    shown,
     {
       forget: async ({ key }) => overheard.forgetSession(key),
       forgetRuns: async ({ key }) => overheard.forgetSession(key),

@@ -1,5 +1,5 @@
 import type { InboxStore } from "../delivery/mod.ts";
-import type { RunOutcome, SessionStore } from "../session/mod.ts";
+import { type Entry, type RunOutcome, replyText, type SessionStore } from "../session/mod.ts";
 
 const maxEntries = 1000;
 
@@ -19,17 +19,23 @@ export function storedOutcome(
       ({ runId: of, body }) => of === runId && body.type === "message" && body.message.role === "assistant",
     );
     const said = last?.body.type === "message" && last.body.message.role === "assistant" && last.body.message;
-    const text = said ? said.content.map((part) => (part.type === "text" ? part.text : "")).join("") : "";
     return {
       runId,
       sessionKey: row.sessionKey,
       agentId: row.agentId,
       status: row.state === "failed" ? "error" : row.detail === "aborted" ? "aborted" : "ok",
-      text,
+      text: said ? replyText(said) : "",
+      ...sentWith(last),
       ...(row.state === "failed" ? { errorMessage: row.detail ?? "the run failed" } : {}),
       ...(said ? { provider: said.provider, model: said.model } : {}),
       startedAt: row.receivedAt,
       endedAt: row.updatedAt,
     };
   };
+}
+
+function sentWith(entry: Entry | undefined): Pick<RunOutcome, "sent"> {
+  if (entry?.body.type !== "message" || entry.body.message.role !== "assistant") return {};
+  const { delivered } = entry.body.message;
+  return delivered ? { sent: { seq: entry.seq, files: delivered.files } } : {};
 }

@@ -8,6 +8,7 @@
  * 5. A slow reader loses its own socket and delays nobody else.
  * 6. Who may not read is told that the gateway answers: no path, session, agent, channel or name, and not who is here.
  * 7. A request is as long and as frequent as its row allows; an idempotency key stands for one run and one answer.
+ * 8. A file that a reply names is a block behind its text, the same in events and history; its line is never shown.
  */
 export {
   type Administration,
@@ -57,6 +58,7 @@ export { presenceOf } from "./presence.ts";
 export * from "./protocol.ts";
 export { type MethodReach, methodReach, placedMethods } from "./reach.ts";
 export { createRepeats } from "./repeats.ts";
+export { type AskedFile, askedFile } from "./reply-files.ts";
 export * from "./run-events.ts";
 export { sessionInfo } from "./session-info.ts";
 export { type SessionNames, sessionNames } from "./session-names.ts";

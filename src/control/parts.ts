@@ -4,7 +4,7 @@ import type { LedgerFilter, LedgerRow, Verification } from "../audit/mod.ts";
 import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore } from "../delivery/mod.ts";
 import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
 import type { Approvals } from "../policy/mod.ts";
-import type { SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
+import type { SentFile, SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
 import type { UploadedFile } from "./attachments.ts";
 import type { Hub } from "./hub.ts";
 import type { AccessPort } from "./methods/access.ts";
@@ -120,6 +120,8 @@ export interface RunEndInfo {
   readonly sessionKey: string;
   readonly status: "ok" | "error" | "aborted";
   readonly text: string;
+  /** Files that went with it, and the number of the entry that tells of them. */
+  readonly sent?: { readonly seq: number; readonly files: readonly SentFile[] };
   readonly errorMessage?: string;
   readonly provider?: string;
   readonly model?: string;

@@ -15,6 +15,9 @@ export const signInPath = "/auth/sign-in";
 export const signOutPath = "/auth/sign-out";
 export const sessionPath = "/auth/session";
 
+/** Where a file of a reply is had from, on the gateway's own port; see {@link AttachmentBlock}. */
+export const chatFilePath = "/chat/files";
+
 /** Everybody who signs in acts for the one owner: there is one profile. */
 export const ownerProfileId = "gateway-owner";
 
@@ -164,6 +167,18 @@ export const events = [
 ] as const;
 export type EventName = (typeof events)[number];
 
+/** A file that went with a reply, behind its text. */
+export interface AttachmentBlock {
+  readonly type: "attachment";
+  /** One line, without folders; the agent chose it. */
+  readonly fileName: string;
+  /** By the content. */
+  readonly mimeType: string;
+  readonly sizeBytes: number;
+  /** Path and query on the gateway's own port, to be fetched like `chat.history`; absent where a chat app has the file. */
+  readonly url?: string;
+}
+
 /** Payload of `chat`. */
 export interface ChatEvent {
   readonly runId: string;
@@ -176,7 +191,7 @@ export interface ChatEvent {
   readonly replace?: boolean;
   readonly message?: {
     readonly role: "assistant";
-    readonly content: readonly { readonly type: "text"; readonly text: string }[];
+    readonly content: readonly ({ readonly type: "text"; readonly text: string } | AttachmentBlock)[];
     readonly timestamp: number;
   };
   readonly stopReason?: string;

@@ -1,6 +1,8 @@
 import type { Clock } from "../kernel/mod.ts";
+import type { SentFile } from "../session/mod.ts";
 import type { Hub } from "./hub.ts";
-import type { AgentEvent, ChatEvent } from "./protocol.ts";
+import type { AgentEvent, AttachmentBlock, ChatEvent } from "./protocol.ts";
+import { attachmentBlocks } from "./reply-files.ts";
 
 /** Tells clients how one run goes, in the wire's words. One per run; numbers its events from 1. */
 export interface RunEvents {
@@ -29,7 +31,13 @@ export interface ToolCallInfo {
 }
 
 export type RunEnd =
-  | { readonly state: "final"; readonly text: string; readonly stopReason: string }
+  | {
+      readonly state: "final";
+      readonly text: string;
+      readonly stopReason: string;
+      /** Files that went with it, and the number of the entry that tells of them. */
+      readonly sent?: { readonly seq: number; readonly files: readonly SentFile[] };
+    }
   | { readonly state: "aborted"; readonly text: string }
   | { readonly state: "error"; readonly errorMessage: string; readonly errorKind: string };
 
@@ -89,8 +97,12 @@ export function createRunEvents(
     chat({ state: "delta", deltaText: delta, message: messageOf(latestText) });
   }
 
-  function messageOf(text: string) {
-    return { role: "assistant" as const, content: [{ type: "text" as const, text }], timestamp: clock.now() };
+  function messageOf(text: string, files: readonly AttachmentBlock[] = []) {
+    return {
+      role: "assistant" as const,
+      content: [{ type: "text" as const, text }, ...files],
+      timestamp: clock.now(),
+    };
   }
 
   function item(call: ToolCallInfo, phase: string, more: Readonly<Record<string, unknown>>): void {
@@ -158,7 +170,8 @@ export function createRunEvents(
           executionSettled: true,
           terminalReply: { disposition: "visible", text: end.text },
         });
-        chat({ state: "final", stopReason: end.stopReason, message: messageOf(end.text) });
+        const files = end.sent ? attachmentBlocks(end.sent.files, run.sessionKey, end.sent.seq) : [];
+        chat({ state: "final", stopReason: end.stopReason, message: messageOf(end.text, files) });
       } else if (end.state === "aborted") {
         chat({ state: "aborted", stopReason: "rpc", message: messageOf(end.text) });
         agent("lifecycle", {

@@ -49,6 +49,7 @@ function fileLine(file: KeptAttachment, staged: StagedFile): string {
 /** A reply's parts in order: its text, and the files that it names on lines of their own. */
 export type ReplyPart = { readonly text: string } | { readonly path: string };
 
+const mediaWord = "MEDIA:";
 const mediaLine = /^MEDIA:[ \t]*(\S.*?)[ \t]*$/;
 
 /**
@@ -76,4 +77,21 @@ export function replyParts(text: string): ReplyPart[] {
   }
   flush();
   return parts;
+}
+
+/**
+ * What may be shown of a reply that still grows: no line that names a file, and no end that may become one. What was
+ * shown is always the beginning of what is shown later, and of the whole reply without those lines.
+ */
+export function shownSoFar(text: string): string {
+  const lineStart = text.lastIndexOf("\n") + 1;
+  const line = text.slice(lineStart);
+  const mayName = line.startsWith(mediaWord) || mediaWord.startsWith(line);
+  const whole = mayName ? text.slice(0, Math.max(lineStart - 1, 0)) : text;
+  return whole.includes(mediaWord) ? wordsOf(replyParts(whole)) : whole;
+}
+
+/** The text of a reply without the lines that name files. */
+export function wordsOf(parts: readonly ReplyPart[]): string {
+  return parts.flatMap((part) => ("text" in part ? part.text : [])).join("\n");
 }

@@ -3,7 +3,15 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ackEmoji, withPrefix } from "./manners.ts";
 import { agrees, mediaKind, mediaType } from "./media-type.ts";
-import { plainName, plainType, replyParts, sizeText, withFileLines } from "./media-words.ts";
+import {
+  plainName,
+  plainType,
+  replyParts,
+  shownSoFar,
+  sizeText,
+  withFileLines,
+  wordsOf,
+} from "./media-words.ts";
 import type { KeptAttachment } from "./queue.ts";
 
 const latin = (text: string) => Buffer.from(text, "latin1");
@@ -161,4 +169,48 @@ test("delivery (7): a prefix stands once before a reply, with the values that ar
   assert.equal(withPrefix("x", "{model} {modelFull} {provider} {identity.name}:", facts), "b p/a/b p Mo: x");
   assert.equal(withPrefix("x", "{thinkingLevel} {other}", facts), "{thinkingLevel} {other} x");
   assert.equal(withPrefix("[Mo] x", "auto", facts), "[Mo] x");
+});
+
+test("delivery (6): of a reply that grows no line that names a file is shown, nor the beginning of one", () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ["", ""],
+    ["M", ""],
+    ["Maybe", "Maybe"],
+    ["Look:\nMED", "Look:"],
+    ["Look:\nMEDIA:a.png", "Look:"],
+    ["Look:\nMEDIA:a.png\n", "Look:"],
+    ["Look:\nMEDIA:a.png\nMore", "Look:\nMore"],
+    ["MEDIA:a.png\nMore", "More"],
+    ["see MEDIA:a.png", "see MEDIA:a.png"],
+    ["```\nMEDIA:a.png\n```", "```\nMEDIA:a.png\n```"],
+  ];
+  for (const [text, shown] of cases) assert.equal(shownSoFar(text), shown, JSON.stringify(text));
+});
+
+test("delivery (6): what was shown of a growing reply is always the beginning of what is shown next", () => {
+  const piece = fc.constantFrom(
+    "MEDIA:",
+    "MEDIA: a b.png",
+    "M",
+    "ME",
+    "\n",
+    "\r\n",
+    "```",
+    "~~~",
+    " ",
+    "x",
+    "a.png",
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+      const text = pieces.join("");
+      let before = "";
+      for (let end = 1; end <= text.length; end++) {
+        const shown = shownSoFar(text.slice(0, end));
+        assert.ok(shown.startsWith(before), JSON.stringify([text.slice(0, end), before, shown]));
+        before = shown;
+      }
+      assert.ok(wordsOf(replyParts(text)).startsWith(before), JSON.stringify([text, before]));
+    }),
+  );
 });

@@ -16,7 +16,15 @@
 export type * from "./channel.ts";
 export { ackEmoji, withPrefix } from "./manners.ts";
 export { agrees, mediaKind, mediaType } from "./media-type.ts";
-export { plainName, plainType, replyParts, sizeText, withFileLines } from "./media-words.ts";
+export {
+  plainName,
+  plainType,
+  replyParts,
+  shownSoFar,
+  sizeText,
+  withFileLines,
+  wordsOf,
+} from "./media-words.ts";
 export { createOutboxSender, type Sender as OutboxSender } from "./outbox.ts";
 export type * from "./queue.ts";
 export { digestOf, inboxRowOf, replyRows, sameConversation, type Target } from "./rows.ts";

@@ -1,5 +1,5 @@
 import { titleOf } from "./title.ts";
-import type { Entry, EntryBody, Message, SessionRow } from "./transcript.ts";
+import type { AssistantMessage, Entry, EntryBody, Message, SessionRow } from "./transcript.ts";
 
 /** A conversation that nobody has spoken in yet. */
 export function newSession(input: {
@@ -72,5 +72,10 @@ export function appendEntry(
 function spokenText(message: Message): string {
   if (message.role === "user") return message.content;
   if (message.role === "toolResult") return "";
-  return message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+  return replyText(message);
+}
+
+/** What people read of a reply. */
+export function replyText({ content, delivered }: AssistantMessage): string {
+  return delivered?.text ?? content.map((part) => (part.type === "text" ? part.text : "")).join("");
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/mod.ts";
+import type { SentFile } from "./transcript.ts";
 
 /** A turn that is going on. */
 export interface ActiveRun {
@@ -20,6 +21,8 @@ export interface RunOutcome {
   readonly agentId: string;
   readonly status: "ok" | "error" | "aborted";
   readonly text: string;
+  /** Files that went with it, and the number of the entry that tells of them. */
+  readonly sent?: { readonly seq: number; readonly files: readonly SentFile[] };
   readonly errorMessage?: string;
   readonly provider?: string;
   readonly model?: string;

@@ -48,6 +48,26 @@ export interface AssistantMessage {
   readonly usage: Usage & { readonly totalTokens: number; readonly costUsd: number };
   readonly stopReason: EndReason | "aborted" | "error";
   readonly errorMessage?: string;
+  /** What people were given of it, where it named files; without it, that is what it says. */
+  readonly delivered?: Delivered;
+}
+
+/** A reply as people have it: its text without the lines that name files, and those that went with it. */
+export interface Delivered {
+  readonly text: string;
+  readonly files: readonly SentFile[];
+}
+
+export interface SentFile {
+  /** One line, without folders; the agent chose it. */
+  readonly name: string;
+  /** A MIME type, by the content. */
+  readonly type: string;
+  readonly bytes: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+  /** Under which name the gateway keeps a copy for this session's readers; absent where a platform has it. */
+  readonly kept?: string;
 }
 
 export type AssistantPart =

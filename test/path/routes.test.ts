@@ -34,6 +34,7 @@ const documented: readonly string[] = [
   "GET /v1/models operator 0",
   "GET /v1/models/* operator 0",
   "POST /tools/invoke operator 2097152",
+  "GET /chat/files operator 0",
   "POST /* operator 262144",
   "POST /* webhook 1048576",
 ];
@@ -42,6 +43,7 @@ const scopeOf: Readonly<Record<string, Scope>> = {
   "/v1/chat/completions": "operator.write",
   "/v1/responses": "operator.write",
   "/tools/invoke": "operator.write",
+  "/chat/files": "operator.read",
   "/v1/models": "operator.read",
   "/v1/models/*": "operator.read",
 };

@@ -42,14 +42,15 @@ function doorWith(settings: AuthSettings, named?: Verdict<Identity>) {
     authSettings: () => settings,
     callers: { identify: () => undefined, known: () => named },
     apiTokens: { find: () => undefined },
+    browserSessions: { check: (cookie) => (cookie === "right-cookie" ? "s" : undefined) },
     lockout: createLockout(clock, () => auth),
     clock,
     scopeOf: (method) => (method === "chat.send" ? "operator.write" : "operator.read"),
     refused: async (reason) => void refused.push(reason),
   });
   /** The status, 200 for "may go on"; waits that the door puts on wrong secrets pass at once. */
-  async function status(head: HttpHead, method: "GET" | "POST" = "GET") {
-    const asked = door.check(head, method, "agents.list");
+  async function status(head: HttpHead, method: "GET" | "POST" = "GET", forPage = false) {
+    const asked = door.check(head, method, "agents.list", forPage);
     let answer: Awaited<typeof asked> | "waiting" = "waiting";
     void asked.then((value) => {
       answer = value;
@@ -145,6 +146,19 @@ test("http-api (1): what another site's page can send gets nowhere, with and wit
       assert.equal(await status(headOf(headers), "POST"), expected, JSON.stringify(headers));
     assert.equal(isJson(undefined), false);
   }
+});
+
+test("http-api (1): the page's cookie opens what the page fetches, and nothing else", async () => {
+  const { status, refused } = doorWith(auth);
+  const withCookie = (cookie: string, headers = {}) => ({ ...headOf(headers), cookie });
+  assert.equal(await status(withCookie("right-cookie"), "GET", true), 200);
+  assert.equal(await status(withCookie("right-cookie")), 401);
+  assert.equal(await status(withCookie("other-cookie"), "GET", true), 401);
+  assert.equal(
+    await status(withCookie("right-cookie", { "sec-fetch-site": "cross-site" }), "GET", true),
+    403,
+  );
+  assert.equal(refused.length, 0, "a cookie that is none is no guess at the secret");
 });
 
 test("http-api (1): a caller without the scope is told which one is missing", async () => {

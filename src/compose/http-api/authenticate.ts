@@ -2,6 +2,7 @@ import {
   type ApiTokens,
   type AuthSettings,
   authenticateRequest,
+  type BrowserSessions,
   holds,
   type Lockout,
   mayCall,
@@ -21,24 +22,28 @@ export interface Door {
     method: "GET" | "POST",
     /** The protocol's method that does the same: who may not call it may not do it here. */
     capability: string,
+    /** True: the page's own cookie counts as well. Only for what changes nothing. */
+    forPage?: boolean,
   ): Promise<HttpAnswer | undefined>;
   /** Who it is; asked again once the body is there, so that a secret that was rotated meanwhile counts no more. */
-  callerOf(head: HttpHead): Verdict<Principal>;
+  callerOf(head: HttpHead, forPage?: boolean): Verdict<Principal>;
 }
 
 export function createDoor(ports: {
   readonly authSettings: () => AuthSettings;
   readonly callers: ProxyCallers;
   readonly apiTokens: Pick<ApiTokens, "find">;
+  readonly browserSessions: Pick<BrowserSessions, "check">;
   readonly lockout: Lockout;
   readonly clock: Clock;
   /** The scope of a method of the protocol: the same row decides for both carriers. */
   readonly scopeOf: (capability: string) => Scope;
   readonly refused: (reason: Reason, address: string, path: string) => Promise<void>;
 }): Door {
-  const presentedOf = (head: HttpHead) => {
-    const { arrival, headers } = head;
+  const presentedOf = (head: HttpHead, forPage: boolean) => {
+    const { arrival, headers, cookie } = head;
     return {
+      ...(forPage ? { page: { session: ports.browserSessions.check(cookie) } } : {}),
       ...credentialOf(headers.authorization),
       scopes: headers["x-openclaw-scopes"]?.split(/[,\s]+/),
       identity: arrival && ports.callers.known(arrival),
@@ -46,13 +51,14 @@ export function createDoor(ports: {
     };
   };
 
-  const callerOf = (head: HttpHead) =>
-    authenticateRequest(presentedOf(head), ports.authSettings(), { apiToken: ports.apiTokens.find });
+  const callerOf = (head: HttpHead, forPage = false) =>
+    authenticateRequest(presentedOf(head, forPage), ports.authSettings(), { apiToken: ports.apiTokens.find });
 
   async function check(
     head: HttpHead,
     method: "GET" | "POST",
     capability: string,
+    forPage = false,
   ): Promise<HttpAnswer | undefined> {
     const { arrival } = head;
     if (!arrival || foreignPage(head))
@@ -66,7 +72,7 @@ export function createDoor(ports: {
     if (lockedForMs > 0) return tooMany(lockedForMs);
     // Fetches what is needed to know the caller.
     await ports.callers.identify(arrival);
-    const verdict = callerOf(head);
+    const verdict = callerOf(head, forPage);
     if (!admitted(verdict)) {
       if (verdict.reason === "auth.secret_mismatch" || verdict.reason === "auth.api_token_invalid") {
         const delayMs = ports.lockout.fail(key, isLoopback);

@@ -10,9 +10,12 @@
  * 6. A session or an agent that a caller names is checked, never guessed; the two must agree.
  * 7. A tool call passes policy and the sandbox; tools that run commands are never open to it.
  * 8. What a hook's caller wrote stands behind a fence; instructions come from the configuration only.
+ * 9. A file of a reply is given to whoever may read its session, as the bytes that the reply was recorded with; to
+ *    everybody else it is not there. No file runs as a page.
  */
 import { mayUseAgent, type Principal } from "../../auth/mod.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
+import { chatFilePath } from "../../control/mod.ts";
 import { InputError, type Reason, refuse, type Verdict } from "../../kernel/mod.ts";
 import type { Route } from "../../network/mod.ts";
 import { createDoor } from "./authenticate.ts";
@@ -21,6 +24,7 @@ import { hooksRoute } from "./hooks.ts";
 import { listModels, oneModel } from "./model-list.ts";
 import { operatorRoute } from "./operator-route.ts";
 import type { ApiParts, InvokeTool, ToolCall, ToolResult } from "./parts.ts";
+import { replyFile } from "./reply-file.ts";
 import { response } from "./responses.ts";
 import { createRunDesk } from "./run-desk.ts";
 import { type ApiSettings, apiSettings } from "./settings.ts";
@@ -129,6 +133,19 @@ export function apiRoutes(parts: ApiParts): Route[] {
         isOn: () => true,
         maxBodyBytes: () => maxToolBodyBytes,
         handle: (request, caller) => invokeOverHttp(request, caller, parts, settings()),
+      },
+      door,
+      parts.isReady,
+    ),
+    operatorRoute(
+      {
+        method: "GET",
+        path: chatFilePath,
+        capability: "chat.history",
+        forPage: true,
+        isOn: () => true,
+        maxBodyBytes: () => 0,
+        handle: (request, caller) => replyFile(request, caller, parts),
       },
       door,
       parts.isReady,

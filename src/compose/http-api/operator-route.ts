@@ -10,6 +10,8 @@ export interface OperatorRow {
   readonly path: string;
   /** The protocol's method that does the same: its row says which scope is needed. */
   readonly capability: string;
+  /** True: the page asks for it too, with its cookie. */
+  readonly forPage?: boolean;
   readonly isOn: () => boolean;
   readonly maxBodyBytes: () => number;
   readonly handle: (request: HttpRequest, caller: Principal) => Promise<HttpAnswer> | HttpAnswer;
@@ -27,10 +29,10 @@ export function operatorRoute(row: OperatorRow, door: Door, isReady: () => boole
     },
     before: async (head) => {
       if (!isReady()) return unavailable("The gateway is starting or stopping; try again in a moment.");
-      return door.check(head, row.method, row.capability);
+      return door.check(head, row.method, row.capability, row.forPage);
     },
     async handle(request) {
-      const verdict = door.callerOf(request);
+      const verdict = door.callerOf(request, row.forPage);
       if (!admitted(verdict)) return unauthorized(verdict.reason);
       try {
         return await row.handle(request, verdict.value);

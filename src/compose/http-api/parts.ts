@@ -1,10 +1,18 @@
 import type { LedgerStore } from "../../audit/mod.ts";
-import type { ApiTokens, AuthSettings, Lockout, ProxyCallers, Scope } from "../../auth/mod.ts";
+import type {
+  ApiTokens,
+  AuthSettings,
+  BrowserSessions,
+  Lockout,
+  ProxyCallers,
+  Scope,
+} from "../../auth/mod.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
-import type { ModelRow, RunPort } from "../../control/mod.ts";
+import type { MethodReach, ModelRow, RunPort, SessionNames } from "../../control/mod.ts";
 import type { InboxStore } from "../../delivery/mod.ts";
 import type { Clock, Commit, Json, Log, Random, Verdict } from "../../kernel/mod.ts";
 import type { SessionSettings, SessionStore } from "../../session/mod.ts";
+import type { ShownFiles } from "../shown-files.ts";
 import type { RunTap } from "./run-tap.ts";
 
 /** What the HTTP API may do, given by the composer. It reaches nothing else. */
@@ -17,6 +25,7 @@ export interface ApiParts {
   readonly config: () => OpenClawConfig;
   readonly authSettings: () => AuthSettings;
   readonly callers: ProxyCallers;
+  readonly browserSessions: Pick<BrowserSessions, "check">;
   readonly apiTokens: Pick<ApiTokens, "find">;
   /** The same one as the WebSocket's: failures of both count together. */
   readonly lockout: Lockout;
@@ -30,6 +39,9 @@ export interface ApiParts {
   readonly models: () => readonly ModelRow[];
   readonly tap: RunTap;
   readonly invokeTool: InvokeTool;
+  readonly sessionNames: SessionNames;
+  readonly reach: MethodReach;
+  readonly shownFiles: Pick<ShownFiles, "read">;
   /** Of the fences around untrusted text. */
   readonly fenceKey: string;
 }

@@ -3,7 +3,7 @@ import type { Principal } from "../../auth/mod.ts";
 import { digestOf, type InboxRow } from "../../delivery/mod.ts";
 import { admitted, type Reason, reasonText, type Source } from "../../kernel/mod.ts";
 import type { HttpRequest } from "../../network/mod.ts";
-import { type Entry, parseChatCommand } from "../../session/mod.ts";
+import { type Entry, parseChatCommand, replyText } from "../../session/mod.ts";
 import { ApiProblem, apiError, badRequest, missingScope } from "./answers.ts";
 import { unavailable } from "./operator-route.ts";
 import type { ApiParts } from "./parts.ts";
@@ -117,7 +117,7 @@ export function createRunDesk(parts: ApiParts): RunDesk {
     for (const message of entries.flatMap((entry) => assistantOf(entry, order.runId))) {
       const { input, output, cacheRead, cacheWrite } = message.usage;
       reply = {
-        text: message.content.map((part) => (part.type === "text" ? part.text : "")).join(""),
+        text: replyText(message),
         stopReason: message.stopReason,
         inputTokens: reply.inputTokens + input + cacheRead + cacheWrite,
         cachedTokens: reply.cachedTokens + cacheRead,

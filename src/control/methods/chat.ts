@@ -1,10 +1,11 @@
 import { admitted, reasonText, type Source, schema } from "../../kernel/mod.ts";
-import type { Entry } from "../../session/mod.ts";
+import type { Entry, Message } from "../../session/mod.ts";
 import { uploadedFiles } from "../attachments.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Call, type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 import { maxPayloadBytes } from "../protocol.ts";
+import { attachmentBlocks } from "../reply-files.ts";
 import { sessionInfo } from "../session-info.ts";
 import type { SessionNames } from "../session-names.ts";
 
@@ -222,7 +223,12 @@ async function agentOutcome(parts: ControlParts, runId: string, timeoutSeconds: 
     status: "ok",
     summary: end.status === "aborted" ? "aborted" : "completed",
     result: {
-      payloads: [{ text: end.text, mediaUrl: null }],
+      payloads: [
+        { text: end.text, mediaUrl: null },
+        ...(end.sent ? attachmentBlocks(end.sent.files, end.sessionKey, end.sent.seq) : []).map(
+          ({ type: _, url = null, ...file }) => ({ text: "", mediaUrl: url, ...file }),
+        ),
+      ],
       meta: {
         durationMs: end.endedAt - end.startedAt,
         aborted: end.status === "aborted",
@@ -265,7 +271,7 @@ function history(
   });
   // What was said before a reset stays in the log, and out of the conversation.
   const resetAt = entries.findLastIndex((entry) => entry.body.type === "reset");
-  const messages = entries.slice(resetAt + 1).flatMap((entry) => wireMessage(entry, params.maxChars));
+  const messages = entries.slice(resetAt + 1).flatMap((entry) => wireMessage(entry, key, params.maxChars));
   const firstSeq = resetAt >= 0 ? 1 : (entries[0]?.seq ?? 1);
   const running = parts.runs.activeRun(key);
   return {
@@ -287,20 +293,23 @@ function history(
 /** A transcript entry as clients read it; what is not a message gives nothing. */
 export function wireMessage(
   entry: Entry,
+  sessionKey: string,
   maxChars = Number.POSITIVE_INFINITY,
 ): Readonly<Record<string, unknown>>[] {
   if (entry.body.type !== "message") return [];
   const { message, idempotencyKey } = entry.body;
+  const { delivered, ...told } =
+    message.role === "assistant" ? message : { ...message, delivered: undefined };
+  const parts = delivered ? deliveredParts(delivered.text, told.content) : told.content;
   const content =
-    typeof message.content === "string"
-      ? message.content.slice(0, maxChars)
-      : message.content.map((part) =>
-          part.type === "text" ? { ...part, text: part.text.slice(0, maxChars) } : part,
-        );
+    typeof parts === "string"
+      ? parts.slice(0, maxChars)
+      : parts.map((part) => (part.type === "text" ? { ...part, text: part.text.slice(0, maxChars) } : part));
+  const files = delivered ? attachmentBlocks(delivered.files, sessionKey, entry.seq) : [];
   return [
     {
-      ...message,
-      content,
+      ...told,
+      content: typeof content === "string" ? content : [...content, ...files],
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       __openclaw: {
         id: entry.id,
@@ -309,6 +318,12 @@ export function wireMessage(
       },
     },
   ];
+}
+
+/** A reply's parts as people have them: its text without the lines that name files. */
+function deliveredParts(text: string, content: Message["content"]) {
+  const others = typeof content === "string" ? [] : content.filter((part) => part.type !== "text");
+  return [...(text === "" ? [] : [{ type: "text" as const, text }]), ...others];
 }
 
 /**

@@ -48,7 +48,7 @@ export function transcriptMethods(parts: ControlParts, names: SessionNames): Met
         await parts.commit([parts.sessions.append(row.sessionId, entry), parts.sessions.put(after)]);
         parts.runs.forget(row.sessionId);
         const about = { sessionKey: row.key, agentId: row.agentId };
-        const [message] = wireMessage(entry);
+        const [message] = wireMessage(entry, row.key);
         parts.hub.send(
           "session.message",
           { kind: "followers", sessionKey: row.key },
@@ -90,7 +90,7 @@ export function transcriptMethods(parts: ControlParts, names: SessionNames): Met
         const found = findEntry(parts, row, params.messageId);
         if (found === undefined) return { ok: false, unavailableReason: "not_found" };
         if (found === "hidden") return { ok: false, unavailableReason: "not_visible" };
-        const [message] = wireMessage(found, params.maxChars);
+        const [message] = wireMessage(found, row.key, params.maxChars);
         return message ? { ok: true, message } : { ok: false, unavailableReason: "not_visible" };
       },
     }),
