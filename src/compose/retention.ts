@@ -2,7 +2,7 @@ import type { Clock, Log, Write } from "../kernel/mod.ts";
 import type { SessionRow } from "../session/mod.ts";
 import type { Store } from "../store/mod.ts";
 import type { Media } from "./media.ts";
-import { rewriteDueKey } from "./privacy.ts";
+import { rewriteDueKey } from "./person-erasure.ts";
 
 /** How long after a message's end its texts are taken off the disk. */
 const sweepAfterMs = 500;
