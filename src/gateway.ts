@@ -1,131 +1,28 @@
 /**
- * The message path, in order. This file and turn.ts are its map: they call the stages and record what they say.
+ * The message path, in order. This file, gateway-submit.ts and turn.ts are its map: they call the stages and record
+ * what they say.
  *
  *   bytes -> Arrival -> Principal -> Admitted -> Turn -> ToolRequest -> Permit -> Outcome -> reply
  *
- * Here: `receive` (a platform's message) and `submit` (a control client's), up to the lane that its turn waits in.
- * Nothing here decides: each refusal and each permission comes from the stage that is named beside it.
+ * Here: `receive` (a platform's message), up to the lane that its turn waits in; gateway-submit.ts does the same for a
+ * control client's. Nothing here decides: each refusal and each permission comes from the stage that is named beside it.
  */
-import { hash } from "node:crypto";
+import { canonical, decide, mayBeOverheard } from "./access/mod.ts";
+import { type InboundMessage, type InboxRow, sameConversation } from "./delivery/mod.ts";
+import { createApprove } from "./gateway-approve.ts";
+import type { GatewayParts } from "./gateway-parts.ts";
+import { createRefusal } from "./gateway-refusal.ts";
+import { createGatewayRows } from "./gateway-rows.ts";
+import { createSubmit, type Submission, type Submitted } from "./gateway-submit.ts";
+import { admit, admitted, reasonText, type Verdict, type Write } from "./kernel/mod.ts";
 import {
-  type AccessSettings,
-  type Activation,
-  type Admitted,
-  canonical,
-  decide,
-  type Meters,
-  mayBeOverheard,
-  mayBeTold,
-  type Pairings,
-} from "./access/mod.ts";
-import { fence, withoutTokens } from "./agent/mod.ts";
-import type { LedgerStore } from "./audit/mod.ts";
-import {
-  type Attachment,
-  digestOf,
-  type InboundMessage,
-  type InboxRow,
-  type InboxState,
-  type InboxStore,
-  inboxRowOf,
-  type OutboxRow,
-  type OutboxSender,
-  type OutboxStore,
-  replyRows,
-  sameConversation,
-  type Target,
-} from "./delivery/mod.ts";
-import {
-  admit,
-  admitted,
-  type Clock,
-  type Commit,
-  type Json,
-  type Log,
-  type Random,
-  type Reason,
-  reasonText,
-  refuse,
-  type Source,
-  uuid,
-  type Verdict,
-  type Write,
-} from "./kernel/mod.ts";
-import type { Approvals } from "./policy/mod.ts";
-import {
-  type ChatCommand,
-  type Lanes,
   leaveOut,
-  type Overheard,
   parseChatCommand,
   type QueueRule,
   queueRule,
   type RunOutcome,
-  type Runs,
   route,
-  type SessionSettings,
 } from "./session/mod.ts";
-
-export interface GatewayParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly commit: Commit;
-  readonly inbox: InboxStore;
-  readonly outbox: OutboxStore;
-  readonly ledger: LedgerStore;
-  readonly lanes: Lanes;
-  readonly runs: Runs;
-  readonly sender: OutboxSender;
-  readonly approvals: Approvals;
-  readonly pairings: Pairings;
-  readonly accessSettings: (channel: string, account: string) => Promise<AccessSettings>;
-  readonly meters: Meters;
-  readonly activationOf: (message: InboundMessage) => Activation | undefined;
-  readonly sessionSettings: () => SessionSettings;
-  readonly overheard: Pick<Overheard, "note">;
-  /** Takes one accepted message to its reply (turn.ts). */
-  readonly turn: (row: InboxRow) => Promise<void>;
-  readonly missed: {
-    isTooOld(message: InboundMessage): boolean;
-    ownerWrote(message: InboundMessage): void;
-    noted(): void;
-  };
-  readonly pairingChanged: () => void;
-  readonly channelTextLimit: (channel: string, account: string) => number;
-  readonly fenceKey: string;
-  readonly maxMessageChars: number;
-  /** Whoever is kept to some agents sends to no other one. */
-  readonly mayUseAgent: (author: string, agentId: string) => Verdict<undefined>;
-  /** Keeps a control client's file until its message's turn; gives the reference to fetch it by. */
-  readonly holdUpload: (messageId: string, index: number, bytes: Buffer) => Promise<string>;
-  /** An accepted message: its sender may be shown at once that it was seen. */
-  readonly acknowledge: (message: InboundMessage, row: InboxRow) => void;
-  /** Told once: from now on turns that are cut off stay open on disk. */
-  readonly letGo: () => void;
-}
-
-/** A message from a control client (the page, the terminal, an API). */
-export interface Submission {
-  readonly sessionKey: string;
-  readonly agentId: string;
-  readonly text: string;
-  /** Becomes the run's id; the same key is never run twice. */
-  readonly idempotencyKey: string;
-  readonly source: Source;
-  readonly actor: string;
-  /** Files of the client's, at most 16; what it says of them is a claim. */
-  readonly files?: readonly Upload[];
-}
-
-export interface Upload extends Pick<Attachment, "claimedType" | "claimedName"> {
-  readonly bytes: Buffer;
-}
-
-export interface Submitted {
-  readonly runId: string;
-  readonly status: "started" | "in_flight" | "ok";
-}
 
 export interface Gateway {
   receive(message: InboundMessage): Promise<Verdict<{ readonly messageId: string }>>;
@@ -146,13 +43,14 @@ export interface Gateway {
   drain(graceMs: number): Promise<void>;
 }
 
-const maxAttachments = 16;
-const maxReferenceBytes = 4096;
-const maxClaimChars = 255;
-
 export function createGateway(parts: GatewayParts): Gateway {
   const { clock, commit, inbox, lanes, runs } = parts;
   let draining = false;
+  const rows = createGatewayRows(parts);
+  const { rowOf, readable, filesOf, record } = rows;
+  const turnAway = createRefusal(parts, rows);
+  const answerApproval = createApprove(parts, rows);
+  const submit = createSubmit(parts, rows, { isDraining: () => draining, enqueue, abort });
 
   // --- a platform's message: Arrival -> Admitted -> Turn -------------------------------------------------------
 
@@ -262,155 +160,6 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (active && other && sameConversation(row, other)) abort(row.sessionKey, active.runId);
   }
 
-  /** A message that no agent will see: recorded with its reason; an unknown sender gets a pairing code, once. */
-  async function turnAway(
-    message: InboundMessage,
-    stage: string,
-    reason: Reason,
-    detail: string,
-  ): Promise<Verdict<never>> {
-    const { channel, sender } = message;
-    const source: Source = {
-      author: `${channel}:${sender.id}`,
-      proof: sender.proof,
-      trust: "untrusted",
-      sensitivity: "private",
-    };
-    const row = { ...rowOf(message, "refused", { agentId: "", sessionKey: "" }, source, ""), detail: reason };
-    const replies = await refusalReply(message, row, reason);
-    await commit([
-      inbox.insert(row),
-      record(stage, "refuse", row, { detail }, reason),
-      ...replies.map(parts.outbox.insert),
-    ]);
-    parts.sender.offer(replies);
-    return refuse(reason, detail);
-  }
-
-  /** Strangers get a code to pair with, and otherwise silence; who may talk is told, now and then, what was refused. */
-  async function refusalReply(message: InboundMessage, row: InboxRow, reason: Reason): Promise<OutboxRow[]> {
-    if (reason === "access.sender_unpaired") return pairingReply(message, row);
-    return mayBeTold(reason) && parts.meters.takeNotice(message) ? repliesTo(row, reasonText(reason)) : [];
-  }
-
-  async function pairingReply(message: InboundMessage, row: InboxRow): Promise<OutboxRow[]> {
-    const { channel, account, sender } = message;
-    const asked = await parts.pairings.request(channel, account, sender, message.eventId);
-    if (asked.state !== "created") return [];
-    parts.pairingChanged();
-    const lines = [
-      "This assistant answers only people its owner has approved.",
-      `Your id here: ${sender.id}`,
-      `Pairing code: ${asked.request.code}`,
-      `The owner can approve you with: openclaw pairing approve ${channel} ${asked.request.code}`,
-      "The code is good for 60 minutes.",
-    ];
-    return repliesTo(row, lines.join("\n"));
-  }
-
-  /** `/approve` answers at once: the lane that it would wait in may be the one that waits for the answer. */
-  async function answerApproval(
-    message: InboundMessage,
-    who: Admitted,
-    command: ChatCommand,
-    target: Target,
-  ): Promise<Verdict<{ readonly messageId: string }>> {
-    const row = rowOf(message, "done", target, who.source, "");
-    const replies = repliesTo(
-      row,
-      who.isOwner
-        ? await approvalAnswer(command, who)
-        : "Only the owner may answer approvals (commands.ownerAllowFrom).",
-    );
-    await commit([
-      inbox.insert(row),
-      record("access", "command", row, { command: command.name, owner: who.isOwner }),
-      ...replies.map(parts.outbox.insert),
-    ]);
-    parts.sender.offer(replies);
-    return admit({ messageId: row.messageId });
-  }
-
-  async function approvalAnswer(command: ChatCommand, who: Admitted): Promise<string> {
-    const [id = "", decision = "", which] = command.args;
-    try {
-      const keep = which === "these" ? "proposal" : "standing";
-      const { request, keeps } = await parts.approvals.resolve(id, decision, who.source.author, keep);
-      return `${decision}: ${request.command}${keeps ? `\n${keeps.text}` : ""}`;
-    } catch (error) {
-      return `${(error as Error).message}. Usage: /approve <id> allow-once|allow-always|deny`;
-    }
-  }
-
-  // --- a control client's message: Principal -> Turn -------------------------------------------------------------
-
-  async function submit(submission: Submission): Promise<Verdict<Submitted>> {
-    const { idempotencyKey, sessionKey, agentId, text, source, files = [] } = submission;
-    const digest = digestOf(sessionKey, [text, ...files.map(({ bytes }) => sha256(bytes))].join("\n"));
-    const allowed = parts.mayUseAgent(source.author, agentId);
-    if (!admitted(allowed)) return allowed;
-    const known = repeated(idempotencyKey, digest);
-    if (known) return known;
-    if (draining) return refuse("delivery.draining");
-    if (text.length > parts.maxMessageChars) {
-      return refuse(
-        "session.message_too_large",
-        `${text.length} characters, at most ${parts.maxMessageChars}`,
-      );
-    }
-    if (!lanes.hasRoom(sessionKey)) return refuse("session.queue_full", sessionKey);
-    const now = clock.now();
-    const messageId = uuid(parts.random);
-    const attachments = await held(messageId, files);
-    const row: InboxRow = {
-      messageId,
-      channel: "control",
-      account: "",
-      eventId: idempotencyKey,
-      state: "accepted",
-      sessionKey,
-      agentId,
-      runId: idempotencyKey,
-      receivedAt: now,
-      updatedAt: now,
-      text,
-      digest,
-      source,
-      ...(attachments.length === 0 ? {} : { attachments }),
-    };
-    try {
-      await commit([inbox.insert(row), record("auth", "admit", row, { principal: submission.actor })]);
-    } catch (error) {
-      // Two frames with one key at once: the second finds the first's row.
-      const twin = repeated(idempotencyKey, digest);
-      if (twin) return twin;
-      parts.log("error", "a message could not be stored", { error: (error as Error).message });
-      return refuse("delivery.store_unavailable", (error as Error).message);
-    }
-    if (parseChatCommand(text)?.name === "stop") abort(sessionKey, undefined, row.runId);
-    enqueue(row);
-    return admit({ runId: row.runId, status: "started" });
-  }
-
-  async function held(messageId: string, files: readonly Upload[]): Promise<Attachment[]> {
-    const kept: Attachment[] = [];
-    for (const [index, { bytes, ...claims }] of files.entries()) {
-      const reference = await parts.holdUpload(messageId, index, bytes);
-      kept.push({ ...claims, kind: "file", claimedBytes: bytes.length, reference });
-    }
-    return kept;
-  }
-
-  /** The answer to a key that was used before; undefined for a new one. */
-  function repeated(idempotencyKey: string, digest: string): Verdict<Submitted> | undefined {
-    const known = inbox.find("control", "", idempotencyKey);
-    if (!known) return undefined;
-    // Of what is not kept, nothing can be compared.
-    if (known.digest !== "" && known.digest !== digest) return refuse("delivery.conflict", idempotencyKey);
-    const isOpen = known.state === "accepted" || known.state === "running";
-    return admit({ runId: known.runId, status: isOpen ? "in_flight" : "ok" });
-  }
-
   function enqueue(row: InboxRow): void {
     lanes.add(row.sessionKey, () => parts.turn(row));
   }
@@ -433,68 +182,6 @@ export function createGateway(parts: GatewayParts): Gateway {
       }
     }
     return stopped;
-  }
-
-  // --- rows ---------------------------------------------------------------------------------------------------------
-
-  function rowOf(
-    message: InboundMessage,
-    state: InboxState,
-    target: Target,
-    source: Source,
-    text: string,
-  ): InboxRow {
-    return inboxRowOf(message, {
-      messageId: uuid(parts.random),
-      runId: uuid(parts.random),
-      now: clock.now(),
-      state,
-      target,
-      source,
-      text,
-    });
-  }
-
-  /** What the agent reads: the text (a guest's without tokens of models), and what it quotes of others behind a fence. */
-  function readable(message: InboundMessage, who: Admitted): string {
-    const text = who.isOwner ? message.text : withoutTokens(message.text);
-    if (!message.quoted) return text;
-    if (!who.showsQuote) return `${text}\n\n[quoted words of somebody who may not speak here are left out]`;
-    return `${text}\n\n${fence(message.quoted.text, message.quoted.author, message.eventId, parts.fenceKey)}`;
-  }
-
-  /** Its files, to be fetched by its turn; those of somebody who may not speak here are left out, as the words are. */
-  function filesOf(message: InboundMessage, who: Admitted): Pick<InboxRow, "attachments"> {
-    const kept = (message.attachments ?? [])
-      .filter((file) => !file.isForwarded || who.showsQuote)
-      .filter((file) => Buffer.byteLength(file.reference) <= maxReferenceBytes)
-      .slice(0, maxAttachments)
-      .map((file) => ({
-        ...file,
-        ...(file.claimedName === undefined ? {} : { claimedName: file.claimedName.slice(0, maxClaimChars) }),
-        ...(file.claimedType === undefined ? {} : { claimedType: file.claimedType.slice(0, maxClaimChars) }),
-      }));
-    return kept.length === 0 ? {} : { attachments: kept };
-  }
-
-  function repliesTo(row: InboxRow, text: string): OutboxRow[] {
-    return row.reply
-      ? replyRows(row, text, row.reply, parts.channelTextLimit(row.channel, row.account), clock.now())
-      : [];
-  }
-
-  function record(stage: string, action: string, row: InboxRow, facts: Json, outcome?: Reason): Write {
-    const thread = row.sessionKey === "" ? {} : { runId: row.runId, sessionKey: row.sessionKey };
-    return parts.ledger.append({
-      stage,
-      kind: "verdict",
-      action,
-      messageId: row.messageId,
-      ...thread,
-      actor: row.source.author,
-      facts,
-      ...(outcome === undefined ? {} : { outcome }),
-    });
   }
 
   return {
@@ -524,8 +211,4 @@ export function createGateway(parts: GatewayParts): Gateway {
       await parts.sender.stop();
     },
   };
-}
-
-function sha256(bytes: Buffer): string {
-  return hash("sha256", bytes);
 }

@@ -26,6 +26,7 @@ export interface Import {
 const maps = [
   "src/main.ts",
   "src/gateway.ts",
+  "src/gateway-submit.ts",
   "src/turn.ts",
   "src/tool-call.ts",
   "src/chat-commands.ts",
@@ -39,6 +40,7 @@ const mapMakers: Readonly<Record<string, readonly string[]>> = {
   "src/main.ts": ["src/serve.ts"],
   "src/compose/message-path.ts": ["src/gateway.ts", "src/turn.ts"],
   "src/compose/operator-path.ts": ["src/operator.ts"],
+  "src/gateway.ts": ["src/gateway-submit.ts"],
   "src/operator.ts": ["src/operator-connect.ts"],
 };
 /** The message path is one map in several files. */
