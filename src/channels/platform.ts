@@ -68,6 +68,8 @@ export interface SettingsSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The first line of a small regular file; throws an InputError that names the file and never its content. */
   readonly readSecretFile: (path: string) => string;
+  /** The channels of Discord servers whose viewers a list may name. */
+  readonly audiences?: readonly { readonly guildId: string; readonly channelId: string }[];
 }
 
 export interface PlatformSettings {

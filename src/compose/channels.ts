@@ -5,6 +5,7 @@ import {
   type PlatformAccount,
   platformIds,
   readSecretFile,
+  type SettingsSources,
 } from "../channels/mod.ts";
 import type { OpenClawConfig } from "../config/mod.ts";
 import type { ChannelRow } from "../control/mod.ts";
@@ -77,14 +78,21 @@ export function createChannels(ports: {
   async function accountsOf(config: OpenClawConfig): Promise<Account[]> {
     const sections: Readonly<Record<string, unknown>> = config.channels ?? {};
     const configured = platformIds.filter((id) => sections[id] !== undefined);
-    const lists = await Promise.all(configured.map((id) => accountsOn(id, sections[id])));
+    const audiences = Object.values(config.accessGroups ?? {}).filter(
+      (group) => group.type === "discord.channelAudience",
+    );
+    const lists = await Promise.all(configured.map((id) => accountsOn(id, sections[id], audiences)));
     return lists.flat();
   }
 
-  async function accountsOn(id: string, section: unknown): Promise<Account[]> {
+  async function accountsOn(
+    id: string,
+    section: unknown,
+    audiences: NonNullable<SettingsSources["audiences"]>,
+  ): Promise<Account[]> {
     const platform = await loadPlatform(id);
     if (!platform) return [];
-    const { accounts, problems } = platform.read(section, { env: ports.env, readSecretFile });
+    const { accounts, problems } = platform.read(section, { env: ports.env, readSecretFile, audiences });
     for (const problem of problems) {
       ports.log("error", `channels.${id}: this account is not started`, {
         at: problem.path.join("."),

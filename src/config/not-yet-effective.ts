@@ -205,8 +205,7 @@ const effective: readonly string[] = [
   ),
   "agents.defaults.sandbox.prune",
   ...["tools", "agents.list.*.tools", "agents.entries.*.tools"].map((at) => `${at}.sandbox`),
-  "accessGroups.*.type",
-  "accessGroups.*.members",
+  ...["type", "members", "guildId", "channelId", "membership"].map((key) => `accessGroups.*.${key}`),
   "messages.groupChat.mentionPatterns",
   "messages.groupChat.historyLimit",
   ...["agents.defaults", "agents.list.*", "agents.entries.*"].flatMap((at) => [

@@ -473,6 +473,86 @@ describe("discord: what comes in", () => {
   );
 });
 
+describe("discord: whom the config names by what they can view", () => {
+  const eve = "100000000000000066";
+  const view = 1n << 10n;
+  const guildId = "500000000000000001";
+  const staff = "700000000000000009";
+  const wanted = {
+    audiences: [
+      { guildId, channelId: room },
+      { guildId, channelId: thread },
+      { guildId: "500000000000000002", channelId: room },
+    ],
+  };
+  /** The room is for those with the role. */
+  function furnish(fake: FakeDiscord): void {
+    fake.roles.set(guildId, view);
+    fake.roles.set(staff, 0n);
+    fake.addChannel(room, {
+      permission_overwrites: [
+        { id: guildId, type: 0, allow: "0", deny: String(view) },
+        { id: staff, type: 0, allow: String(view), deny: "0" },
+      ],
+    });
+    fake.members.set(ada, [staff]);
+    fake.members.set(ben, []);
+  }
+  const asked = (fake: FakeDiscord) => fake.api.calls.filter(({ path }) => path.includes("/members/")).length;
+
+  scene(
+    "access (3): a direct message tells which audiences its writer belongs to, as Discord's own permissions say",
+    async ({ fake, host, channel, clock }) => {
+      furnish(fake);
+      await channel.start(host);
+      for (const from of [ada, ben, eve]) {
+        fake.write({ text: `from ${from}`, from });
+        await host.until(() => host.texts.includes(`from ${from}`));
+      }
+      const [first, second, third] = host.offered;
+      assert.deepEqual(first?.sender.memberOf, [`audience:${guildId}/${room}`]);
+      assert.equal(second?.sender.memberOf, undefined, "a member who cannot view it");
+      assert.equal(third?.sender.memberOf, undefined, "no member at all");
+      fake.write({ text: "in the room", from: eve, channel: thread });
+      await host.until(() => host.offered.length === 4);
+      assert.equal(host.offered[3]?.sender.memberOf, undefined);
+      const before = asked(fake);
+      fake.members.delete(ada);
+      fake.write({ text: "at once", from: ada });
+      await host.until(() => host.offered.length === 5);
+      assert.equal(asked(fake), before, "it is not asked for each message");
+      clock.advance(61_000);
+      fake.write({ text: "a minute later", from: ada });
+      await host.until(() => host.offered.length === 6);
+      assert.equal(host.offered[5]?.sender.memberOf, undefined, "who left is out within a minute");
+    },
+    wanted,
+  );
+
+  scene(
+    "channels (1): while Discord cannot say it, a direct message waits, and comes again",
+    async ({ fake, host, channel }) => {
+      furnish(fake);
+      await channel.start(host);
+      fake.api.fault("/members/", { kind: "answer", status: 500, body: {} });
+      fake.write({ text: "wait for me", from: ada });
+      await host.until(() => host.offered.length === 1);
+      assert.deepEqual(host.offered[0]?.sender.memberOf, [`audience:${guildId}/${room}`]);
+      assert.ok(states(host).includes("reconnecting"));
+    },
+    { ...wanted, ...passing },
+  );
+
+  scene("where the config names nobody so, nothing is asked", async ({ fake, host, channel }) => {
+    furnish(fake);
+    await channel.start(host);
+    fake.write({ text: "hello", from: ada });
+    await host.until(() => host.offered.length === 1);
+    assert.equal(asked(fake), 0);
+    assert.equal(host.offered[0]?.sender.memberOf, undefined);
+  });
+});
+
 describe("discord: what goes out", () => {
   scene("discord (4): nobody is called, no preview is fetched, and a repeat is one message", async (it) => {
     const { fake, send } = it;

@@ -12,6 +12,7 @@ import { backoffMs } from "../backoff.ts";
 import { type HttpCalls, openHttp } from "../http-calls.ts";
 import { Pace } from "../pace.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { Audiences } from "./audience.ts";
 import { endTrouble, type Trouble, troubleOf } from "./connection.ts";
 import { fetchFile } from "./files.ts";
 import { type GatewayEnd, runGateway } from "./gateway.ts";
@@ -73,6 +74,7 @@ class DiscordChannel implements Channel {
       clock,
       rest: this.#rest,
       places: this.#places,
+      audiences: new Audiences(settings.audiences, this.#rest, clock),
       folder: deps.stateFolder,
       signal: this.#stopping.signal,
       accept: async (message) => this.#host?.accept(message),

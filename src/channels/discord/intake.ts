@@ -2,6 +2,7 @@ import type { InboundMessage } from "../../delivery/channel.ts";
 import type { Clock, Json } from "../../kernel/mod.ts";
 import { KeptFile } from "../kept-file.ts";
 import { Lanes } from "../lanes.ts";
+import type { Audiences } from "./audience.ts";
 import { catchUp, catchUpFrom } from "./catch-up.ts";
 import { describe } from "./describe.ts";
 import type { Ready } from "./gateway.ts";
@@ -17,6 +18,7 @@ export interface IntakePorts {
   readonly clock: Clock;
   readonly rest: Rest;
   readonly places: Places;
+  readonly audiences: Audiences;
   readonly folder: string;
   /** Aborts when nothing more is to be handed in. */
   readonly signal: AbortSignal;
@@ -274,7 +276,15 @@ export class Intake {
       // What we cannot read will not get better: it is let go, so that it does not block its channel for ever.
       return this.#ports.log("an event could not be read and was skipped", error);
     }
-    if (message) await this.#ports.accept(message);
+    if (message) await this.#ports.accept(await this.#withAudiences(message));
+  }
+
+  /** A direct message tells of no server: what its sender belongs to there is asked for. */
+  async #withAudiences(message: InboundMessage): Promise<InboundMessage> {
+    const { conversation, sender } = message;
+    if (conversation.kind !== "direct" || !isSnowflake(sender.id)) return message;
+    const memberOf = await this.#ports.audiences.of(sender.id);
+    return memberOf.length === 0 ? message : { ...message, sender: { ...sender, memberOf } };
   }
 
   async #placeOf(

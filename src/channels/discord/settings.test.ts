@@ -65,6 +65,13 @@ test("channels (5): a sender is an id in one spelling, and never a name (attacks
   }
 });
 
+test("an audience is asked for by ids alone: they become part of a path", () => {
+  const good = { guildId: "500000000000000001", channelId: "200000000000000001" };
+  const audiences = [good, { ...good, guildId: "1/../2" }, { ...good, channelId: "general" }];
+  const { accounts } = discordSettings({ token }, { env: {}, readSecretFile: () => "", audiences });
+  assert.deepEqual(accounts[0]?.audiences, [good]);
+});
+
 test("two accounts with one token are refused, not guessed (attack A-181)", () => {
   const { problems } = read({ accounts: { a: { token }, b: { token } } });
   assert.match(problems[0]?.message ?? "", /one bot per account: b/);

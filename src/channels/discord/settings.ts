@@ -3,6 +3,7 @@ import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from 
 import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
+import type { Audience } from "./audience.ts";
 
 /** One bot. */
 export interface DiscordAccount {
@@ -16,6 +17,8 @@ export interface DiscordAccount {
   readonly suppressEmbeds: boolean;
   /** Ask for what people write; without it only direct messages and mentions have a text. */
   readonly messageContent: boolean;
+  /** Of whoever writes directly it is asked which of these channels they can view. */
+  readonly audiences: readonly Audience[];
 }
 
 export const defaultApiRoot = "https://discord.com/api/v10";
@@ -80,7 +83,7 @@ export function discordSettings(
   const root = new SettingsReader(config, ["channels", "discord"], problems);
   const accounts = accountPlaces(root, ["token"]).flatMap((account) => {
     const token = tokenOf(account, sources);
-    return token ? [accountOf(account, token)] : [];
+    return token ? [accountOf(account, token, sources.audiences ?? [])] : [];
   });
   sameTwice(accounts, root);
   return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
@@ -95,7 +98,7 @@ function tokenOf(account: AccountPlace, sources: SettingsSources): Secret | unde
   return undefined;
 }
 
-function accountOf(account: AccountPlace, token: Secret): DiscordAccount {
+function accountOf(account: AccountPlace, token: Secret, audiences: readonly Audience[]): DiscordAccount {
   const { at } = account;
   const intents = new SettingsReader(
     at("intents").object("intents"),
@@ -109,6 +112,8 @@ function accountOf(account: AccountPlace, token: Secret): DiscordAccount {
     textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 1, 2000) ?? 2000,
     suppressEmbeds: at("suppressEmbeds").boolean("suppressEmbeds", true),
     messageContent: intents.boolean("messageContent", true),
+    // The ids become part of a path.
+    audiences: audiences.filter((item) => snowflake.test(item.guildId) && snowflake.test(item.channelId)),
   });
 }
 

@@ -27,6 +27,7 @@ export function testAccount(fake: FakeDiscord, more: Partial<DiscordAccount> = {
     textChunkLimit: 2000,
     suppressEmbeds: true,
     messageContent: true,
+    audiences: [],
     ...more,
   };
 }

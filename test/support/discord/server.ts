@@ -44,6 +44,11 @@ export class FakeDiscord {
   readonly bot = { id: "123456789012345678", username: "house" };
   readonly guildId = "500000000000000001";
   readonly channels = new Map<string, KeptChannel>();
+  /** Roles of the guild's members. */
+  readonly members = new Map<string, readonly string[]>();
+  readonly ownerId = "800000000000000001";
+  /** What its roles may do; the guild's own id is everybody's. */
+  readonly roles = new Map<string, bigint>();
   readonly sent: KeptMessage[] = [];
   /** People who take no messages from the bot. */
   readonly blocked = new Set<string>();
@@ -188,10 +193,23 @@ export class FakeDiscord {
       return { status: 200, body: { id, type: 1 } };
     }
     if (path.startsWith("/interactions/")) return { status: 204 };
+    const [, guildId, userId] = /^\/guilds\/(\d+)(?:\/members\/(\d+))?$/.exec(path) ?? [];
+    if (guildId !== undefined) return this.#ofGuild(guildId, userId);
     const [, channelId = "", rest = ""] = /^\/channels\/(\d+)(.*)$/.exec(path) ?? [];
     const channel = this.channels.get(channelId);
     if (!channel) return { status: 404, body: { message: "Unknown Channel", code: 10003 } };
     return this.#channelCall(channel, rest, request);
+  }
+
+  #ofGuild(guildId: string, userId: string | undefined): ApiAnswer {
+    if (guildId !== this.guildId) return { status: 404, body: { message: "Unknown Guild", code: 10004 } };
+    if (userId === undefined) {
+      const roles = [...this.roles].map(([id, permissions]) => ({ id, permissions: String(permissions) }));
+      return { status: 200, body: { id: guildId, owner_id: this.ownerId, roles } };
+    }
+    const roles = this.members.get(userId);
+    if (!roles) return { status: 404, body: { message: "Unknown Member", code: 10007 } };
+    return { status: 200, body: { user: { id: userId }, nick: null, roles } };
   }
 
   /** Somebody deleted it. */
