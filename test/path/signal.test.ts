@@ -135,3 +135,17 @@ test("signal (2): a conversation that an earlier version called by the number go
   await answered(ben, "as before");
   assert.deepEqual(await keys(client), [keyOf(ada.number), keyOf(idOf(ben))].sort());
 });
+
+test("access (12): a limit that stands under the number holds in the turn, whether the number shows or not", async (t) => {
+  const tools = { toolsBySender: { [`e164:${ada.number}`]: { deny: ["read"] } } };
+  const { model, answered } = await house(t, { allowFrom: [idOf(ada), idOf(ben)] }, { tools });
+  const offered = () => JSON.stringify(model.requests.at(-1)).includes('"name":"read"');
+  for (const [from, has] of [
+    [ben, true],
+    [ada, false],
+    [{ uuid: ada.uuid }, false],
+  ] as const) {
+    await answered(from, "hello");
+    assert.equal(offered(), has);
+  }
+});
