@@ -1,7 +1,6 @@
-import type { Devices, PairedDevice, Principal } from "../auth/mod.ts";
-import { admit, type Clock, type Log, type Random, refuse, type Verdict } from "../kernel/mod.ts";
+import type { Devices, PairedDevice } from "../auth/mod.ts";
+import type { Clock, Log, Random } from "../kernel/mod.ts";
 import {
-  approvalScopes,
   commandAllowed,
   effectiveSurface,
   type NodeSettings,
@@ -13,21 +12,19 @@ import {
   type Invocation,
   type Invocations,
   type InvokeOutcome,
-  type InvokeResult,
   type NodeConnection,
 } from "./invocations.ts";
 import { type HostStats, type NodeReport, readNodeEvent } from "./node-events.ts";
+import { createNodePairing, type NodePairing, type NodePairingPorts, pairedSince } from "./pairing.ts";
 import { createPendingWork, type PendingWork } from "./pending-work.ts";
 import { createRepeats } from "./repeats.ts";
-import type { NodeRecord, PendingSurface } from "./surface-records.ts";
 import { openSurfaces, type SurfaceDecision, type SurfaceEvents, type SurfaceFile } from "./surfaces.ts";
 import {
-  approvedNode,
-  description,
   type LiveNode,
   type NodeDeclaration,
   type NodeView,
   nodeView,
+  pendingNode,
   type Seen,
 } from "./view.ts";
 
@@ -49,7 +46,7 @@ export type Invoked =
   | ({ readonly sent: false } & NotSent);
 
 /** The paired nodes: who is connected, what each may be asked for, and asking. */
-export interface Nodes {
+export interface Nodes extends NodePairing {
   connected(connection: NodeConnection, declaration: NodeDeclaration, viaSetupCode: boolean): Promise<void>;
   /** Called for every connection that ends; others than nodes' are not known here. */
   disconnected(connectionId: string): void;
@@ -57,19 +54,6 @@ export interface Nodes {
   now(): number;
   list(): readonly NodeView[];
   find(nodeId: string): NodeView | undefined;
-  pairList(caller: Principal): {
-    readonly pending: readonly ReturnType<typeof pendingNode>[];
-    readonly paired: readonly ReturnType<typeof approvedNode>[];
-  };
-  approve(caller: Principal, requestId: string): Promise<Verdict<ReturnType<typeof approvedNode>>>;
-  reject(caller: Principal, requestId: string): Promise<Verdict<{ readonly nodeId: string }>>;
-  /** A device that is more than a node stays paired as that. */
-  remove(caller: Principal, nodeId: string): Promise<Verdict<{ readonly nodeId: string }>>;
-  rename(
-    caller: Principal,
-    nodeId: string,
-    displayName: string,
-  ): Promise<Verdict<{ readonly nodeId: string }>>;
   /** Why this node cannot be asked for this now; undefined when it can. */
   whyNot(nodeId: string, command: string): NotSent | undefined;
   /** Asks the node, once per idempotency key. */
@@ -94,14 +78,10 @@ export interface Nodes {
   close(): Promise<void>;
 }
 
-export interface NodesPorts {
+export interface NodesPorts extends NodePairingPorts {
   readonly file: SurfaceFile;
-  readonly devices: Pick<Devices, "paired" | "list" | "remove" | "rename" | "revoke">;
+  readonly devices: NodePairingPorts["devices"] & Pick<Devices, "paired">;
   readonly settings: () => NodeSettings;
-  readonly holds: (
-    scopes: readonly string[],
-    needed: "operator.pairing" | "operator.write" | "operator.admin",
-  ) => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -200,14 +180,12 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
     });
   }
 
-  /** The device when this caller may manage it. */
-  const managed = (caller: Principal, nodeId: string) =>
-    devices.list(caller).paired.some((device) => device.deviceId === nodeId) ? deviceOf(nodeId) : undefined;
-
-  const approvedView = (device: PairedDevice) =>
-    approvedNode(device, surfaces.get(device.deviceId), seen.get(device.deviceId));
-
   return {
+    ...createNodePairing(ports, surfaces, {
+      paired: pairedNodes,
+      find: deviceOf,
+      seen: (nodeId) => seen.get(nodeId),
+    }),
     async connected(connection, declaration, viaSetupCode) {
       const { nodeId } = connection;
       const connectedAtMs = clock.now();
@@ -233,49 +211,6 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
     find(nodeId) {
       const device = deviceOf(nodeId);
       return device && viewOf(device);
-    },
-    pairList(caller) {
-      const own = new Set(devices.list(caller).paired.map((device) => device.deviceId));
-      const mine = pairedNodes().filter((device) => own.has(device.deviceId));
-      return {
-        pending: mine.flatMap((device) => {
-          const node = surfaces.get(device.deviceId);
-          return node?.pending ? [pendingNode(device, node, node.pending)] : [];
-        }),
-        paired: mine.filter((device) => surfaces.get(device.deviceId)?.approved).map(approvedView),
-      };
-    },
-    async approve(caller, requestId) {
-      const asked = surfaces.request(requestId);
-      const device = asked && managed(caller, asked.node.nodeId);
-      if (!asked || !device) return refuse("auth.pairing_request_unknown");
-      const missing = approvalScopes(asked.pending.commands).find(
-        (scope) => !ports.holds(caller.scopes, scope),
-      );
-      if (missing !== undefined) return refuse("auth.scope_missing", missing);
-      const done = await surfaces.approve(requestId);
-      return done ? admit(approvedView(device)) : refuse("auth.pairing_request_unknown");
-    },
-    async reject(caller, requestId) {
-      const asked = surfaces.request(requestId);
-      if (!asked || !managed(caller, asked.node.nodeId)) return refuse("auth.pairing_request_unknown");
-      const done = await surfaces.reject(requestId);
-      return done ? admit({ nodeId: done.nodeId }) : refuse("auth.pairing_request_unknown");
-    },
-    async remove(caller, nodeId) {
-      const device = managed(caller, nodeId);
-      if (!device) return refuse("auth.device_unknown");
-      const done = device.roles.some((role) => role !== "node")
-        ? await devices.revoke(caller, nodeId, "node")
-        : await devices.remove(caller, nodeId);
-      if (!done.ok) return done;
-      await surfaces.keepOnly(pairedNodes().map(since));
-      return admit({ nodeId });
-    },
-    async rename(caller, nodeId, displayName) {
-      if (!managed(caller, nodeId)) return refuse("auth.device_unknown");
-      const done = await devices.rename(caller, nodeId, displayName);
-      return done.ok ? admit({ nodeId }) : done;
     },
     whyNot,
     async invoke(nodeId, invocation) {
@@ -332,7 +267,7 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
       const ids = new Set(paired.map((device) => device.deviceId));
       for (const map of [seen, hostStats]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
       for (const node of surfaces.all()) if (!ids.has(node.nodeId)) work.forget(node.nodeId);
-      void surfaces.keepOnly(paired.map(since)).catch((error: Error) =>
+      void surfaces.keepOnly(paired.map(pairedSince)).catch((error: Error) =>
         log("error", "nodes that are no longer paired could not be taken out of nodes/surfaces.json", {
           error: error.message,
         }),
@@ -343,29 +278,7 @@ export async function openNodes(ports: NodesPorts): Promise<Nodes> {
   };
 }
 
-export type { InvokeResult };
-
 function isNode(device: PairedDevice): boolean {
   const token = device.tokens.find((item) => item.role === "node");
   return device.roles.includes("node") && token !== undefined && token.revokedAtMs === undefined;
-}
-
-function since(device: PairedDevice) {
-  return { nodeId: device.deviceId, pairedAtMs: device.createdAtMs };
-}
-
-/** A row of the pending half of `node.pair.list`, and the payload of `node.pair.requested`. */
-function pendingNode(device: PairedDevice, node: NodeRecord, pending: PendingSurface) {
-  return {
-    requestId: pending.requestId,
-    nodeId: node.nodeId,
-    ...description(device),
-    ...(node.version === undefined ? {} : { version: node.version }),
-    caps: pending.caps,
-    commands: pending.commands,
-    permissions: pending.permissions,
-    requiredApproveScopes: approvalScopes(pending.commands),
-    silent: false,
-    ts: pending.ts,
-  };
 }

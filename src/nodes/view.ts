@@ -1,5 +1,6 @@
 import type { PairedDevice } from "../auth/mod.ts";
 import {
+  approvalScopes,
   effectiveSurface,
   type NodeSettings,
   platformOf,
@@ -7,7 +8,7 @@ import {
   type Surface,
 } from "./command-policy.ts";
 import type { HostStats } from "./node-events.ts";
-import type { NodeRecord } from "./surface-records.ts";
+import type { NodeRecord, PendingSurface } from "./surface-records.ts";
 
 /** What a node says of itself when it connects. */
 export interface NodeDeclaration extends Surface {
@@ -86,8 +87,24 @@ export function approvedNode(device: PairedDevice, record: NodeRecord | undefine
   };
 }
 
+/** A row of the pending half of `node.pair.list`, and the payload of `node.pair.requested`. */
+export function pendingNode(device: PairedDevice, node: NodeRecord, pending: PendingSurface) {
+  return {
+    requestId: pending.requestId,
+    nodeId: node.nodeId,
+    ...description(device),
+    ...(node.version === undefined ? {} : { version: node.version }),
+    caps: pending.caps,
+    commands: pending.commands,
+    permissions: pending.permissions,
+    requiredApproveScopes: approvalScopes(pending.commands),
+    silent: false,
+    ts: pending.ts,
+  };
+}
+
 /** What the device said of itself when it was paired; the platform is pinned, and signed on each connection. */
-export function description(device: PairedDevice) {
+function description(device: PairedDevice) {
   const displayName = device.operatorLabel ?? device.displayName;
   return {
     ...(displayName === undefined ? {} : { displayName }),
