@@ -6,6 +6,7 @@
  * 3. A tool call keeps its one card from start to result.
  * 4. Event kinds that are not known here change nothing.
  */
+import type { Attachment } from "./attachments.ts";
 import { type ReadMessage, readMessage } from "./messages.ts";
 import { amount, type Fields, fields, firstText, items as listOf, text } from "./untrusted.ts";
 
@@ -29,6 +30,8 @@ export interface AssistantItem {
   readonly text: string;
   readonly state: "streaming" | "done" | "stopped" | "failed";
   readonly problem?: string;
+  /** Files that go with it. */
+  readonly files?: readonly Attachment[];
   readonly provider?: string;
   readonly model?: string;
   readonly atMs: number;
@@ -150,7 +153,11 @@ function applyChat(conversation: Conversation, payload: Fields): Conversation {
         atMs,
       );
     case "final":
-      return endRun(stream(conversation, runId, message.text, atMs), runId, "done");
+      return endRun(
+        addFiles(stream(conversation, runId, message.text, atMs), { ...message, runId }),
+        runId,
+        "done",
+      );
     case "aborted":
       return tellStopped(endRun(stream(conversation, runId, message.text, atMs), runId, "stopped"), runId);
     case "error":
@@ -422,8 +429,35 @@ function addAssistant(conversation: Conversation, message: ReadMessage): Convers
     if (part.kind === "call") result = addCall(result, message, part);
     else result = addReply(result, message, part.text, index);
   });
+  result = addFiles(result, message);
   if (message.problem === "") return result;
   return failFromHistory(result, message);
+}
+
+/** Puts the files of a message below its words; where it has none, they stand alone. A run's files come once. */
+function addFiles(conversation: Conversation, message: ReadMessage): Conversation {
+  const { id, runId, files } = message;
+  if (files.length === 0) return conversation;
+  const isTheirs = (item: AssistantItem) =>
+    (id !== "" && item.messageId === id) ||
+    // The event that ends a run names no message: its files go with the words that it ended with.
+    (runId !== "" &&
+      item.runId === runId &&
+      (item.files !== undefined || (id === "" && message.text !== "")));
+  const index = conversation.items.findLastIndex((item) => item.kind === "assistant" && isTheirs(item));
+  const known = conversation.items[index];
+  if (known?.kind === "assistant")
+    return { ...conversation, items: conversation.items.with(index, { ...known, files }) };
+  return put(conversation, {
+    kind: "assistant",
+    id: `${id || runId}/files`,
+    ...(id === "" ? {} : { messageId: id }),
+    ...(runId === "" ? {} : { runId }),
+    text: "",
+    state: "done",
+    files,
+    atMs: message.atMs,
+  });
 }
 
 function failFromHistory(conversation: Conversation, message: ReadMessage): Conversation {

@@ -1,3 +1,4 @@
+import { type Attachment, readAttachment } from "./attachments.ts";
 import { amount, type Fields, fields, firstText, items, text } from "./untrusted.ts";
 
 export type Part =
@@ -14,7 +15,10 @@ export interface ReadMessage {
   /** All its words. */
   readonly text: string;
   readonly parts: readonly Part[];
+  /** How many pictures a person sent along. */
   readonly attachments: number;
+  /** Those of a reply. */
+  readonly files: readonly Attachment[];
   readonly callId: string;
   readonly toolName: string;
   readonly isError: boolean;
@@ -42,6 +46,7 @@ export function readMessage(raw: Fields, fallbackId: string): ReadMessage {
       .join("\n\n"),
     parts,
     attachments: items(raw.content).filter((block) => fields(block).type === "image").length,
+    files: items(raw.content).flatMap((block) => readAttachment(block) ?? []),
     callId: text(raw.toolCallId),
     toolName: text(raw.toolName),
     isError: raw.isError === true,

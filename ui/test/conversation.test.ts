@@ -228,3 +228,68 @@ describe("conversation (4): what is not known changes nothing", () => {
     it(name, () => assert.equal(play([event]), start));
   }
 });
+
+describe("conversation (5): a reply's files are shown once, below its words", () => {
+  const block = {
+    type: "attachment",
+    fileName: "a.png",
+    mimeType: "image/png",
+    sizeBytes: 70,
+    url: "/chat/files?a",
+  };
+  const withFile = (text: string) => {
+    const content = [...(text === "" ? [] : [{ type: "text", text }]), block];
+    return { role: "assistant", content, timestamp: 5 };
+  };
+  const entry = (text: string) => ({ ...withFile(text), __openclaw: { runId: "r1", id: "m1" } });
+  const ends = (text: string) => ["chat", { state: "final", message: withFile(text) }] as const;
+  /** The text of each reply, and how many files stand below it. */
+  const replies = (conversation: Conversation) =>
+    conversation.items.flatMap((item) =>
+      item.kind === "assistant" ? `${item.state} "${item.text}" ${item.files?.length ?? 0}` : [],
+    );
+  const cases: Record<string, readonly (readonly [string, Payload])[]> = {
+    "deltas, message, final": [delta("Look"), message(entry("Look")), ends("Look")],
+    "final, then message": [delta("Look"), ends("Look"), message(entry("Look"))],
+    "final alone": [delta("Look"), ends("Look")],
+    "message, final, a late delta": [message(entry("Look")), ends("Look"), delta("Look")],
+    "everything twice": [message(entry("Look")), message(entry("Look")), ends("Look"), ends("Look")],
+  };
+  for (const [name, events] of Object.entries(cases))
+    it(name, () => assert.deepEqual(replies(play(events)), ['done "Look" 1']));
+
+  it("without words they stand alone", () => {
+    for (const events of [[message(entry("")), ends("")], [ends(""), message(entry(""))], [ends("")]])
+      assert.deepEqual(replies(play(events)), ['done "" 1']);
+  });
+
+  it("stands below the words that the run ended with, not below what it said before a tool call", () => {
+    const events = [
+      delta("Let me see."),
+      tool({ phase: "start", name: "exec" }),
+      tool({ phase: "result", result: "ok" }),
+      delta("Look"),
+      ends("Look"),
+    ];
+    assert.deepEqual(replies(play(events)), ['done "Let me see." 0', 'done "Look" 1']);
+  });
+
+  it("history shows the same", () => {
+    const history = { messages: [{ ...said("Hi"), __openclaw: { id: "m0" } }, entry("Look")] };
+    assert.deepEqual(replies(fromHistory(key, history)), ['done "Hi" 0', 'done "Look" 1']);
+  });
+
+  it("an address that is not the gateway's own is none (A-027)", () => {
+    for (const url of [
+      "https://a.example/x.png",
+      "//a.example/chat/files?a",
+      "/chat/filesx",
+      "javascript:1",
+      7,
+      undefined,
+    ]) {
+      const [item] = fromHistory(key, { messages: [{ ...entry("x"), content: [{ ...block, url }] }] }).items;
+      assert.equal(item?.kind === "assistant" && item.files?.[0]?.url, "");
+    }
+  });
+});

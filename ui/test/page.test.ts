@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { crc32, deflateSync } from "node:zlib";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { qrSymbol } from "../../src/cli/qr-symbol.ts";
 import {
@@ -580,6 +581,65 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
   });
 
   for (const colorScheme of ["light", "dark"] as const) {
+    it(`shows a picture in its place and any other file as a download, in ${colorScheme}`, async () => {
+      await withPage(
+        async (page, gateway) => {
+          gateway.files.set("picture", { type: "image/png", bytes: widePng });
+          gateway.files.set("drawing", { type: "application/octet-stream", bytes: Buffer.from("<svg/>") });
+          const block = (fileName: string, mimeType: string, sizeBytes: number, url?: string) => ({
+            type: "attachment",
+            ...{ fileName, mimeType, sizeBytes, url },
+          });
+          await send(page, "show me");
+          const run = await gateway.runs.next();
+          run.final("Here they are.", "mock", "mock-1", [
+            block("october.png", "image/png", 134_393, "/chat/files?picture"),
+            block("drawing.svg", "image/svg+xml", 71, "/chat/files?drawing"),
+            block("lost.png", "image/png", 2_097_152, "/chat/files?lost"),
+            block("elsewhere.png", "image/png", 9, "https://a.example/x.png"),
+            block("tele\u202egnp.png", "image/png", 9),
+          ]);
+          const picture = page.getByRole("img", { name: "Picture: october.png" });
+          await picture.waitFor();
+          await page.getByText("lost.png").waitFor();
+          const files = page.getByRole("list", { name: "Files" }).getByRole("listitem");
+          assert.deepEqual(
+            (await files.allInnerTexts()).map((words) => words.replaceAll("\n", " ")),
+            [
+              "october.png image/png, 131 KB",
+              "drawing.svg image/svg+xml, 71 bytes",
+              "lost.png image/png, 2.0 MB · could not be shown; the gateway may not have it any more",
+              "elsewhere.png image/png, 9 bytes · sent to the chat app",
+              "teleU+202Egnp.png image/png, 9 bytes · sent to the chat app",
+            ],
+          );
+          assert.equal(await page.locator(".message.assistant").count(), 1);
+          // Large as it is, it leaves room for what is said around it.
+          const box = await picture.boundingBox();
+          assert.ok(box && box.width > 100 && box.width <= 760 && box.height <= 384, JSON.stringify(box));
+          // All of it by keyboard: the picture, its download, and the other file's.
+          await page.getByRole("link", { name: "Open the picture october.png" }).focus();
+          const focused = () => page.evaluate(() => document.activeElement?.getAttribute("download"));
+          await page.keyboard.press("Tab");
+          assert.equal(await focused(), "october.png");
+          await page.keyboard.press("Tab");
+          assert.equal(await focused(), "drawing.svg");
+          const downloaded = page.waitForEvent("download");
+          await page.keyboard.press("Enter");
+          assert.equal((await downloaded).suggestedFilename(), "drawing.svg");
+          assert.deepEqual(await page.evaluate(lowContrast), []);
+          assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
+          const folder = process.env.PAGE_SCREENSHOTS;
+          if (folder !== undefined) await page.screenshot({ path: join(folder, `files-${colorScheme}.png`) });
+          await page.reload();
+          await picture.waitFor();
+        },
+        { tab: { colorScheme } },
+      );
+    });
+  }
+
+  for (const colorScheme of ["light", "dark"] as const) {
     it(`is readable in ${colorScheme}: every text has a contrast of at least 4.5`, async () => {
       const prepare = (gateway: FakeGateway) => {
         gateway.history.set(main, [{ role: "user", content: "first", __openclaw: { id: "m1" } }]);
@@ -604,6 +664,32 @@ describe("the page in a browser", { skip: chromiumPath === undefined && noChromi
     });
   }
 });
+
+/** A PNG of 1600 by 900 pixels, white, one bit each. */
+const widePng = pngOf(1600, 900);
+
+function pngOf(width: number, height: number): Buffer {
+  const chunk = (type: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width);
+  head.writeUInt32BE(height, 4);
+  head[8] = 1;
+  const row = Buffer.concat([Buffer.of(0), Buffer.alloc(Math.ceil(width / 8), 0xff)]);
+  const rows = Buffer.concat(Array.from({ length: height }, () => row));
+  const signature = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", head),
+    chunk("IDAT", deflateSync(rows)),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
+}
 
 /** Runs in the page: the symbol's modules as drawn, each looked for at its middle, without the margin. */
 function modulesOf(symbol: SVGElement | HTMLElement): boolean[][] {

@@ -62,6 +62,8 @@ export class FakeGateway implements AsyncDisposable {
   readonly runs = new Arrivals<FakeRun>();
   readonly history = new Map<string, Params[]>();
   readonly labels = new Map<string, string>();
+  /** Files of replies, by the query of their address. */
+  readonly files = new Map<string, { readonly type: string; readonly bytes: Buffer }>();
   approvals: Params[] = [];
   pairing: Params[] = [];
   channels: Params = { channelOrder: [], channelLabels: {}, channels: {}, channelAccounts: {} };
@@ -299,11 +301,17 @@ export class FakeGateway implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? "/", this.url);
+    const { pathname, search } = new URL(request.url ?? "/", this.url);
     response.setHeader("content-security-policy", pagePolicy);
     response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("referrer-policy", "no-referrer");
     if (pathname.startsWith("/auth/")) return this.#auth(pathname, request, response);
+    if (pathname === "/chat/files") {
+      const found = this.#isSignedIn(request) ? this.files.get(search.slice(1)) : undefined;
+      response.writeHead(found ? 200 : 404, { "content-type": found?.type ?? "text/plain" });
+      response.end(found?.bytes);
+      return;
+    }
     const file = pathname === "/" ? "index.html" : pathname.slice(1);
     try {
       if (file.includes("..")) throw new Error("outside");

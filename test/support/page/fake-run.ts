@@ -61,10 +61,11 @@ export class FakeRun {
     this.#gateway.emit("exec.approval.requested", approval);
   }
 
-  final(text: string, provider = "mock", model = "mock-1"): void {
+  final(text: string, provider = "mock", model = "mock-1", files: readonly Params[] = []): void {
     const own = { __openclaw: { runId: this.runId } };
-    this.#gateway.append(this.sessionKey, { ...reply(text), provider, model, stopReason: "stop", ...own });
-    this.#chat({ state: "final", stopReason: "stop", message: reply(text) });
+    const message = reply(text, files);
+    this.#gateway.append(this.sessionKey, { ...message, provider, model, stopReason: "stop", ...own });
+    this.#chat({ state: "final", stopReason: "stop", message });
   }
 
   aborted(text: string): void {
@@ -91,6 +92,6 @@ export class FakeRun {
   }
 }
 
-function reply(text: string): Params {
-  return { role: "assistant", content: [{ type: "text", text }], timestamp: 1_795_217_840_000 };
+function reply(text: string, files: readonly Params[] = []): Params {
+  return { role: "assistant", content: [{ type: "text", text }, ...files], timestamp: 1_795_217_840_000 };
 }

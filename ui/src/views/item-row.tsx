@@ -2,6 +2,7 @@ import { Component } from "preact";
 import { useContext } from "preact/hooks";
 import type { AssistantItem, Item, UserItem } from "../conversation.ts";
 import { clockWords } from "../time-words.ts";
+import { Attachments } from "./attachments.tsx";
 import { Icon, Mark } from "./icon.tsx";
 import { MarkdownContext } from "./page-context.ts";
 import { ToolCard } from "./tool-card.tsx";
@@ -59,6 +60,7 @@ function AssistantMessage({ item }: { readonly item: AssistantItem }) {
       <div class="reply">
         <h3 class="visually-hidden">Assistant</h3>
         {Markdown ? <Markdown source={item.text} /> : <div class="plain">{item.text}</div>}
+        {item.files !== undefined && <Attachments files={item.files} />}
         {item.state === "streaming" && <span class="caret" aria-hidden="true" />}
         {item.state === "stopped" && <p class="hint">Stopped before it was finished.</p>}
         {item.state === "failed" && (
