@@ -1,4 +1,4 @@
-import type { SentFile } from "../session/mod.ts";
+import type { Message, SentFile } from "../session/mod.ts";
 import { type AttachmentBlock, chatFilePath } from "./protocol.ts";
 
 /** The files of a reply, as clients read of them. */
@@ -14,6 +14,13 @@ export function attachmentBlocks(
     sizeBytes: bytes,
     ...(kept === undefined ? {} : { url: fileAddress({ sessionKey, seq, kept }) }),
   }));
+}
+
+/** What people read of a message, in one piece. */
+export function readText(message: Message): string {
+  if (message.role === "user") return message.content;
+  const delivered = message.role === "assistant" ? message.delivered : undefined;
+  return delivered?.text ?? message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
 }
 
 /** Which file of which entry a request asks for. */

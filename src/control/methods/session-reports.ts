@@ -2,6 +2,7 @@ import { schema } from "../../kernel/mod.ts";
 import type { SessionRow } from "../../session/mod.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
+import { readText } from "../reply-files.ts";
 import type { SessionNames } from "../session-names.ts";
 
 const { array, boolean, integer, object, oneOf, open, optional, string } = schema;
@@ -125,7 +126,7 @@ async function search(
       if (entry.body.type !== "message" || results.length >= limit) continue;
       const { message } = entry.body;
       if (message.role === "toolResult") continue;
-      const text = textOf(message.content);
+      const text = readText(message);
       const at = text.toLowerCase().indexOf(words);
       if (at < 0) continue;
       results.push({
@@ -140,11 +141,6 @@ async function search(
     }
   }
   return { results };
-}
-
-function textOf(content: string | readonly { readonly type: string; readonly text?: string }[]): string {
-  if (typeof content === "string") return content;
-  return content.map((part) => (part.type === "text" ? (part.text ?? "") : "")).join("");
 }
 
 function usage(

@@ -4,6 +4,7 @@ import type { SessionRow } from "../../session/mod.ts";
 import { invalid, MethodError } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
+import { readText } from "../reply-files.ts";
 import { sessionInfo } from "../session-info.ts";
 import type { SessionNames } from "../session-names.ts";
 import { refuseInternal } from "./chat.ts";
@@ -409,10 +410,7 @@ function previewItems(parts: ControlParts, row: SessionRow, limit: number, maxCh
     .flatMap((entry) => {
       if (entry.body.type !== "message") return [];
       const { message } = entry.body;
-      const text =
-        typeof message.content === "string"
-          ? message.content
-          : message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+      const text = readText(message);
       return message.role === "toolResult" || text === ""
         ? []
         : [{ role: message.role, text: text.slice(0, maxChars) }];
