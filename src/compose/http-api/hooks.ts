@@ -1,12 +1,12 @@
 import { hash } from "node:crypto";
 import { fence } from "../../agent/mod.ts";
-import { createLockout } from "../../auth/mod.ts";
-import { admitted, type Reason, reasonText, schema } from "../../kernel/mod.ts";
-import type { HttpAnswer, HttpHead, HttpRequest, Route } from "../../network/mod.ts";
+import { admitted, schema } from "../../kernel/mod.ts";
+import type { HttpAnswer, HttpRequest, Route } from "../../network/mod.ts";
 import { mainKey } from "../../session/mod.ts";
 import { ApiProblem, json, jsonObject } from "./answers.ts";
-import { tooMany } from "./authenticate.ts";
 import { checked, withoutNulls } from "./chat-completions.ts";
+import { createHookCheck, type Refused, tokenOf } from "./hook-access.ts";
+import { problem, problemOf, refusal, woken } from "./hook-answers.ts";
 import {
   hookAgent,
   hookItems,
@@ -53,7 +53,6 @@ const agentSchema = open(
 /** Only the config may say these: a sender that could would widen its own rights (attack A-253). */
 const configOnly = ["allowUnsafeExternalContent", "senderIsOwner", "tools"];
 const maxTimeoutSeconds = 3600;
-const maxKnownSenders = 1000;
 
 interface HookRun {
   readonly runId: string;
@@ -68,43 +67,7 @@ interface HookRun {
 
 /** POST <hooks.path>/wake, /agent and /<mapping>: what other programs may tell an agent. */
 export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused: Refused): Route {
-  const lockout = createLockout(parts.clock, () => ({
-    maxAttempts: 20,
-    windowMs: 60_000,
-    lockoutMs: 60_000,
-    exemptLoopback: false,
-  }));
-  const knownSenders = new Set<string>();
-
-  async function check(head: HttpHead): Promise<HttpAnswer | undefined> {
-    const hooks = settings().hooks;
-    if (!hooks || !head.arrival) return problem(404, "hooks are turned off");
-    if (!parts.isReady()) return later("the gateway is starting or stopping");
-    if (new URLSearchParams(head.query).has("token")) {
-      return problem(400, "send the token as Authorization: Bearer or x-openclaw-token, never in the URL");
-    }
-    const { address } = head.arrival;
-    const given = tokenOf(head);
-    const isRight = given !== "" && hooks.token.equals(given);
-    const lockedForMs = lockout.lockedForMs(address, false);
-    // A stranger who fails from an address must not lock out the sender that is known to be there (attack A-244).
-    if (lockedForMs > 0 && !(isRight && knownSenders.has(address))) return tooMany(lockedForMs);
-    if (!isRight) {
-      const reason: Reason = given === "" ? "auth.secret_missing" : "auth.secret_mismatch";
-      if (given !== "") {
-        lockout.fail(address, false);
-        await refused(reason, address, head.path);
-      }
-      return {
-        ...problem(401, "the hook token is missing or wrong"),
-        headers: { ...problemType, "www-authenticate": 'Bearer realm="openclaw-hooks"' },
-      };
-    }
-    lockout.succeed(address);
-    if (knownSenders.size >= maxKnownSenders) knownSenders.clear();
-    knownSenders.add(address);
-    return undefined;
-  }
+  const check = createHookCheck(parts, settings, refused);
 
   async function handle(request: HttpRequest): Promise<HttpAnswer> {
     const hooks = settings().hooks;
@@ -299,46 +262,6 @@ export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused
     before: check,
     handle,
   };
-}
-
-/** Writes down that somebody was turned away. */
-export type Refused = (reason: Reason, address: string, path: string) => Promise<void>;
-
-const problemType = { "content-type": "application/json; charset=utf-8" } as const;
-
-function problem(status: number, error: string): HttpAnswer {
-  return json(status, { ok: false, error });
-}
-
-function later(error: string): HttpAnswer {
-  return json(503, { ok: false, error }, { "retry-after": "1" });
-}
-
-function problemOf(answer: HttpAnswer): HttpAnswer {
-  const { error } = JSON.parse(String(answer.body)) as { error: string | { message: string } };
-  const headers = answer.headers ?? {};
-  return json(
-    answer.status,
-    { ok: false, error: typeof error === "string" ? error : error.message },
-    headers,
-  );
-}
-
-function refusal(reason: Reason): HttpAnswer {
-  if (reason === "delivery.conflict")
-    return problem(409, "this idempotency key was used for another message");
-  if (reason === "session.message_too_large") return problem(413, reasonText(reason));
-  return later(reasonText(reason));
-}
-
-/** There is no heartbeat yet that an event could wait for: every wake is at once, and says so. */
-function woken(): HttpAnswer {
-  return json(200, { ok: true, mode: "now", eventOutcome: "queued" });
-}
-
-function tokenOf(head: HttpHead): string {
-  const bearer = /^Bearer +(\S+) *$/i.exec(head.headers.authorization ?? "")?.[1];
-  return bearer ?? head.headers["x-openclaw-token"] ?? "";
 }
 
 function keyOf(request: HttpRequest, inBody: string | undefined): string | undefined {
