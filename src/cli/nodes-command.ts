@@ -1,44 +1,19 @@
-import { uuid } from "../kernel/mod.ts";
-import type { CommandContext } from "./define.ts";
 import { define, group } from "./define.ts";
-import { CommandFailure, UsageError } from "./failure.ts";
-import type { OptionSpec } from "./options.ts";
-import { ago, duration, facts, table } from "./table.ts";
-import { jsonText, visibleLine } from "./visible.ts";
-
-interface Node {
-  readonly nodeId: string;
-  readonly displayName?: string;
-  readonly platform?: string;
-  readonly version?: string;
-  readonly caps: readonly string[];
-  readonly commands: readonly string[];
-  readonly approvalState: string;
-  readonly pendingRequestId?: string;
-  readonly pendingDeclaredCommands?: readonly string[];
-  readonly lastSeenAtMs?: number;
-  readonly lastConnectedAtMs?: number;
-  readonly connectedAtMs?: number;
-  readonly connected: boolean;
-}
-
-interface Pending {
-  readonly requestId: string;
-  readonly nodeId: string;
-  readonly displayName?: string;
-  readonly platform?: string;
-  readonly commands: readonly string[];
-  readonly requiredApproveScopes: readonly string[];
-  readonly ts: number;
-}
-
-type Context = CommandContext<OptionSpec>;
-type Asking = Pick<Context, "ask">;
-
-const allNodes = async (context: Asking) =>
-  (await context.ask<{ nodes: readonly Node[] }>("operator.read", "node.list", {})).nodes;
-const allPending = async (context: Asking) =>
-  (await context.ask<{ pending: readonly Pending[] }>("operator.pairing", "node.pair.list", {})).pending;
+import {
+  allNodes,
+  allPending,
+  filtered,
+  type Node,
+  needed,
+  nodeHelp,
+  nodeOf,
+  nodeOption,
+  nodeTable,
+  pendingTable,
+} from "./node-rows.ts";
+import { invoke, run } from "./nodes-invoke-command.ts";
+import { ago, facts } from "./table.ts";
+import { visibleLine } from "./visible.ts";
 
 const filters = { connected: "flag", "last-connected": "text" } as const;
 const filterHelp = [
@@ -130,9 +105,6 @@ const reject = define({
   },
 });
 
-const nodeOption = { node: "text" } as const;
-const nodeHelp = [["--node <node>", "its id, the first 6 or more characters of it, or its name"]] as const;
-
 const remove = define({
   help: {
     usage: "nodes remove --node <node> [options]",
@@ -199,197 +171,6 @@ const describe = define({
     return 0;
   },
 });
-
-const invokeOptions = {
-  ...nodeOption,
-  command: "text",
-  params: "text",
-  "invoke-timeout": "integer",
-  "idempotency-key": "text",
-} as const;
-
-const invoke = define({
-  help: {
-    usage: "nodes invoke --node <node> --command <command> [options]",
-    about:
-      "Asks a node for one of its approved commands, and prints the answer. Commands of its shell: nodes run.",
-    options: [
-      ...nodeHelp,
-      ["--command <command>", "for example system.which"],
-      ["--params <json>", "its parameters ({})"],
-      ["--invoke-timeout <ms>", "how long the node may take (15000)"],
-      ["--idempotency-key <key>", "the same key never runs it twice"],
-    ],
-    example: `openclaw nodes invoke --node workshop --command system.which --params '{"bins":["git"]}'`,
-  },
-  options: invokeOptions,
-  run: async (context) => {
-    const { options } = context;
-    const command = needed(options.command, "--command");
-    if (/^system\.run(?:\.|$)/.test(command))
-      throw new UsageError("nodes invoke runs no commands of the shell; use: openclaw nodes run");
-    const { nodeId } = await nodeOf(context, options.node);
-    const admin = /^(?:browser\.proxy|fs\.listDir|terminal\.upload)/.test(command);
-    const answer = await invoked(context, admin ? "operator.admin" : "operator.write", {
-      nodeId,
-      command,
-      params: paramsOf(options.params),
-      timeoutMs: options["invoke-timeout"] ?? 15_000,
-      idempotencyKey: options["idempotency-key"] ?? uuid(context.cli.random),
-    });
-    context.print(answer, () => `${jsonText(answer.payload)}\n`);
-    return 0;
-  },
-});
-
-interface RunResult {
-  readonly exitCode: number | null;
-  readonly timedOut: boolean;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-const run = define({
-  help: {
-    usage: "nodes run --node <node> [options] -- <program> [words]",
-    about: `Runs one program on a node, after an operator's approval where the gateway or the node wants one: answer it
-with openclaw approvals, or on the page. Ends with the program's exit code.`,
-    options: [
-      ...nodeHelp,
-      ["--cwd <folder>", "where, on the node (its home)"],
-      ["--invoke-timeout <ms>", "how long it may take, the approval included (30 minutes)"],
-    ],
-    example: "openclaw nodes run --node workshop -- uname -a",
-  },
-  options: { ...nodeOption, cwd: "text", "invoke-timeout": "integer" },
-  words: [1, 4096],
-  run: async (context) => {
-    const { cwd, node, "invoke-timeout": timeoutMs = 30 * 60_000 } = context.options;
-    const { nodeId } = await nodeOf(context, node);
-    const answer = await invoked(context, "operator.admin", {
-      nodeId,
-      command: "system.run",
-      params: { command: context.words, ...(cwd === undefined ? {} : { cwd }) },
-      timeoutMs,
-      idempotencyKey: uuid(context.cli.random),
-    });
-    const result = answer.payload as RunResult;
-    context.print(answer, () => result.stdout);
-    if (result.stderr !== "") context.cli.stderr(result.stderr);
-    if (result.timedOut) throw new CommandFailure(1, "the command took too long, and was ended");
-    return result.exitCode ?? 1;
-  },
-});
-
-async function invoked(
-  context: Pick<Context, "connect">,
-  scope: string,
-  params: { readonly timeoutMs: number } & Readonly<Record<string, unknown>>,
-) {
-  const client = await context.connect([scope]);
-  const answer = await client.request("node.invoke", params, { timeoutMs: params.timeoutMs + 5000 });
-  return answer as { readonly payload: unknown };
-}
-
-function paramsOf(text: string | undefined): unknown {
-  if (text === undefined) return {};
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new UsageError("--params is not JSON");
-  }
-}
-
-/** The one node that is meant: by its id, the beginning of it, or its whole name. */
-async function nodeOf(context: Asking, given: string | undefined): Promise<Node> {
-  const wanted = needed(given, "--node");
-  const nodes = await allNodes(context);
-  const exact = nodes.find((node) => node.nodeId === wanted);
-  if (exact) return exact;
-  const isPrefix = /^[0-9a-f]{6,}$/.test(wanted);
-  const found = nodes.filter(
-    (node) => (isPrefix && node.nodeId.startsWith(wanted)) || node.displayName === wanted,
-  );
-  const [only] = found;
-  if (only && found.length === 1) return only;
-  throw new CommandFailure(
-    1,
-    only
-      ? `${found.length} nodes are called ${JSON.stringify(wanted)}; use more of the id`
-      : `no node is called ${JSON.stringify(wanted)}; see: openclaw nodes status`,
-  );
-}
-
-function filtered(
-  nodes: readonly Node[],
-  options: { readonly connected?: true; readonly "last-connected"?: string },
-  nowMs: number,
-): readonly Node[] {
-  const within = options["last-connected"] === undefined ? undefined : spanMs(options["last-connected"]);
-  return nodes.filter(
-    (node) =>
-      (!options.connected || node.connected) &&
-      (within === undefined || nowMs - (node.connectedAtMs ?? node.lastSeenAtMs ?? 0) <= within),
-  );
-}
-
-function spanMs(text: string): number {
-  const [, count, unit = ""] = /^(\d+)(m|h|d)$/.exec(text) ?? [];
-  const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 }[unit];
-  if (count === undefined || unitMs === undefined)
-    throw new UsageError(`--last-connected is ${JSON.stringify(text)}; it looks like 30m, 24h or 7d`);
-  return Number(count) * unitMs;
-}
-
-function nodeTable(nodes: readonly Node[], context: Pick<Context, "columns" | "style" | "now">): string {
-  return table(
-    ["NODE", "NAME", "PLATFORM", "STATE", "APPROVAL", "COMMANDS"],
-    nodes.map((node) => [
-      node.nodeId,
-      node.displayName ?? "",
-      node.platform ?? "",
-      stateOf(node, context.now),
-      node.pendingRequestId === undefined || node.approvalState !== "approved"
-        ? node.approvalState
-        : `${node.approvalState}, more waits`,
-      node.commands.join(","),
-    ]),
-    context.columns,
-    context.style.dim,
-  );
-}
-
-function stateOf(node: Node, nowMs: number): string {
-  if (node.connected)
-    return node.connectedAtMs === undefined
-      ? "connected"
-      : `connected ${duration(nowMs - node.connectedAtMs)}`;
-  return node.lastSeenAtMs === undefined ? "never seen" : `seen ${ago(node.lastSeenAtMs, nowMs)}`;
-}
-
-function pendingTable(
-  waiting: readonly Pending[],
-  context: Pick<Context, "columns" | "style" | "now">,
-): string {
-  return table(
-    ["REQUEST", "CLAIMED NAME", "NODE", "ASKED", "NEEDS", "COMMANDS"],
-    waiting.map((item) => [
-      item.requestId,
-      item.displayName ?? "",
-      item.nodeId.slice(0, 12),
-      ago(item.ts, context.now),
-      item.requiredApproveScopes.map((scope) => scope.replace(/^operator\./, "")).join(","),
-      item.commands.join(","),
-    ]),
-    context.columns,
-    context.style.dim,
-  );
-}
-
-function needed(value: string | undefined, what: string): string {
-  if (!value) throw new UsageError(`${what} is missing`);
-  return value;
-}
 
 export const nodesCommand = group(
   {
