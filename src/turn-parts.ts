@@ -56,6 +56,8 @@ export interface TurnParts {
   readonly runs: Runs;
   readonly overheard: Pick<Overheard, "take" | "ended">;
   readonly histories: Histories;
+  /** How many earlier turns of its conversation this message's turn is shown; undefined: all that fit. */
+  readonly shownTurns: (row: InboxRow) => Promise<number | undefined>;
   readonly sender: OutboxSender;
   readonly approvals: Approvals;
   readonly reviewer: ReviewPort;

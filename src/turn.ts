@@ -13,6 +13,7 @@ import {
   type History,
   holdsFence,
   type ImagePart,
+  lastTurns,
   type RunResult,
   run,
   type Step,
@@ -160,7 +161,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     // In this turn only: what is written down is what was said to the agent.
     const row = aside === "" ? told : { ...told, text: `${aside}${told.text}` };
     const found = sessions.get(row.sessionKey);
-    const specs = await parts.toolSpecs(row);
+    const [specs, turns] = await Promise.all([parts.toolSpecs(row), parts.shownTurns(row)]);
     const [{ model, choice }, system] = await Promise.all([
       parts.modelFor(row.agentId, found?.model),
       parts.promptFor(
@@ -188,7 +189,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     );
     if (resumed) task.seen = joinSources(task.seen, readBefore(session.current, row));
     else if (found && isDue(found, row)) startAfresh(task, opening);
-    else if (found) await makeRoom(task, roomChars, settings);
+    // A summary would tell the model of turns that it is not to be shown.
+    else if (found && turns === undefined) await makeRoom(task, roomChars, settings);
     const added = resumed ? [] : [add(task, opening, userBody(told))];
     if (gathered && !resumed) {
       // At once: until it is on disk that they belong to this turn, they must not be seen as a part of it.
@@ -200,7 +202,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     session.current = fitting.session;
     const pictures = choice.readsImages ? await media.pictures(row) : [];
     const seq = userSeq(session.current, row, added[0]);
-    const messages = withPictures(withAside(fitting.history, seq, aside), seq, pictures);
+    const shown = turns === undefined ? fitting.history : lastTurns(fitting.history, seq, turns);
+    const messages = withPictures(withAside(shown, seq, aside), seq, pictures);
     opening.push(sessions.put(session.current));
 
     events.lifecycle({ phase: "start", startedAt: active.startedAt });

@@ -24,6 +24,6 @@ export { createMeters, type KeptBudgets, type Meters, mayBeTold, unused } from "
 export * from "./pairing.ts";
 export { type Reach, reachable } from "./reach.ts";
 export type { Activation, Facts, Step } from "./rules.ts";
-export { canonical, type IdRule, plainIds } from "./senders.ts";
+export { canonical, type IdRule, plainIds, senderId } from "./senders.ts";
 export { type AccessSettings, closedAccess } from "./settings.ts";
 export { roomsOf, type ToolLimit, toolLimits } from "./tool-limits.ts";

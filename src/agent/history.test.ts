@@ -3,7 +3,14 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Source } from "../kernel/mod.ts";
 import type { Entry, EntryBody } from "../session/mod.ts";
-import { emptyHistory, extendHistory, fitHistory, type History, unansweredCalls } from "./history.ts";
+import {
+  emptyHistory,
+  extendHistory,
+  fitHistory,
+  type History,
+  lastTurns,
+  unansweredCalls,
+} from "./history.ts";
 
 const owner: Source = { author: "operator", proof: "secret", trust: "owner", sensitivity: "private" };
 const usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, costUsd: 0 };
@@ -91,6 +98,30 @@ function assertWhole(history: History): void {
   }
   assert.equal(open.size, 0);
 }
+
+test("no more than so many earlier turns are shown, each whole, and always the turn that runs", () => {
+  fc.assert(
+    fc.property(
+      fc.array(turn, { minLength: 1, maxLength: 8 }),
+      fc.nat({ max: 10 }),
+      fc.nat({ max: 7 }),
+      (turns, limit, back) => {
+        const history = historyOf(...turns.flat());
+        const users = history.messages.flatMap(({ role }, index) => (role === "user" ? [index] : []));
+        const at = Math.max(0, users.length - 1 - back);
+        const shown = lastTurns(history, history.seqs[users[at] as number], limit);
+        assertWhole(shown);
+        const first = users[Math.max(0, at - limit)] as number;
+        assert.deepEqual(shown.messages, history.messages.slice(first));
+        assert.deepEqual(shown.seqs, history.seqs.slice(first));
+      },
+    ),
+  );
+  const history = historyOf(user("one"), assistant("1"), user("two"), assistant("2"));
+  for (const seq of [undefined, 99]) assert.deepEqual(lastTurns(history, seq, 0).seqs, [3, 4]);
+  assert.equal(lastTurns(history, 3, 1).chars, history.chars);
+  assert.deepEqual(lastTurns(emptyHistory, undefined, 2), emptyHistory);
+});
 
 test("however a history is cut, no call is parted from its result, and the newest message of the user stays", () => {
   fc.assert(

@@ -83,6 +83,27 @@ export function fitHistory(history: History, maxChars: number): History {
     }
     chars -= charsOf(message);
   }
+  return from(history, start);
+}
+
+/**
+ * The history with at most `turns` messages of a user's before that of `seq` (before the newest one, where it is not
+ * there), each with all that followed it. A summary counts as one.
+ */
+export function lastTurns(history: History, seq: number | undefined, turns: number): History {
+  const isUser = (message: ModelMessage) => message.role === "user";
+  const found = seq === undefined ? -1 : history.seqs.lastIndexOf(seq);
+  let start = found === -1 ? history.messages.findLastIndex(isUser) : found;
+  let left = turns;
+  for (let index = start - 1; index >= 0 && left > 0; index--) {
+    if (!isUser(history.messages[index] as ModelMessage)) continue;
+    start = index;
+    left -= 1;
+  }
+  return from(history, Math.max(start, 0));
+}
+
+function from(history: History, start: number): History {
   const messages = history.messages.slice(start);
   return {
     messages,

@@ -8,7 +8,7 @@ import { createGateway, type Gateway } from "../gateway.ts";
 import { createLanes, createOverheard, createRuns, historyLimit, lastDaily } from "../session/mod.ts";
 import { openTranscriptFiles } from "../store/mod.ts";
 import { createTurns } from "../turn.ts";
-import { createAccess } from "./access.ts";
+import { type Access, createAccess } from "./access.ts";
 import { createAccessMemory } from "./access-memory.ts";
 import { type Agents, composeAgents } from "./agents.ts";
 import type { ComposedApiTokens } from "./api-tokens.ts";
@@ -24,6 +24,7 @@ import { createReviewer } from "./review.ts";
 import type { Revocation } from "./revocation.ts";
 import { createSessionEvents } from "./session-events.ts";
 import { createSessionsSnapshot } from "./sessions-snapshot.ts";
+import { createShownTurns } from "./shown-turns.ts";
 import { storedOutcome } from "./stored-outcome.ts";
 
 /** What messages need of the operators' side, which is made of the message path; looked up at each use. */
@@ -67,7 +68,7 @@ export function composeMessagePath(foundation: Foundation, operators: () => Oper
   });
   const overheard = createOverheard((...place) => historyLimit(config(), ...place));
   const turning = composeTurns(foundation, {
-    ...{ agents, hub, mirrors, delivery, accessMemory, overheard, operators },
+    ...{ agents, hub, mirrors, delivery, access, accessMemory, overheard, operators },
   });
   const { lanes, runs, histories, runTap } = turning;
   const { sender, media, channelTextLimit } = delivery;
@@ -170,6 +171,7 @@ function composeTurns(
     readonly hub: Hub;
     readonly mirrors: Mirrors;
     readonly delivery: Delivery;
+    readonly access: Access;
     readonly accessMemory: ReturnType<typeof createAccessMemory>;
     readonly overheard: ReturnType<typeof createOverheard>;
     readonly operators: () => OperatorSide;
@@ -207,6 +209,7 @@ function composeTurns(
     runs,
     overheard: parts.overheard,
     histories,
+    shownTurns: createShownTurns({ config, access: parts.access }),
     sender,
     approvals,
     reviewer: createReviewer({

@@ -90,6 +90,8 @@ const accessKeys = [
   "implicitMentions",
   "contextVisibility",
   "historyLimit",
+  "dmHistoryLimit",
+  "dms",
   "allowBots",
   "botLoopProtection",
   "messageLimits",

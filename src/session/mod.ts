@@ -15,7 +15,7 @@
  */
 export * from "./append.ts";
 export * from "./commands.ts";
-export { historyLimit } from "./history-limit.ts";
+export { directTurns, historyLimit } from "./history-limit.ts";
 export * from "./key.ts";
 export * from "./lanes.ts";
 export { createOverheard, type Overheard } from "./overheard.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InboundMessage, InboxRow } from "../delivery/mod.ts";
-import { historyLimit } from "./history-limit.ts";
+import { directTurns, historyLimit } from "./history-limit.ts";
 import { createOverheard } from "./overheard.ts";
 
 const target = { agentId: "main", sessionKey: "agent:main:telegram:group:-1" };
@@ -131,4 +131,28 @@ test("historyLimit: the account's, else the channel's, else the agent's, else me
     0,
   );
   assert.equal(limit({ channels: { telegram: { historyLimit: 1000 } } }), 200);
+});
+
+test("directTurns: what is said of the person, then of direct chats; the account's before the channel's; else all", () => {
+  const turns = (telegram: object, ...names: readonly string[]) =>
+    directTurns({ channels: { telegram } }, "telegram", "work", (key) => names.includes(key));
+  assert.equal(
+    directTurns({}, "telegram", "work", () => true),
+    undefined,
+  );
+  assert.equal(
+    directTurns({}, "constructor", "work", () => true),
+    undefined,
+  );
+  assert.equal(turns({ historyLimit: 3 }), undefined, "that is of groups");
+  assert.equal(turns({ dmHistoryLimit: 0 }), 0);
+  const dms = { "42": { historyLimit: 5 }, "+42": { historyLimit: 4 }, "7": {} };
+  assert.equal(turns({ dmHistoryLimit: 2, dms }, "42"), 5);
+  assert.equal(turns({ dmHistoryLimit: 2, dms }, "42", "+42"), 4);
+  assert.equal(turns({ dmHistoryLimit: 2, dms }, "7"), 2);
+  assert.equal(turns({ dms }, "8"), undefined);
+  const accounts = { work: { dmHistoryLimit: 1, dms: { "42": { historyLimit: 0 } } } };
+  assert.equal(turns({ dmHistoryLimit: 2, dms, accounts }, "42"), 0);
+  assert.equal(turns({ dmHistoryLimit: 2, dms, accounts }, "+42"), 4);
+  assert.equal(turns({ dmHistoryLimit: 2, dms, accounts }), 1);
 });
