@@ -1,8 +1,10 @@
-import type { AgentEvent, ChatEvent } from "../control/protocol.ts";
+import type { AgentEvent, AttachmentBlock, ChatEvent } from "../control/protocol.ts";
 import { uuid } from "../kernel/mod.ts";
+import { fileRows } from "./chat-files.ts";
 import { GatewayRefusal } from "./client.ts";
 import { define } from "./define.ts";
 import { UsageError } from "./failure.ts";
+import { gatewayTarget } from "./target.ts";
 import { visibleLine, visibleText } from "./visible.ts";
 
 interface Accepted {
@@ -10,9 +12,18 @@ interface Accepted {
   readonly sessionKey: string;
 }
 
+/** A text, or a file: with a name, and with an address where the gateway has it. */
+interface Payload {
+  readonly text: string;
+  readonly mediaUrl: string | null;
+  readonly fileName?: string;
+  readonly mimeType?: string;
+  readonly sizeBytes?: number;
+}
+
 interface Final {
   readonly summary: string;
-  readonly result: { readonly payloads: readonly { readonly text: string }[] };
+  readonly result: { readonly payloads: readonly Payload[] };
 }
 
 export const agentCommand = define({
@@ -82,10 +93,12 @@ export const agentCommand = define({
           },
         },
       )) as Final;
-      const text = final.result.payloads.map((payload) => payload.text).join("\n");
-      context.print(
-        final,
-        () => `${visibleText(streamed === "" ? text : text.slice(common(streamed, text)))}\n`,
+      const { payloads } = final.result;
+      const text = payloads.flatMap((payload) => (payload.fileName ? [] : payload.text)).join("\n");
+      const { url: gatewayUrl } = await gatewayTarget(cli, options);
+      const rows = fileRows(payloads.flatMap(blockOf), { stateFolder: cli.paths.root, gatewayUrl });
+      context.print(final, () =>
+        [visibleText(streamed === "" ? text : text.slice(common(streamed, text))), ...rows, ""].join("\n"),
       );
       return final.summary === "aborted" || interrupted ? 1 : 0;
     } catch (error) {
@@ -97,6 +110,17 @@ export const agentCommand = define({
     }
   },
 });
+
+function blockOf({ fileName, mimeType = "", sizeBytes = 0, mediaUrl }: Payload): AttachmentBlock[] {
+  if (fileName === undefined) return [];
+  return [
+    {
+      type: "attachment",
+      ...{ fileName, mimeType, sizeBytes },
+      ...(mediaUrl === null ? {} : { url: mediaUrl }),
+    },
+  ];
+}
 
 /** How much of the answer is on the terminal already; all of it when the two differ. */
 function common(streamed: string, text: string): number {

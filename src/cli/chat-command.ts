@@ -1,12 +1,21 @@
-import type { AgentEvent, ApprovalInfo, ChatEvent, EventFrame, SessionInfo } from "../control/protocol.ts";
+import type {
+  AgentEvent,
+  ApprovalInfo,
+  AttachmentBlock,
+  ChatEvent,
+  EventFrame,
+  SessionInfo,
+} from "../control/protocol.ts";
 import { uuid } from "../kernel/mod.ts";
 import { approvalText } from "./approvals-command.ts";
+import { fileRows, filesOf } from "./chat-files.ts";
 import { type ChatLink, openLink, type PendingMessage } from "./chat-link.ts";
 import { type ChatScreen, openScreen } from "./chat-screen.ts";
 import { type ChatView, chatView } from "./chat-view.ts";
 import { type CommandContext, define } from "./define.ts";
 import { CommandFailure } from "./failure.ts";
 import { modelName, sessionRows } from "./sessions-command.ts";
+import { gatewayTarget } from "./target.ts";
 import { clip, visibleLine } from "./visible.ts";
 
 const localHelp = `/new          a fresh conversation in this session
@@ -45,7 +54,7 @@ interface History {
 
 interface HistoryMessage {
   readonly role: string;
-  readonly content: string | readonly { readonly type: string; readonly text?: string }[];
+  readonly content: string | readonly ({ readonly type: "text"; readonly text: string } | AttachmentBlock)[];
   readonly __openclaw?: { readonly runId?: string };
 }
 
@@ -64,6 +73,7 @@ async function chat(
   let changed = () => {};
   const state: { screen?: ChatScreen; view?: ChatView } = {};
 
+  const places = { stateFolder: cli.paths.root, gatewayUrl: (await gatewayTarget(cli, options)).url };
   const link: ChatLink = await openLink({
     clock: cli.clock,
     connect: () => context.connect(scopes, ["approvals"]),
@@ -93,6 +103,7 @@ async function chat(
     output: screen,
     style,
     columns: screen.columns,
+    fileRows: (files) => fileRows(files, places),
     ended: (runId) => {
       link.settle(runId);
       changed();
@@ -166,7 +177,8 @@ async function chat(
   /** The last few messages, a row each. */
   function recent(messages: readonly HistoryMessage[]): string[] {
     return messages.flatMap((message) => {
-      const text = visibleLine(textOf(message).replaceAll(/\s+/g, " ").trim());
+      const files = blocksOf(message).map(({ fileName }) => `[${fileName}]`);
+      const text = visibleLine([textOf(message), ...files].join(" ").replaceAll(/\s+/g, " ").trim());
       if (text === "" || (message.role !== "user" && message.role !== "assistant")) return [];
       return [style.dim(clip(`${message.role === "user" ? "›" : "●"} ${text}`, screen.columns() - 1))];
     });
@@ -336,7 +348,8 @@ async function chat(
     const last = history.messages.findLast(
       (item) => item.role === "assistant" && item.__openclaw?.runId === message.runId,
     );
-    view.finished(message.runId, last ? textOf(last) : "The reply is no longer in the transcript.");
+    if (last) view.finished(message.runId, textOf(last), blocksOf(last));
+    else view.finished(message.runId, "The reply is no longer in the transcript.", []);
   }
 }
 
@@ -347,5 +360,9 @@ function decisionOf(word: string, offered: readonly string[]): string | undefine
 
 function textOf(message: HistoryMessage): string {
   if (typeof message.content === "string") return message.content;
-  return message.content.map((part) => (part.type === "text" ? (part.text ?? "") : "")).join("");
+  return message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+}
+
+function blocksOf({ content }: HistoryMessage): AttachmentBlock[] {
+  return typeof content === "string" ? [] : filesOf(content);
 }

@@ -12,6 +12,7 @@ function view() {
     output: { rows: (more) => rows.push(...more), live: (row) => live.push(row) },
     style: styleOf({ isTTY: false, env: {} }),
     columns: () => 40,
+    fileRows: (files) => files.map(({ fileName }) => `file ${fileName}`),
     ended: (runId) => ended.push(runId),
   });
   const chat = (state: ChatEvent["state"], more: Partial<ChatEvent> & { text?: string } = {}) => {
@@ -62,7 +63,7 @@ test("after a lost connection the reply is shown whole, once", () => {
   shown.interrupted();
   chat("delta", { deltaText: "wor" });
   chat("final", { text: "Hello world" });
-  shown.finished("r", "Hello world");
+  shown.finished("r", "Hello world", []);
   assert.deepEqual(rows, ["● Hel", "● Hello world", ""]);
 });
 
@@ -70,4 +71,19 @@ test("a failed run says why, harmlessly", () => {
   const { rows, chat } = view();
   chat("error", { errorMessage: "boom\x07" });
   assert.deepEqual(rows, ["  ✗ boom\\x07", ""]);
+});
+
+test("a reply's files stand below it, once, also where it has no words", () => {
+  const { rows, shown, chat } = view();
+  const file = { type: "attachment", fileName: "a.png", mimeType: "image/png", sizeBytes: 70 } as const;
+  const message = {
+    role: "assistant" as const,
+    content: [{ type: "text" as const, text: "Look" }, file],
+    timestamp: 0,
+  };
+  chat("delta", { deltaText: "Look" });
+  chat("final", { message });
+  chat("final", { message });
+  shown.finished("other", "", [file]);
+  assert.deepEqual(rows, ["● Look", "  file a.png", "", "  file a.png", ""]);
 });

@@ -1,4 +1,5 @@
-import type { AgentEvent, ChatEvent } from "../control/protocol.ts";
+import type { AgentEvent, AttachmentBlock, ChatEvent } from "../control/protocol.ts";
+import { filesOf } from "./chat-files.ts";
 import type { Style } from "./style.ts";
 import { duration } from "./table.ts";
 import { textFlow } from "./text-flow.ts";
@@ -17,7 +18,7 @@ export interface ChatView {
   /** The connection was lost: what these runs still say is shown whole, once they end. */
   interrupted(): void;
   /** A run that ended out of sight. */
-  finished(runId: string, text: string): void;
+  finished(runId: string, text: string, files: readonly AttachmentBlock[]): void;
 }
 
 interface RunState {
@@ -32,6 +33,8 @@ export function chatView(ports: {
   readonly output: ViewOutput;
   readonly style: Style;
   readonly columns: () => number;
+  /** What is shown of files that go with a reply. */
+  readonly fileRows: (files: readonly AttachmentBlock[]) => readonly string[];
   readonly ended: (runId: string) => void;
 }): ChatView {
   const { output, style } = ports;
@@ -80,7 +83,12 @@ export function chatView(ports: {
     output.rows(rows);
   }
 
-  function finish(runId: string, text: string, note: string | undefined): void {
+  function finish(
+    runId: string,
+    text: string,
+    note: string | undefined,
+    files: readonly AttachmentBlock[] = [],
+  ): void {
     if (ended.has(runId)) return;
     ended.add(runId);
     const state = stateOf(runId);
@@ -88,6 +96,7 @@ export function chatView(ports: {
     if (rest !== "") say(runId, rest);
     endFlow();
     output.live("");
+    output.rows(ports.fileRows(files).map((row) => `  ${row}`));
     if (note !== undefined) output.rows([`  ${note}`]);
     output.rows([""]);
     states.delete(runId);
@@ -115,7 +124,7 @@ export function chatView(ports: {
           }
           return;
         case "final":
-          return finish(event.runId, whole, undefined);
+          return finish(event.runId, whole, undefined, filesOf(event.message?.content ?? []));
         case "aborted":
           return finish(event.runId, whole, style.yellow("stopped"));
         case "error":
@@ -166,7 +175,7 @@ export function chatView(ports: {
         state.tools.clear();
       }
     },
-    finished: (runId, text) => finish(runId, text, undefined),
+    finished: (runId, text, files) => finish(runId, text, undefined, files),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The wire between the gateway and its clients (protocol version 4), as types and constants. Shared by control,
- * the command line and the page; it imports nothing.
+ * The wire between the gateway and its clients (protocol version 4), as types and constants, and how sizes in it are
+ * read. Shared by control, the command line and the page; it imports nothing.
  */
 
 export const protocolVersion = 4;
@@ -177,6 +177,12 @@ export interface AttachmentBlock {
   readonly sizeBytes: number;
   /** Path and query on the gateway's own port, to be fetched like `chat.history`; absent where a chat app has the file. */
   readonly url?: string;
+}
+
+/** A size as people read it. */
+export function sizeText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  return bytes < 1_048_576 ? `${Math.round(bytes / 1024)} KB` : `${(bytes / 1_048_576).toFixed(1)} MB`;
 }
 
 /** Payload of `chat`. */

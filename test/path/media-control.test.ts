@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync 
 import { type IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { runCommand } from "../support/command-line.ts";
 import { GatewayProcess, gatewayToken, modelConfig } from "../support/gateway.ts";
 import { type Script, startModelServer } from "../support/model-servers/mod.ts";
 import { FakeTelegram } from "../support/telegram/server.ts";
@@ -57,6 +58,7 @@ function get(gateway: GatewayProcess, path: string, headers: Record<string, stri
   });
 }
 
+const env = { OPENCLAW_GATEWAY_TOKEN: gatewayToken };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const owner = bearer(gatewayToken);
 
@@ -363,4 +365,25 @@ test("control (8): of a file that went to a chat app its readers here learn the 
   ]);
   await fake.sentCount(2);
   assert.deepEqual(shownFiles(gateway), []);
+});
+
+test("cli (5): the terminal says of each file what it is and where: the copy on this machine, or its address", async (t) => {
+  const { gateway } = await house(t, says("Look.\nMEDIA:charts/october.png"));
+  await gateway.start();
+  const { stateFolder, port } = gateway;
+  const chat = await runCommand(["chat"], { stateFolder, port, input: "show me\n", env });
+  assert.equal(chat.code, 0, chat.err);
+  const [name = ""] = shownFiles(gateway);
+  const here = `↓ october.png (image/png, 70 bytes): ${join(shownFolder(gateway), name)}`;
+  assert.ok(chat.out.includes(`● Look.\n  ${here}\n`), chat.out);
+  const agent = await runCommand(["agent", "--message", "show me"], { stateFolder, port, env });
+  const second = shownFiles(gateway).find((path) => path !== name) ?? "";
+  assert.equal(agent.out, `Look.\n${here.replace(name, second)}\n`);
+  // The same from another machine: nothing of that gateway's state is here.
+  const elsewhere = join(gateway.folder, "elsewhere");
+  mkdirSync(elsewhere, { mode: 0o700 });
+  const away = await runCommand(["chat"], { stateFolder: elsewhere, port, input: "show me\n", env });
+  const address = /: (http:\S+)$/m.exec(away.out)?.[1] ?? "";
+  assert.ok(address.startsWith(`http://127.0.0.1:${port}/chat/files?`), away.out);
+  assert.deepEqual((await get(gateway, address.slice(`http://127.0.0.1:${port}`.length), owner)).body, png);
 });

@@ -1,5 +1,5 @@
 import { amount, fields, text } from "./untrusted.ts";
-import { chatFilePath } from "./wire.ts";
+import { chatFilePath, sizeText } from "./wire.ts";
 
 /** A file that went with a reply. */
 export interface Attachment {
@@ -31,10 +31,5 @@ export function isPicture({ type, url }: Attachment): boolean {
 
 /** "image/png, 312 KB" */
 export function attachmentWords({ type, bytes }: Attachment): string {
-  return [type, ...(bytes === undefined ? [] : [sizeWords(bytes)])].filter(Boolean).join(", ");
-}
-
-function sizeWords(bytes: number): string {
-  if (bytes < 1024) return `${bytes} bytes`;
-  return bytes < 1_048_576 ? `${Math.round(bytes / 1024)} KB` : `${(bytes / 1_048_576).toFixed(1)} MB`;
+  return [type, ...(bytes === undefined ? [] : [sizeText(bytes)])].filter(Boolean).join(", ");
 }

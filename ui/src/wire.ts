@@ -6,7 +6,7 @@ import { type ConnectParams, protocolVersion } from "../../src/control/protocol.
  * Only what the page sends is typed here. What it receives is JSON from outside and is read field by field
  * with `untrusted.ts`.
  */
-export { chatFilePath, sessionPath, signInPath, signOutPath } from "../../src/control/protocol.ts";
+export { chatFilePath, sessionPath, signInPath, signOutPath, sizeText } from "../../src/control/protocol.ts";
 
 /** The request that follows the gateway's challenge. No secret in it: the session cookie says who this is. */
 export const connectParams: ConnectParams = {
