@@ -475,14 +475,18 @@ describe("discord: what comes in", () => {
 
 describe("discord: whom the config names by what they can view", () => {
   const eve = "100000000000000066";
+  const dan = "100000000000000067";
   const view = 1n << 10n;
   const guildId = "500000000000000001";
   const staff = "700000000000000009";
+  const elsewhere = "200000000000000003";
   const wanted = {
     audiences: [
       { guildId, channelId: room },
       { guildId, channelId: thread },
       { guildId: "500000000000000002", channelId: room },
+      // Another server's, where the role means something else.
+      { guildId, channelId: elsewhere },
     ],
   };
   /** The room is for those with the role. */
@@ -494,6 +498,10 @@ describe("discord: whom the config names by what they can view", () => {
         { id: guildId, type: 0, allow: "0", deny: String(view) },
         { id: staff, type: 0, allow: String(view), deny: "0" },
       ],
+    });
+    fake.addChannel(elsewhere, {
+      guild_id: "500000000000000002",
+      permission_overwrites: [{ id: staff, type: 0, allow: String(view), deny: "0" }],
     });
     fake.members.set(ada, [staff]);
     fake.members.set(ben, []);
@@ -513,10 +521,15 @@ describe("discord: whom the config names by what they can view", () => {
       assert.deepEqual(first?.sender.memberOf, [`audience:${guildId}/${room}`]);
       assert.equal(second?.sender.memberOf, undefined, "a member who cannot view it");
       assert.equal(third?.sender.memberOf, undefined, "no member at all");
-      fake.write({ text: "in the room", from: eve, channel: thread });
-      await host.until(() => host.offered.length === 4);
-      assert.equal(host.offered[3]?.sender.memberOf, undefined);
       const before = asked(fake);
+      fake.members.set(dan, [staff]);
+      fake.write({ text: "in a thread", from: dan, channel: thread });
+      await host.until(() => host.offered.length === 4);
+      assert.deepEqual(
+        [host.offered[3]?.sender.memberOf, asked(fake)],
+        [undefined, before],
+        "no direct chat",
+      );
       fake.members.delete(ada);
       fake.write({ text: "at once", from: ada });
       await host.until(() => host.offered.length === 5);

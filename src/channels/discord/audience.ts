@@ -63,9 +63,9 @@ export class Audiences {
     if (member?.user?.id !== userId) return false;
     const guild = (await this.#ask(`/guilds/${guildId}`)) as WireGuild | undefined;
     const channel = (await this.#ask(`/channels/${channelId}`)) as AudienceChannel | undefined;
-    const isTheirs = guild?.id === guildId && channel?.id === channelId && channel.guild_id === guildId;
+    if (!guild || channel?.guild_id !== guildId) return false;
     // A private thread's members are not those of its permissions.
-    return isTheirs && !isThread(channel.type) && canView(userId, { guild, channel, member });
+    return !isThread(channel.type) && canView(userId, { guild, channel, member });
   }
 
   /** Undefined for what is gone, or hidden from us. */

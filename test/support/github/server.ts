@@ -307,7 +307,9 @@ export class FakeGithub {
       const [repository = "", number] = String(variables.discussionId).replace("D_", "").split("#");
       if (this.blocked.has(repository)) return ok({ data: null, errors: [{ type: "FORBIDDEN" }] });
       const { replyToId } = variables;
-      const on = `discussions/${number}${typeof replyToId === "string" ? `/${replyToId}` : ""}`;
+      // A variable that the mutation does not use is none to GitHub.
+      const isReply = typeof replyToId === "string" && query.includes("replyToId: $replyToId");
+      const on = `discussions/${number}${isReply ? `/${replyToId}` : ""}`;
       const databaseId = this.#said(repository, on, variables.body);
       return ok({ data: { addDiscussionComment: { comment: { databaseId } } } });
     }
