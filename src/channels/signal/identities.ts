@@ -15,7 +15,7 @@ interface Known {
   readonly numbers: readonly string[];
 }
 
-export type Identity = Pick<Sender, "id" | "aliases" | "formerId">;
+type Identity = Pick<Sender, "id" | "aliases" | "formerId">;
 
 /**
  * Which numbers were whose first. An account's id is its uuid, for ever; a number may be hidden, and may belong to
