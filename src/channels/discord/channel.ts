@@ -2,16 +2,16 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   Conversation,
   OutboundMessage,
   SendResult,
 } from "../../delivery/channel.ts";
-import { type Json, sleep } from "../../kernel/mod.ts";
+import { sleep } from "../../kernel/mod.ts";
 import { backoffMs } from "../backoff.ts";
 import { type HttpCalls, openHttp } from "../http-calls.ts";
 import { Pace } from "../pace.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { type ChannelLog, channelLog, StatusReports } from "../status.ts";
 import { Audiences } from "./audience.ts";
 import { endTrouble, type Trouble, troubleOf } from "./connection.ts";
 import { fetchFile } from "./files.ts";
@@ -25,8 +25,6 @@ import { openRest, type Rest, RestFault } from "./rest.ts";
 import { type DiscordAccount, defaultApiRoot } from "./settings.ts";
 import { wasSent } from "./was-sent.ts";
 
-/** A connection that works is reported again this often, for its time of last contact. */
-const reportEveryMs = 30_000;
 /** Discord shows "typing" for ten seconds. */
 const typingEveryMs = 8_000;
 
@@ -49,20 +47,21 @@ class DiscordChannel implements Channel {
   readonly #intake: Intake;
   readonly #typing: Pace;
   readonly #reactions: Reactions;
+  readonly #status: StatusReports;
+  readonly #log: ChannelLog;
   readonly #stopping = new AbortController();
   #host: ChannelHost | undefined;
   #running: Promise<void> = Promise.resolve();
   /** Connections in a row that did not stand. */
   #failures = 0;
-  #state: ChannelStatus["state"] = "stopped";
-  #detail: string | undefined;
-  #reportedAtMs = 0;
 
   constructor(settings: DiscordAccount, deps: ChannelDeps) {
     this.account = settings.accountId;
     this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes, namesFoundMessages: true };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => this.#intake.bot && `@${this.#intake.bot.name}`);
+    this.#log = channelLog(deps.log, `discord ${this.account}`);
     const { clock } = deps;
     this.#http = openHttp(clock);
     this.#rest = openRest({ apiRoot: settings.apiRoot, token: settings.token, http: this.#http, clock });
@@ -79,7 +78,7 @@ class DiscordChannel implements Channel {
       signal: this.#stopping.signal,
       accept: async (message) => this.#host?.accept(message),
       stored: () => {
-        if (this.#state !== "connected" && this.#intake.isLive) this.#answered();
+        if (this.#status.state !== "connected" && this.#intake.isLive) this.#answered();
       },
       log: (what, error, fields) => this.#log(what, error, fields),
     });
@@ -88,7 +87,7 @@ class DiscordChannel implements Channel {
   start(host: ChannelHost): Promise<void> {
     if (this.#host) throw new Error(`discord account ${this.account} was started before; open it again`);
     this.#host = host;
-    this.#report("starting");
+    this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(resolve);
     });
@@ -97,7 +96,7 @@ class DiscordChannel implements Channel {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+    this.#status.end();
   }
 
   send(message: OutboundMessage): Promise<SendResult> {
@@ -162,7 +161,7 @@ class DiscordChannel implements Channel {
       }
       await this.#intake.settle();
       if (signal.aborted) break;
-      this.#report(trouble.state, trouble.detail);
+      this.#status.report(trouble.state, trouble.detail);
       attempted();
       if (trouble.waitMs > 0) await sleep(this.#deps.clock, trouble.waitMs, signal);
     }
@@ -236,30 +235,6 @@ class DiscordChannel implements Channel {
     const detail = this.#intake.isShared
       ? "another process writes as this bot: stop it, or give each gateway a bot of its own"
       : undefined;
-    const due = this.#deps.clock.now() - this.#reportedAtMs >= reportEveryMs;
-    if (this.#state !== "connected" || this.#detail !== detail || due) this.#report("connected", detail);
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    const now = this.#deps.clock.now();
-    this.#state = state;
-    this.#detail = detail;
-    this.#reportedAtMs = now;
-    const { bot } = this.#intake;
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: now } : {}),
-      ...(bot ? { identity: `@${bot.name}` } : {}),
-    });
-  }
-
-  /** Only an error's class is logged: its message may hold what the platform or a person wrote. */
-  #log(what: string, error?: unknown, fields: Readonly<Record<string, Json>> = {}): void {
-    const kind = error instanceof Error ? error.name : typeof error;
-    this.#deps.log(error === undefined ? "warn" : "error", `discord ${this.account}: ${what}`, {
-      ...fields,
-      ...(error === undefined ? {} : { error: kind }),
-    });
+    this.#status.confirm(detail);
   }
 }

@@ -2,7 +2,6 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   OutboundMessage,
   SendResult,
 } from "../../delivery/channel.ts";
@@ -10,6 +9,7 @@ import { InputError, sleep } from "../../kernel/mod.ts";
 import { backoffMs } from "../backoff.ts";
 import { Lanes } from "../lanes.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { StatusReports } from "../status.ts";
 import { type Arrived, inboundOf, ownMessageId } from "./inbound.ts";
 import { Credential } from "./login.ts";
 import { isInSent, Mailbox } from "./mailbox.ts";
@@ -37,6 +37,7 @@ class EmailChannel implements Channel {
   readonly #deps: ChannelDeps;
   readonly #credential: Credential;
   readonly #state: EmailState;
+  readonly #status: StatusReports;
   readonly #stopping = new AbortController();
   readonly #lanes = new Lanes(concurrentSenders);
   readonly #inFlight = new Set<string>();
@@ -56,6 +57,7 @@ class EmailChannel implements Channel {
     this.limits = { textChars: settings.textChunkLimit, fileBytes: settings.maxFileBytes };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => settings.address);
     this.#credential = new Credential(settings.login, deps.clock, deps.stateFolder);
     this.#state = new EmailState(deps.stateFolder);
   }
@@ -63,7 +65,7 @@ class EmailChannel implements Channel {
   start(host: ChannelHost): Promise<void> {
     if (this.#host) throw new Error(`email account ${this.account} was started before; open it again`);
     this.#host = host;
-    this.#report("starting");
+    this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(resolve);
     });
@@ -75,7 +77,7 @@ class EmailChannel implements Channel {
     await this.#scanning?.catch(() => {});
     await this.#lanes.idle();
     await this.#running;
-    if (this.#host && first) this.#report("stopped");
+    if (first) this.#status.end();
   }
 
   send(message: OutboundMessage): Promise<SendResult> {
@@ -122,7 +124,7 @@ class EmailChannel implements Channel {
           this.#credential.forget();
           const trouble = troubleOf(error, backoffMs(this.#failures, random));
           if (trouble.isOurs) this.#log("an error of our own", error);
-          this.#report(trouble.state, trouble.detail);
+          this.#status.report(trouble.state, trouble.detail);
           attempted();
           mailbox?.close();
           await sleep(clock, trouble.waitMs, signal);
@@ -233,7 +235,7 @@ class EmailChannel implements Channel {
             break;
           } catch {
             this.#behind.add(place);
-            this.#report(
+            this.#status.report(
               "reconnecting",
               "a message could not be stored; it stays in the mailbox and is tried again soon",
             );
@@ -263,16 +265,7 @@ class EmailChannel implements Channel {
   }
 
   #connected(): void {
-    if (this.#mailbox && this.#behind.size === 0) this.#report("connected");
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: this.#deps.clock.now() } : {}),
-      identity: this.#settings.address,
-    });
+    if (this.#mailbox && this.#behind.size === 0) this.#status.report("connected");
   }
 
   /** Only an error's class: what a server writes may repeat what it was sent. */

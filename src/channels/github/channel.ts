@@ -2,7 +2,6 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   OutboundMessage,
   SendResult,
   Webhook,
@@ -11,6 +10,7 @@ import { sleep } from "../../kernel/mod.ts";
 import { backoffMs } from "../backoff.ts";
 import { openHttp } from "../http-calls.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { type ChannelLog, channelLog, StatusReports } from "../status.ts";
 import { troubleOf } from "./connection.ts";
 import { type Credentials, openCredentials } from "./credentials.ts";
 import { MissedDeliveries } from "./deliveries.ts";
@@ -40,12 +40,13 @@ class GithubChannel implements Channel {
   readonly #credentials: Credentials;
   readonly #intake: Intake;
   readonly #missed: MissedDeliveries;
+  readonly #status: StatusReports;
+  readonly #log: ChannelLog;
   readonly #stopping = new AbortController();
   #host: ChannelHost | undefined;
   #running: Promise<void> = Promise.resolve();
   #isUp = false;
   #mayReadLog = true;
-  #state: ChannelStatus["state"] = "stopped";
 
   constructor(settings: GithubAccount, deps: ChannelDeps) {
     const { clock, random } = deps;
@@ -54,6 +55,8 @@ class GithubChannel implements Channel {
     this.limits = { textChars: settings.textChunkLimit };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => this.#intake.bot && `@${this.#intake.bot.login}`);
+    this.#log = channelLog(deps.log, `github ${this.account}`);
     const rest = openRest({ apiRoot, http: openHttp(clock), clock });
     this.#credentials = openCredentials(auth, rest, clock);
     this.#out = { rest, credentials: this.#credentials };
@@ -78,7 +81,7 @@ class GithubChannel implements Channel {
   start(host: ChannelHost): Promise<void> {
     if (this.#host) throw new Error(`github account ${this.account} was started before; open it again`);
     this.#host = host;
-    this.#report("starting");
+    this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(resolve);
     });
@@ -88,7 +91,7 @@ class GithubChannel implements Channel {
     this.#stopping.abort();
     await this.#intake.idle();
     await this.#running;
-    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+    this.#status.end();
   }
 
   send(message: OutboundMessage): Promise<SendResult> {
@@ -120,7 +123,7 @@ class GithubChannel implements Channel {
         this.#isUp = false;
         const trouble = troubleOf(error, backoffMs(failures, random), this.#settings.auth.kind);
         if (!(error instanceof ApiFault)) this.#log("an error of our own", error);
-        this.#report(trouble.state, trouble.detail);
+        this.#status.report(trouble.state, trouble.detail);
         waitMs = trouble.waitMs;
       }
       attempted();
@@ -145,42 +148,23 @@ class GithubChannel implements Channel {
   #storingChanged(): void {
     if (this.#stopping.signal.aborted) return;
     if (this.#intake.isFailing) {
-      this.#report("reconnecting", "a message could not be stored; it is tried again soon");
-    } else if (this.#state !== "connected" && this.#isUp) this.#connected();
+      this.#status.report("reconnecting", "a message could not be stored; it is tried again soon");
+    } else if (this.#status.state !== "connected" && this.#isUp) this.#connected();
   }
 
   #connected(): void {
     const { lost } = this.#missed;
     const { path } = this.webhook;
     if (lost > 0) {
-      this.#report(
+      this.#status.report(
         "connected",
         `GitHub cannot deliver to ${path} (${lost} events were asked for again in vain): see Recent deliveries in the webhook's settings, and check its address and secret`,
       );
     } else if (!this.#mayReadLog) {
-      this.#report(
+      this.#status.report(
         "connected",
         `what GitHub cannot deliver to ${path} is lost: its log cannot be read; use an App, or list the webhook's repositories and allow the token to read webhooks`,
       );
-    } else this.#report("connected");
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    this.#state = state;
-    const { bot } = this.#intake;
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: this.#deps.clock.now() } : {}),
-      ...(bot ? { identity: `@${bot.login}` } : {}),
-    });
-  }
-
-  /** Only an error's class is logged: its message may hold what the platform or a person wrote. */
-  #log(what: string, error?: unknown): void {
-    const kind = error instanceof Error ? error.name : typeof error;
-    this.#deps.log(error === undefined ? "warn" : "error", `github ${this.account}: ${what}`, {
-      ...(error === undefined ? {} : { error: kind }),
-    });
+    } else this.#status.report("connected");
   }
 }

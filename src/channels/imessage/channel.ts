@@ -2,7 +2,6 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   OutboundMessage,
   SendResult,
 } from "../../delivery/channel.ts";
@@ -12,6 +11,7 @@ import { backoffMs } from "../backoff.ts";
 import { LineRpc, RpcFault } from "../line-rpc.ts";
 import type { PlatformDeps, TalkingProgram } from "../platform.ts";
 import { isObject } from "../settings-reader.ts";
+import { StatusReports } from "../status.ts";
 import { readAttachment } from "./files.ts";
 import { inboundOf, ownOf } from "./inbound.ts";
 import { maxFileBytes, sendMessage } from "./outbound.ts";
@@ -37,6 +37,7 @@ class IMessageChannel implements Channel {
   readonly limits: ChannelLimits;
   readonly #settings: IMessageAccount;
   readonly #deps: PlatformDeps;
+  readonly #status: StatusReports;
   readonly #stopping = new AbortController();
   readonly #ours = new Map<string, string>();
   readonly #services = new Map<number, string>();
@@ -45,7 +46,6 @@ class IMessageChannel implements Channel {
   #host: ChannelHost | undefined;
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
-  #state: ChannelStatus["state"] = "stopped";
 
   constructor(settings: IMessageAccount, deps: PlatformDeps) {
     this.account = settings.accountId;
@@ -55,6 +55,7 @@ class IMessageChannel implements Channel {
     };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => `Messages (${this.account})`);
   }
 
   start(host: ChannelHost): Promise<void> {
@@ -69,11 +70,12 @@ class IMessageChannel implements Channel {
       signal: this.#stopping.signal,
       read: (event) => inboundOf(event, { accountId, ours: this.#ours, services: this.#services }),
       behind: (isBehind) => {
-        if (isBehind) this.#report("reconnecting", "a message could not be stored; it is tried again soon");
-        else if (this.#rpc) this.#report("connected");
+        if (isBehind)
+          this.#status.report("reconnecting", "a message could not be stored; it is tried again soon");
+        else if (this.#rpc) this.#status.report("connected");
       },
     });
-    this.#report("starting");
+    this.#status.begin(host);
     this.#arrivals.takeLeft();
     const arrivals = this.#arrivals;
     return new Promise((resolve) => {
@@ -85,7 +87,7 @@ class IMessageChannel implements Channel {
     this.#stopping.abort();
     await this.#arrivals?.idle();
     await this.#running;
-    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+    this.#status.end();
   }
 
   get isConnected(): boolean {
@@ -159,7 +161,7 @@ class IMessageChannel implements Channel {
       while (!signal.aborted) {
         this.#rpc = rpc;
         this.#failures = 0;
-        if (!arrivals.isBehind) this.#report("connected");
+        if (!arrivals.isBehind) this.#status.report("connected");
         attempted();
         await sleep(this.#deps.clock, heartbeatMs, signal);
         if (!signal.aborted) await this.#learnChats(rpc, 1);
@@ -223,27 +225,17 @@ class IMessageChannel implements Channel {
   #trouble(error: unknown, waitMs: number): void {
     const again = `trying again in ${Math.ceil(waitMs / 1000)} s`;
     if (error instanceof InputError || error instanceof ProgramEnded) {
-      this.#report("failed", `${error.message}; ${again}`);
+      this.#status.report("failed", `${error.message}; ${again}`);
     } else if (error instanceof RpcFault) {
       const what = error.refusal
         ? `imsg cannot read the messages (${error.refusal.code}): give it Full Disk Access on the Mac`
         : `imsg: ${error.message}`;
-      this.#report(error.refusal ? "failed" : "reconnecting", `${what}; ${again}`);
+      this.#status.report(error.refusal ? "failed" : "reconnecting", `${what}; ${again}`);
     } else {
       const kind = error instanceof Error ? error.name : typeof error;
       this.#deps.log("error", `imessage ${this.account}: an error of our own`, { error: kind });
-      this.#report("failed", `an error of our own, see the log; ${again}`);
+      this.#status.report("failed", `an error of our own, see the log; ${again}`);
     }
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    this.#state = state;
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: this.#deps.clock.now() } : {}),
-      identity: `Messages (${this.account})`,
-    });
   }
 }
 

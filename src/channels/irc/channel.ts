@@ -2,7 +2,6 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   Conversation,
   OutboundMessage,
   SendResult,
@@ -11,6 +10,7 @@ import { sleep } from "../../kernel/mod.ts";
 import { backoffMs } from "../backoff.ts";
 import { Lanes } from "../lanes.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { StatusReports } from "../status.ts";
 import { IrcConnection } from "./connection.ts";
 import { hasHistory, missedSince } from "./history.ts";
 import { Inbox, type Live } from "./inbox.ts";
@@ -38,6 +38,7 @@ class IrcChannel implements Channel {
   readonly limits: ChannelLimits;
   readonly #settings: IrcAccount;
   readonly #deps: ChannelDeps;
+  readonly #status: StatusReports;
   readonly #stopping = new AbortController();
   readonly #position: Position;
   readonly #roster: Roster;
@@ -57,6 +58,7 @@ class IrcChannel implements Channel {
     this.limits = { textChars: settings.textChunkLimit };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => this.#live?.session.self.nick);
     this.#position = new Position(deps.stateFolder);
     this.#roster = new Roster(settings);
     this.#pace = new Pace(deps.clock, settings.lineIntervalMs);
@@ -75,10 +77,11 @@ class IrcChannel implements Channel {
       joined: this.#roster.joined,
       ours: this.#ours,
       seen: (accountId, nick) => this.#roster.seen(accountId, nick),
-      notStored: () => this.#report("reconnecting", "a message could not be stored; it is tried again soon"),
+      notStored: () =>
+        this.#status.report("reconnecting", "a message could not be stored; it is tried again soon"),
       storedAgain: () => this.#connected(),
     });
-    this.#report("starting");
+    this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(resolve);
     });
@@ -89,7 +92,7 @@ class IrcChannel implements Channel {
     this.#stopping.abort();
     await this.#inbox?.idle();
     await this.#running;
-    if (this.#host && first) this.#report("stopped");
+    if (first) this.#status.end();
   }
 
   get isConnected(): boolean {
@@ -263,7 +266,7 @@ class IrcChannel implements Channel {
 
   #connected(): void {
     const { session } = this.#live ?? {};
-    if (session && !this.#inbox?.isBehind) this.#report("connected", this.#roster.missing);
+    if (session && !this.#inbox?.isBehind) this.#status.report("connected", this.#roster.missing);
   }
 
   /** Tells what is wrong; gives how long to wait. */
@@ -273,17 +276,7 @@ class IrcChannel implements Channel {
       const kind = error instanceof Error ? error.name : typeof error;
       this.#deps.log("error", `irc ${this.account}: the connection failed`, { error: kind });
     }
-    this.#report(state, detail);
+    this.#status.report(state, detail);
     return waitMs;
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    const nick = this.#live?.session.self.nick;
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: this.#deps.clock.now() } : {}),
-      ...(nick === undefined ? {} : { identity: nick }),
-    });
   }
 }

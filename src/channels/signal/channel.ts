@@ -4,7 +4,6 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   Conversation,
   InboundMessage,
   OutboundMessage,
@@ -18,6 +17,7 @@ import { RpcFault } from "../line-rpc.ts";
 import { Pace } from "../pace.ts";
 import type { PlatformDeps, TalkingProgram } from "../platform.ts";
 import { isObject } from "../settings-reader.ts";
+import { StatusReports } from "../status.ts";
 import { Identities } from "./identities.ts";
 import { inboundOf } from "./inbound.ts";
 import { callDeadlineMs, type SignalLink } from "./link.ts";
@@ -27,7 +27,6 @@ import { socketLink } from "./link-socket.ts";
 import { maxFileBytes, messageOf, sendMessage, targetOf } from "./outbound.ts";
 import type { SignalAccount } from "./settings.ts";
 
-const reportEveryMs = 30_000;
 /** Signal shows "typing" for fifteen seconds. */
 const typingEveryMs = 10_000;
 const fetchDeadlineMs = 120_000;
@@ -53,20 +52,20 @@ class SignalChannel implements Channel {
   readonly #link: SignalLink;
   readonly #socketPath: string;
   readonly #typing: Pace;
+  readonly #status: StatusReports;
   readonly #stopping = new AbortController();
   #identities: Identities | undefined;
   #arrivals: Arrivals | undefined;
   #host: ChannelHost | undefined;
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
-  #state: ChannelStatus["state"] = "stopped";
-  #reportedAtMs = 0;
 
   constructor(settings: SignalAccount, deps: PlatformDeps) {
     this.account = settings.accountId;
     this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => settings.number);
     this.#http = openHttp(deps.clock);
     this.#typing = new Pace(deps.clock, typingEveryMs);
     const { transport } = settings;
@@ -78,7 +77,7 @@ class SignalChannel implements Channel {
   start(host: ChannelHost): Promise<void> {
     if (this.#host) throw new Error(`signal account ${this.account} was started before; open it again`);
     this.#host = host;
-    this.#report("starting");
+    this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(host, resolve);
     });
@@ -88,7 +87,7 @@ class SignalChannel implements Channel {
     this.#stopping.abort();
     await this.#arrivals?.idle();
     await this.#running;
-    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+    this.#status.end();
   }
 
   send(message: OutboundMessage): Promise<SendResult> {
@@ -203,8 +202,9 @@ class SignalChannel implements Channel {
       read: (event) => inboundOf(event, { accountId, number, uuid }, identities),
       ...(sendReadReceipts ? { admitted: (message: InboundMessage) => this.#receipt(message) } : {}),
       behind: (isBehind) => {
-        if (isBehind) this.#report("reconnecting", "a message could not be stored; it is tried again soon");
-        else if (this.#state === "reconnecting") this.#report("connected");
+        if (isBehind)
+          this.#status.report("reconnecting", "a message could not be stored; it is tried again soon");
+        else if (this.#status.state === "reconnecting") this.#status.report("connected");
       },
     });
     this.#arrivals.takeLeft();
@@ -249,7 +249,7 @@ class SignalChannel implements Channel {
               ready: () => {
                 isReady = true;
                 this.#failures = 0;
-                if (!arrivals.isBehind) this.#answered();
+                if (!arrivals.isBehind) this.#status.confirm();
                 attempted();
               },
               event: async (event, mark) => {
@@ -285,32 +285,15 @@ class SignalChannel implements Channel {
   #trouble(error: unknown, waitMs: number): void {
     const again = `trying again in ${Math.ceil(waitMs / 1000)} s`;
     if (error instanceof InputError || error instanceof ProgramEnded) {
-      this.#report("failed", `${error.message}; ${again}`);
+      this.#status.report("failed", `${error.message}; ${again}`);
     } else if (error instanceof RpcFault) {
       const what = error.refusal ? `signal-cli refuses (${error.refusal.code})` : error.message;
-      this.#report("reconnecting", `signal-cli cannot be reached: ${what}; is it running? ${again}`);
+      this.#status.report("reconnecting", `signal-cli cannot be reached: ${what}; is it running? ${again}`);
     } else {
       const kind = error instanceof Error ? error.name : typeof error;
       this.#deps.log("error", `signal ${this.account}: an error of our own`, { error: kind });
-      this.#report("failed", `an error of our own, see the log; ${again}`);
+      this.#status.report("failed", `an error of our own, see the log; ${again}`);
     }
-  }
-
-  #answered(): void {
-    const due = this.#deps.clock.now() - this.#reportedAtMs >= reportEveryMs;
-    if (this.#state !== "connected" || due) this.#report("connected");
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    const now = this.#deps.clock.now();
-    this.#state = state;
-    this.#reportedAtMs = now;
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: now } : {}),
-      identity: this.#settings.number,
-    });
   }
 }
 

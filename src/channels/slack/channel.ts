@@ -2,18 +2,18 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   Conversation,
   OutboundMessage,
   SendResult,
   Webhook,
 } from "../../delivery/channel.ts";
-import { type Json, sleep } from "../../kernel/mod.ts";
+import { sleep } from "../../kernel/mod.ts";
 import { backoffMs } from "../backoff.ts";
 import { type HttpCalls, openHttp } from "../http-calls.ts";
 import { KeptFile, readKept } from "../kept-file.ts";
 import { Pace } from "../pace.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { type ChannelLog, channelLog, StatusReports } from "../status.ts";
 import { CatchUp, Newest } from "./catch-up.ts";
 import { endTrouble, type Trouble, troubleOf } from "./connection.ts";
 import { fetchFile } from "./files.ts";
@@ -29,8 +29,6 @@ import { wasSent } from "./was-sent.ts";
 import { ApiFault, openWebApi, type WebApi } from "./web-api.ts";
 import type { ActionPayload, EventPayload } from "./wire.ts";
 
-/** A connection that works is reported again this often, for its time of last contact. */
-const reportEveryMs = 30_000;
 /** With posted events, how often Slack is asked whether it still knows us. */
 const checkEveryMs = 300_000;
 /** After a silence that is longer, what was written meanwhile is read from the history. */
@@ -59,6 +57,8 @@ class SlackChannel implements Channel {
   readonly #reactions: Reactions;
   readonly #typing: Pace;
   readonly #receiver: SlackReceiver | undefined;
+  readonly #status: StatusReports;
+  readonly #log: ChannelLog;
   readonly #stopping = new AbortController();
   /** Aborts when all that is in flight is dealt with, and acknowledged. */
   readonly #leaving = new AbortController();
@@ -73,9 +73,6 @@ class SlackChannel implements Channel {
   #isUp = false;
   #isShared = false;
   #mayShowStatus = true;
-  #state: ChannelStatus["state"] = "stopped";
-  #detail: string | undefined;
-  #reportedAtMs = 0;
 
   constructor(settings: SlackAccount, deps: ChannelDeps) {
     const { clock, random } = deps;
@@ -84,6 +81,8 @@ class SlackChannel implements Channel {
     this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes, namesFoundMessages: true };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => this.#intake.bot && `@${this.#intake.bot.name}`);
+    this.#log = channelLog(deps.log, `slack ${this.account}`);
     this.#http = openHttp(clock);
     this.#api = openWebApi({ apiRoot, token: settings.botToken, http: this.#http, clock });
     this.#places = new Places(this.#api);
@@ -135,7 +134,7 @@ class SlackChannel implements Channel {
   start(host: ChannelHost): Promise<void> {
     if (this.#host) throw new Error(`slack account ${this.account} was started before; open it again`);
     this.#host = host;
-    this.#report("starting");
+    this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(resolve);
     });
@@ -148,7 +147,7 @@ class SlackChannel implements Channel {
     this.#leaving.abort();
     await this.#running;
     if (this.#newest.all().length > 0) await this.#kept.save();
-    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+    this.#status.end();
   }
 
   send(message: OutboundMessage): Promise<SendResult> {
@@ -230,7 +229,7 @@ class SlackChannel implements Channel {
       }
       this.#isUp = false;
       if (signal.aborted) break;
-      this.#report(trouble.state, trouble.detail);
+      this.#status.report(trouble.state, trouble.detail);
       attempted();
       if (trouble.waitMs > 0) await sleep(clock, trouble.waitMs, signal);
     }
@@ -295,8 +294,8 @@ class SlackChannel implements Channel {
   #storingChanged(): void {
     if (this.#stopping.signal.aborted) return;
     if (this.#intake.isFailing) {
-      this.#report("reconnecting", "a message could not be stored; it is tried again soon");
-    } else if (this.#state !== "connected" && this.#isUp) this.#answered();
+      this.#status.report("reconnecting", "a message could not be stored; it is tried again soon");
+    } else if (this.#status.state !== "connected" && this.#isUp) this.#answered();
   }
 
   /** What came while nobody listened is fetched once somebody does. */
@@ -314,30 +313,6 @@ class SlackChannel implements Channel {
     const detail = this.#isShared
       ? "another process is connected as this app, and gets a part of its messages: stop it, or give each gateway an app of its own"
       : undefined;
-    const due = this.#deps.clock.now() - this.#reportedAtMs >= reportEveryMs;
-    if (this.#state !== "connected" || this.#detail !== detail || due) this.#report("connected", detail);
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    const now = this.#deps.clock.now();
-    this.#state = state;
-    this.#detail = detail;
-    this.#reportedAtMs = now;
-    const { bot } = this.#intake;
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: now } : {}),
-      ...(bot ? { identity: `@${bot.name}` } : {}),
-    });
-  }
-
-  /** Only an error's class is logged: its message may hold what the platform or a person wrote. */
-  #log(what: string, error?: unknown, fields: Readonly<Record<string, Json>> = {}): void {
-    const kind = error instanceof Error ? error.name : typeof error;
-    this.#deps.log(error === undefined ? "warn" : "error", `slack ${this.account}: ${what}`, {
-      ...fields,
-      ...(error === undefined ? {} : { error: kind }),
-    });
+    this.#status.confirm(detail);
   }
 }

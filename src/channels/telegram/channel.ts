@@ -3,15 +3,15 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
-  ChannelStatus,
   Conversation,
   OutboundMessage,
   SendResult,
   Webhook,
 } from "../../delivery/channel.ts";
-import { type Json, sleep } from "../../kernel/mod.ts";
+import { sleep } from "../../kernel/mod.ts";
 import { backoffMs } from "../backoff.ts";
 import type { ChannelDeps } from "../platform.ts";
+import { type ChannelLog, channelLog, StatusReports } from "../status.ts";
 import { ApiFault, type BotApi, openBotApi } from "./bot-api.ts";
 import { troubleOf } from "./connection.ts";
 import { Counters } from "./counters.ts";
@@ -25,8 +25,6 @@ import { wasSent } from "./was-sent.ts";
 import { keepWebhook, removeWebhook, TelegramReceiver } from "./webhook.ts";
 
 const callDeadlineMs = 15_000;
-/** A connection that works is reported again this often, for its time of last contact. */
-const reportEveryMs = 30_000;
 
 /** One Telegram bot. */
 export function openTelegram(account: string, settings: TelegramAccount, deps: ChannelDeps): Channel {
@@ -42,6 +40,8 @@ class TelegramChannel implements Channel {
   readonly #deps: ChannelDeps;
   readonly #api: BotApi;
   readonly #typing: TypingNotes;
+  readonly #status: StatusReports;
+  readonly #log: ChannelLog;
   readonly #stopping = new AbortController();
   readonly #receiver: TelegramReceiver | undefined;
   readonly #position = startPosition();
@@ -49,8 +49,6 @@ class TelegramChannel implements Channel {
   #identity: BotIdentity | undefined;
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
-  #state: ChannelStatus["state"] = "stopped";
-  #reportedAtMs = 0;
   readonly #counters = new Counters();
 
   constructor(account: string, settings: TelegramAccount, deps: ChannelDeps) {
@@ -58,6 +56,8 @@ class TelegramChannel implements Channel {
     this.limits = { textChars: settings.textChunkLimit, fileBytes: maxFileBytes, namesFoundMessages: true };
     this.#settings = settings;
     this.#deps = deps;
+    this.#status = new StatusReports(deps.clock, () => this.#identity && `@${this.#identity.username}`);
+    this.#log = channelLog(deps.log, `telegram ${this.account}`);
     this.#api = openBotApi(settings, deps.clock);
     this.#typing = new TypingNotes(this.#api, deps.clock);
     if (settings.mode !== "polling") {
@@ -72,7 +72,7 @@ class TelegramChannel implements Channel {
   start(host: ChannelHost): Promise<void> {
     if (this.#host) throw new Error(`telegram account ${this.account} was started before; open it again`);
     this.#host = host;
-    this.#report("starting");
+    this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(resolve);
     });
@@ -82,7 +82,7 @@ class TelegramChannel implements Channel {
     this.#stopping.abort();
     await this.#receiver?.close();
     await this.#running;
-    if (this.#host && this.#state !== "stopped") this.#report("stopped");
+    this.#status.end();
   }
 
   async send(message: OutboundMessage): Promise<SendResult> {
@@ -137,7 +137,7 @@ class TelegramChannel implements Channel {
         this.#failures += 1;
         const trouble = troubleOf(error, backoffMs(this.#failures, this.#deps.random));
         if (!(error instanceof ApiFault)) this.#log("an error of our own", error);
-        this.#report(trouble.state, trouble.detail);
+        this.#status.report(trouble.state, trouble.detail);
         attempted();
         await sleep(clock, trouble.waitMs, signal);
       }
@@ -155,7 +155,7 @@ class TelegramChannel implements Channel {
   async #receive(signal: AbortSignal, attempted: () => void): Promise<void> {
     const answered = () => {
       this.#failures = 0;
-      this.#answered();
+      this.#status.confirm();
       attempted();
     };
     const { mode } = this.#settings;
@@ -178,7 +178,7 @@ class TelegramChannel implements Channel {
       },
       answered,
       notStored: () =>
-        this.#report(
+        this.#status.report(
           "reconnecting",
           "a message could not be stored; Telegram keeps it and it is fetched again soon",
         ),
@@ -208,28 +208,5 @@ class TelegramChannel implements Channel {
         bot.answerCallbackQuery(queryId, {}, signal),
       )
       .catch(() => {});
-  }
-
-  #answered(): void {
-    const due = this.#deps.clock.now() - this.#reportedAtMs >= reportEveryMs;
-    if (this.#state !== "connected" || due) this.#report("connected");
-  }
-
-  #report(state: ChannelStatus["state"], detail?: string): void {
-    const now = this.#deps.clock.now();
-    this.#state = state;
-    this.#reportedAtMs = now;
-    this.#host?.report({
-      state,
-      ...(detail === undefined ? {} : { detail }),
-      ...(state === "connected" ? { lastConfirmedAtMs: now } : {}),
-      ...(this.#identity ? { identity: `@${this.#identity.username}` } : {}),
-    });
-  }
-
-  /** Only an error's class is logged: its message may hold the request's URL, and with it the token. */
-  #log(what: string, error: unknown, fields: Readonly<Record<string, Json>> = {}): void {
-    const kind = error instanceof Error ? error.name : typeof error;
-    this.#deps.log("error", `telegram ${this.account}: ${what}`, { ...fields, error: kind });
   }
 }
