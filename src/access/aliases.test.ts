@@ -80,6 +80,17 @@ test("access (13): whichever proved id a list names, it names the sender; a hidd
   }
 });
 
+test("access (13): what a single direct chat has of its own stands under either id", () => {
+  for (const key of [number, uuid]) {
+    const rules = settings({ ...dm, allowFrom: ["*"], direct: { [key]: { enabled: false } } });
+    assert.equal(outcomeOf(facts(shown), rules), "access.dm_disabled", key);
+    assert.equal(
+      outcomeOf(facts({ ...named, id: "uuid:cccccccc-0000-4000-8000-00000000000c" }), rules),
+      "admit",
+    );
+  }
+});
+
 test("access (13): not even where names count does a name that looks like a listed number stand for it", () => {
   const rules = settings({ ...dm, allowFrom: [number, uuid], dangerouslyAllowNameMatching: true });
   assert.equal(outcomeOf(facts(named), rules), "access.sender_not_listed");

@@ -124,18 +124,21 @@ test("signal (2): who was approved stays so without the number, and whoever has 
   assert.deepEqual(await outcomes(client, 3), ["access.sender_unpaired", "admit", "access.sender_unpaired"]);
 });
 
-test("session: an earlier turn's limit under the number holds too, whether the number shows or not", async (t) => {
+test("session: a bound on earlier turns that stands under the number holds for whoever it is or was", async (t) => {
   const dms = { [`signal:${ada.number}`]: { historyLimit: 0 } };
-  const { model, answered } = await house(t, { allowFrom: [idOf(ada), idOf(ben)], dms });
+  const section = { allowFrom: [idOf(ada), idOf(ben)], dms, dmHistoryLimit: 5 };
+  const { model, gateway, answered } = await house(t, section);
   for (const [from, isShown] of [
     [ada, false],
     [{ uuid: ada.uuid }, false],
     [ben, true],
+    [{ uuid: ben.uuid, number: ada.number }, false],
   ] as const) {
     await answered(from, "the word is heron");
     await answered(from, "what was it?");
     assert.equal(JSON.stringify(model.requests.at(-1)).includes("heron"), isShown);
   }
+  assert.doesNotMatch(await gateway.readLog(), /channels\.signal\.[^\n]*no effect yet/);
 });
 
 test("signal (2): a conversation that an earlier version called by the number goes on", async (t) => {
