@@ -58,7 +58,7 @@ export { presenceOf } from "./presence.ts";
 export * from "./protocol.ts";
 export { type MethodReach, methodReach, placedMethods } from "./reach.ts";
 export { createRepeats } from "./repeats.ts";
-export { type AskedFile, askedFile } from "./reply-files.ts";
+export { type AskedFile, askedFile, attachmentBlocks } from "./reply-files.ts";
 export * from "./run-events.ts";
 export { sessionInfo } from "./session-info.ts";
 export { type SessionNames, sessionNames } from "./session-names.ts";

@@ -387,3 +387,32 @@ test("cli (5): the terminal says of each file what it is and where: the copy on 
   assert.ok(address.startsWith(`http://127.0.0.1:${port}/chat/files?`), away.out);
   assert.deepEqual((await get(gateway, address.slice(`http://127.0.0.1:${port}`.length), owner)).body, png);
 });
+
+test("control (8): over the OpenAI wire a file is a line at the end, streamed or not, and for a repeated request too", async (t) => {
+  const http = { endpoints: { chatCompletions: { enabled: true } } };
+  const { gateway } = await house(t, says("Look.\nMEDIA:charts/", "october.png\nAnd more."), {
+    gateway: { mode: "local", bind: "loopback", auth: { mode: "token", token: gatewayToken }, http },
+  });
+  await gateway.start();
+  const ask = (more: object) =>
+    fetch(`http://127.0.0.1:${gateway.port}/v1/chat/completions`, {
+      method: "POST",
+      headers: { ...owner, "content-type": "application/json", "idempotency-key": JSON.stringify(more) },
+      body: JSON.stringify({ model: "openclaw", messages: [{ role: "user", content: "show" }], ...more }),
+    });
+  const whole = async (): Promise<string> => {
+    const answer = (await (await ask({})).json()) as { choices: { message: { content: string } }[] };
+    return answer.choices[0]?.message.content ?? "";
+  };
+  const pattern =
+    /^Look\.\nAnd more\.\n\[file: october\.png, image\/png, 70 bytes, at (\/chat\/files\?\S+)\]$/;
+  const text = await whole();
+  const [, url = ""] = pattern.exec(text) ?? [];
+  assert.deepEqual((await get(gateway, url, owner)).body, png, text);
+  const streamed = await (await ask({ stream: true })).text();
+  const pieces = [...streamed.matchAll(/^data: (\{.*)$/gm)].map((found) => JSON.parse(found[1] ?? ""));
+  assert.match(pieces.map((piece) => piece.choices[0]?.delta?.content ?? "").join(""), pattern);
+  await gateway.kill();
+  await gateway.start();
+  assert.equal(await whole(), text);
+});

@@ -119,7 +119,7 @@ test("streaming (1): what is longer than a message goes on in the next ones; a M
   hold.open();
   await fake.sentCount(2);
   await settled(fake, gateway);
-  assert.match(texts(fake).join(" "), /^The first part.*\[a file was not sent: .*\].*up to its end\.$/s);
+  assert.match(texts(fake).join(" "), /^The first part.*up to its end\.\s\[a file was not sent: .*\]$/s);
   assert.doesNotMatch(JSON.stringify(fake.calls), /MEDIA/);
   assert.ok(fake.sent.every((item) => item.text.length <= 60));
 });

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { Principal } from "../../auth/mod.ts";
+import { attachmentBlocks, type RunEndInfo, sizeText } from "../../control/mod.ts";
 import { digestOf, type InboxRow } from "../../delivery/mod.ts";
 import { admitted, type Reason, reasonText, type Source } from "../../kernel/mod.ts";
 import type { HttpRequest } from "../../network/mod.ts";
@@ -74,7 +75,9 @@ export function createRunDesk(parts: ApiParts): RunDesk {
       (end) => {
         unfollow();
         closed.removeEventListener("abort", abort);
-        return end ? { ...spoken(order), ...end, errorMessage: end.errorMessage ?? "" } : replayed(order);
+        if (!end) return replayed(order);
+        const text = withFileLines(end.text, end.sent, order.sessionKey);
+        return { ...spoken(order), ...end, text, errorMessage: end.errorMessage ?? "" };
       },
     );
     return { ended };
@@ -114,10 +117,14 @@ export function createRunDesk(parts: ApiParts): RunDesk {
     const session = parts.sessions.get(order.sessionKey);
     const entries = session ? parts.sessions.entries(session.sessionId, { afterSeq: 0, limit: 400 }) : [];
     let reply = { text: "", stopReason: "stop", inputTokens: 0, cachedTokens: 0, outputTokens: 0 };
-    for (const message of entries.flatMap((entry) => assistantOf(entry, order.runId))) {
+    for (const { seq, message } of entries.flatMap((entry) => assistantOf(entry, order.runId))) {
       const { input, output, cacheRead, cacheWrite } = message.usage;
       reply = {
-        text: replyText(message),
+        text: withFileLines(
+          replyText(message),
+          message.delivered && { seq, files: message.delivered.files },
+          order.sessionKey,
+        ),
         stopReason: message.stopReason,
         inputTokens: reply.inputTokens + input + cacheRead + cacheWrite,
         cachedTokens: reply.cachedTokens + cacheRead,
@@ -139,6 +146,16 @@ export function createRunDesk(parts: ApiParts): RunDesk {
       return `${prefix}${hash("sha256", `${caller.id}\n${request.path}\n${key}`).slice(0, 32)}`;
     },
   };
+}
+
+/** These wires carry text: each file of the reply is a line at its end that says where it is had from. */
+function withFileLines(text: string, sent: RunEndInfo["sent"], sessionKey: string): string {
+  const blocks = sent ? attachmentBlocks(sent.files, sessionKey, sent.seq) : [];
+  const lines = blocks.map(
+    ({ fileName, mimeType, sizeBytes, url }) =>
+      `[file: ${fileName}, ${mimeType}, ${sizeText(sizeBytes)}${url === undefined ? "" : `, at ${url}`}]`,
+  );
+  return [...(text === "" ? [] : [text]), ...lines].join("\n");
 }
 
 /** Of two texts that a request may stand for, the one that this run was begun with; the second when it is new. */
@@ -164,7 +181,7 @@ export function failureOf(reply: RunReply) {
 
 function assistantOf(entry: Entry, runId: string) {
   return entry.runId === runId && entry.body.type === "message" && entry.body.message.role === "assistant"
-    ? [entry.body.message]
+    ? [{ seq: entry.seq, message: entry.body.message }]
     : [];
 }
 
