@@ -49,7 +49,7 @@ export class StatusReports {
   }
 
   end(): void {
-    if (this.#host && this.#state !== "stopped") this.report("stopped");
+    if (this.#state !== "stopped") this.report("stopped");
   }
 }
 
