@@ -32,6 +32,7 @@ async function scene(
       folder: string,
     ) => Readonly<Record<string, { readonly state: OutboxState; readonly path: string }>>;
     readonly attachments?: OpenClawConfig["attachments"];
+    readonly mediaMaxMb?: number;
   },
 ) {
   const folder = mkdtempSync(join(tmpdir(), "media-"));
@@ -44,7 +45,11 @@ async function scene(
   const logged: string[] = [];
   const outbox = input.outbox?.(folder) ?? {};
   const media = createMedia({
-    config: () => ({ attachments: input.attachments }) as OpenClawConfig,
+    config: () =>
+      ({
+        attachments: input.attachments,
+        agents: { defaults: { mediaMaxMb: input.mediaMaxMb } },
+      }) as OpenClawConfig,
     stateFolder: folder,
     store: {
       inbox: {
@@ -195,4 +200,25 @@ test("a reference that is none of ours reaches no file of the state folder (A-15
   const reference = await media.holdUpload(idOf(1), 0, Buffer.from("four"));
   assert.equal((await media.fetch(row, reference, 4, signal)).toString(), "four");
   await assert.rejects(media.fetch(row, reference, 3, signal), /larger than 3 bytes/);
+});
+
+test("what control clients are shown is found by its message, and is at most 20 MB, or less where the config says so", async (t) => {
+  for (const [mediaMaxMb, most] of [
+    [undefined, 20],
+    [100, 20],
+    [3, 3],
+  ] as const) {
+    const { media } = await scene(t, mediaMaxMb === undefined ? {} : { mediaMaxMb });
+    assert.equal(media.sendBytes("control", "default"), most * 1_048_576);
+    assert.equal(media.sendBytes("irc", "default"), undefined);
+  }
+  const { folder, media } = await scene(t, {});
+  await media.keepShown(idOf(8), `${idOf(1)}-0.png`, Buffer.from("x"));
+  const found = await media.filesOf(new Set([idOf(1)]));
+  assert.deepEqual(
+    found.map(({ path }) => path),
+    [join(folder, "media/shown", idOf(8), `${idOf(1)}-0.png`)],
+  );
+  for (const file of found) await file.remove();
+  assert.deepEqual(await media.filesOf(new Set([idOf(1)])), []);
 });

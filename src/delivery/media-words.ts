@@ -11,6 +11,7 @@ export function plainName(claimed: string): string {
     .replace(/[^\p{L}\p{M}\p{N}._ ()+-]/gu, "_")
     .replace(/\s+/g, " ")
     .slice(0, maxNameChars)
+    .replace(/[\uD800-\uDBFF]$/, "")
     .trim();
   return /[\p{L}\p{N}]/u.test(kept) ? kept : "";
 }

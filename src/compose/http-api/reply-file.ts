@@ -57,7 +57,7 @@ function mayRead(sessionKey: string, { limits }: Principal, parts: ApiParts): st
 function fileHeaders({ name, type }: SentFile): Record<string, string> {
   const isPicture = shownInPlace.has(type);
   const plain = name.replace(/[^\w. ()+-]/g, "_");
-  const encoded = encodeURIComponent(name.toWellFormed()).replaceAll("(", "%28").replaceAll(")", "%29");
+  const encoded = encodeURIComponent(name).replaceAll("(", "%28").replaceAll(")", "%29");
   return {
     "content-type": isPicture ? type : "application/octet-stream",
     "content-disposition": `${isPicture ? "inline" : "attachment"}; filename="${plain}"; filename*=UTF-8''${encoded}`,
