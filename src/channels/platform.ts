@@ -18,6 +18,11 @@ export interface Platform {
    * problem, and an account with one that matters is not among the accounts.
    */
   read(section: unknown, sources: SettingsSources): PlatformSettings;
+  /**
+   * The other ids under which one account's own state knows whoever has this id. Absent where nobody has two. Rejects
+   * when that state is there and cannot be read.
+   */
+  otherIds?(stateFolder: string, id: string): Promise<readonly string[]>;
   /** How a person sets it up; absent: its page in docs/channels says it. */
   readonly setup?: PlatformSetup;
 }

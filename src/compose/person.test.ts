@@ -18,6 +18,26 @@ test("privacy: a person is all accounts of one name, by any of them or by the na
     assert.throws(() => personOf(peer, identities), /is no account; write <channel>:<sender id>/, peer);
 });
 
+test("privacy: what else an account is called is the same person, with what is linked to any of it", () => {
+  const uuid = "uuid:aaaaaaaa-0000-4000-8000-00000000000a";
+  const links = new Map([...identities, ["signal:+15550000042", "cleo"]]);
+  const person = personOf(`signal:${uuid}`, links, ["signal:+15550000042"]);
+  assert.deepEqual(person.accounts, [`signal:${uuid}`, "signal:+15550000042"]);
+  for (const key of [
+    `agent:main:signal:direct:${keyPart(uuid)}`,
+    "agent:main:signal:direct:+15550000042",
+    "agent:main:direct:person:cleo",
+  ])
+    assert.ok(person.ownsKey(key), key);
+  for (const text of [
+    JSON.stringify({ sourceUuid: uuid.slice("uuid:".length) }),
+    JSON.stringify({ sourceNumber: "+15550000042" }),
+    uuid,
+  ])
+    assert.ok(person.isNamedIn(text), text);
+  assert.equal(person.isNamedIn("signal:uuid:aaaaaaaa-0000-4000-8000-00000000000b"), false);
+});
+
 test("privacy: a conversation's key is one's own only when it is whole, and never that of a longer or shorter id", () => {
   const { ownsKey } = personOf("telegram:42", identities);
   for (const key of [

@@ -18,17 +18,22 @@ const tellingChars = 6;
 
 /**
  * The person of "channel:id", with the other accounts that session.identityLinks names as the same person's, or of a
- * name in it. Throws an InputError for what is neither.
+ * name in it. `others`: what else the peer's account is called. Throws an InputError for what is neither.
  */
-export function personOf(peer: string, identities: ReadonlyMap<string, string>): Person {
-  const name = identities.get(peer) ?? [...identities.values()].find((item) => item === peer);
+export function personOf(
+  peer: string,
+  identities: ReadonlyMap<string, string>,
+  others: readonly string[] = [],
+): Person {
+  const linkedAs = [peer, ...others].find((account) => identities.has(account)) ?? peer;
+  const name = identities.get(linkedAs) ?? [...identities.values()].find((item) => item === peer);
   const linked = [...identities].flatMap(([account, of]) => (of === name ? [account] : []));
   const isAccount = /^[a-z][a-z0-9_-]*:\S/.test(peer);
   if (!isAccount && linked.length === 0)
     throw new InputError(
       `${JSON.stringify(peer)} is no account; write <channel>:<sender id>, as in telegram:42, or a name of session.identityLinks`,
     );
-  const accounts = [...new Set([...(isAccount ? [peer] : []), ...linked])];
+  const accounts = [...new Set([...(isAccount ? [peer, ...others] : []), ...linked])];
   const parts = accounts.map((account) => {
     const colon = account.indexOf(":");
     return { channel: account.slice(0, colon), id: account.slice(colon + 1) };
@@ -38,7 +43,9 @@ export function personOf(peer: string, identities: ReadonlyMap<string, string>):
       new RegExp(`^agent:[^:]+:${escaped(keyPart(channel))}:(?:[^:]+:)?direct:${escaped(keyPart(id))}$`),
   );
   if (name !== undefined) keys.push(new RegExp(`^agent:[^:]+:direct:person:${escaped(keyPart(name))}$`));
-  const telling = parts.flatMap(({ id }) => (id.length < tellingChars ? [] : [id, keyPart(id)]));
+  // "uuid:<id>" stands without its word in what a platform itself says.
+  const ids = parts.flatMap(({ id }) => [id, id.replace(/^[a-z]+:/, "")]);
+  const telling = ids.flatMap((id) => (id.length < tellingChars ? [] : [id, keyPart(id)]));
   // As they are, and as they stand in JSON.
   const words = [...new Set([...accounts, ...telling].flatMap((word) => [word, inJson(word)]))];
   const whole = new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.map(escaped).join("|")})(?![\\p{L}\\p{N}])`, "u");

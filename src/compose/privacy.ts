@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import type { ErasureReceipt, ExportPage, PrivacyControl } from "../control/mod.ts";
 import { type Clock, InputError, type Json, type Log } from "../kernel/mod.ts";
 import type { RunOutcome, SessionSettings } from "../session/mod.ts";
-import { personOf } from "./person.ts";
+import { otherAccounts } from "./other-ids.ts";
+import { type Person, personOf } from "./person.ts";
 import { countsOf, createPersonData, type Found, isNothing, type PersonDataParts } from "./person-data.ts";
 import { createPersonErasure, isSole, type PersonErasureParts } from "./person-erasure.ts";
 import { filesThatName } from "./personal-files.ts";
@@ -28,6 +29,11 @@ export function composePrivacy(
   const { clock } = parts;
   const { find, itemsOf } = createPersonData(parts);
   const { take, goingFilesOf } = createPersonErasure(parts);
+
+  async function whoIs(peer: string): Promise<Person> {
+    const others = await otherAccounts(parts.credentials, peer);
+    return personOf(peer, parts.sessionSettings().identities, others);
+  }
 
   /** Ends what runs or waits for this person, so that nothing is written behind the erasure's back. */
   async function stopRuns({ messages, whole }: Found): Promise<void> {
@@ -85,7 +91,7 @@ export function composePrivacy(
 
   return {
     async export(peer, cursor): Promise<ExportPage> {
-      const person = personOf(peer, parts.sessionSettings().identities);
+      const person = await whoIs(peer);
       const items = itemsOf(await find(person));
       const page: Json[] = [];
       let chars = 0;
@@ -103,7 +109,7 @@ export function composePrivacy(
       };
     },
     async erase({ peer, dryRun, files }, actor): Promise<ErasureReceipt> {
-      const person = personOf(peer, parts.sessionSettings().identities);
+      const person = await whoIs(peer);
       let found = await find(person);
       const at = clock.now();
       const about = { accounts: person.accounts, at, found: !isNothing(found), dryRun };

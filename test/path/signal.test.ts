@@ -1,6 +1,6 @@
 /** Signal, through the whole gateway: a person's uuid and number are one person, and a number is nobody by itself. */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
@@ -165,4 +165,18 @@ test("access (12): a limit that stands under the number holds in the turn, wheth
     await answered(from, "hello");
     assert.equal(offered(), has);
   }
+});
+
+test("privacy: a Signal account is one person by its uuid and by the number that was first its own", async (t) => {
+  const { gateway, client, answered } = await house(t, { allowFrom: [idOf(ada), idOf(ben)] });
+  await answered(ada, "the word is heron");
+  await answered({ uuid: ben.uuid, number: ada.number }, "the word is stork");
+  const about = await client.rpc("privacy.export", { peer: `signal:${ada.number}` });
+  assert.deepEqual([...about.accounts].sort(), [`signal:${ada.number}`, `signal:${idOf(ada)}`]);
+  assert.match(JSON.stringify(about.items), /heron/);
+  assert.doesNotMatch(JSON.stringify(about.items), /stork/);
+  await client.rpc("privacy.erase", { peer: `signal:${idOf(ada)}`, dryRun: false, files: false });
+  const state = join(gateway.stateFolder, "credentials", "signal", "default", "identities.json");
+  assert.doesNotMatch(readFileSync(state, "utf8"), /aaaaaaaa|15550000042/);
+  assert.deepEqual(await keys(client), [keyOf(idOf(ben))]);
 });

@@ -1,5 +1,5 @@
 import type { Sender } from "../../delivery/channel.ts";
-import type { Clock } from "../../kernel/mod.ts";
+import { type Clock, InputError } from "../../kernel/mod.ts";
 import { KeptFile, readKept } from "../kept-file.ts";
 import { isObject } from "../settings-reader.ts";
 import { accountUuid, phoneNumber } from "./settings.ts";
@@ -27,23 +27,13 @@ export class Identities {
   readonly #kept: KeptFile;
 
   private constructor(folder: string, clock: Clock, failed: (error: unknown) => void) {
-    this.#kept = new KeptFile({ folder, ...place }, clock, () => Object.fromEntries(this.#known), failed);
+    this.#kept = new KeptFile({ folder, ...place }, clock, () => this.#content(), failed);
   }
 
   /** Rejects when the file is there and cannot be read: nobody would be known again. */
   static async open(folder: string, clock: Clock, failed: (error: unknown) => void): Promise<Identities> {
     const identities = new Identities(folder, clock, failed);
-    let unreadable = false;
-    const kept = await readKept({ folder, ...place }, () => {
-      unreadable = true;
-    });
-    if (unreadable || (kept !== undefined && !isObject(kept))) {
-      throw new Error("identities.json cannot be read");
-    }
-    for (const [uuid, value] of Object.entries(kept ?? {})) {
-      const known = knownOf(value);
-      if (accountUuid(uuid) === uuid && known) identities.#know(uuid, known);
-    }
+    for (const [uuid, known] of await readIdentities(folder)) identities.#know(uuid, known);
     return identities;
   }
 
@@ -71,6 +61,15 @@ export class Identities {
     return this.#kept.save();
   }
 
+  /** One person to a line, under the id and with all numbers as plain text: what names somebody can be taken out. */
+  #content(): object {
+    const lines = [...this.#known].map(([uuid, { formerId, numbers }]) => {
+      const former = formerId === undefined ? {} : { formerId };
+      return [`uuid:${uuid}`, { numbers: numbers.join(" "), ...former }] as const;
+    });
+    return Object.fromEntries(lines);
+  }
+
   #note(uuid: string, number: string): void {
     const known = this.#known.get(uuid) ?? { numbers: [] };
     if (this.#holderOf.has(number) || known.numbers.length >= maxNumbers) return;
@@ -85,13 +84,41 @@ export class Identities {
   }
 }
 
+/** The other ids under which the account of `id` is known in this folder; empty where it is not. */
+export async function otherIds(folder: string, id: string): Promise<readonly string[]> {
+  for (const [uuid, { numbers }] of await readIdentities(folder)) {
+    const ids = [`uuid:${uuid}`, ...numbers];
+    if (ids.includes(id)) return ids.filter((other) => other !== id);
+  }
+  return [];
+}
+
+async function readIdentities(folder: string): Promise<ReadonlyMap<string, Known>> {
+  let unreadable = false;
+  const kept = await readKept({ folder, ...place }, () => {
+    unreadable = true;
+  });
+  if (unreadable || (kept !== undefined && !isObject(kept))) {
+    throw new InputError(
+      `${place.name} in ${folder} cannot be read; mend it, or remove it: who had which number first is then forgotten`,
+    );
+  }
+  const found = new Map<string, Known>();
+  for (const [key, value] of Object.entries(kept ?? {})) {
+    const uuid = accountUuid(key.replace(/^uuid:/, ""));
+    const known = knownOf(value);
+    if (uuid !== undefined && known) found.set(uuid, known);
+  }
+  return found;
+}
+
 /** An earlier version wrote the id that an account had: its number, or "uuid:" and its uuid. */
 function knownOf(value: unknown): Known | undefined {
   if (typeof value === "string") {
     return phoneNumber(value) === value ? { formerId: value, numbers: [value] } : { numbers: [] };
   }
-  if (!isObject(value) || !Array.isArray(value.numbers)) return undefined;
-  const numbers = value.numbers.filter((item) => typeof item === "string" && phoneNumber(item) === item);
+  if (!isObject(value) || typeof value.numbers !== "string") return undefined;
+  const numbers = value.numbers.split(" ").filter((item) => phoneNumber(item) === item);
   const { formerId } = value;
   return { ...(typeof formerId === "string" ? { formerId } : {}), numbers };
 }

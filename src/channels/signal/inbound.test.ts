@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "../../kernel/mod.ts";
 import { styledText } from "../styled-text.ts";
-import { Identities } from "./identities.ts";
+import { Identities, otherIds } from "./identities.ts";
 import { inboundOf } from "./inbound.ts";
 
 const self = { accountId: "default", number: "+15550009999", uuid: "99999999-0000-4000-8000-000000000009" };
@@ -176,7 +176,7 @@ test("signal (2): who was known by a number before keeps the conversations that 
   const kept = {
     [a as string]: number,
     [b as string]: `uuid:${b}`,
-    [c as string]: { numbers: "x" },
+    [c as string]: { numbers: 7 },
     ada: "+1",
   };
   await writeFile(join(folder, "identities.json"), JSON.stringify(kept));
@@ -194,6 +194,26 @@ test("signal (2): who was known by a number before keeps the conversations that 
   const next = await open(folder);
   assert.equal(next.senderOf({ uuid: a, number: null })?.formerId, number);
   assert.deepEqual(next.senderOf({ uuid: a, number: null })?.aliases?.own, [number, "+15550000078"]);
+  // As a person's data is taken out: a member of plain values that names somebody goes.
+  assert.deepEqual(JSON.parse(await readFile(join(folder, "identities.json"), "utf8")), {
+    [`uuid:${a}`]: { numbers: `${number} +15550000078`, formerId: number },
+    [`uuid:${b}`]: { numbers: "" },
+  });
+});
+
+test("signal: what else an account is called is told by its uuid and by the numbers that were first its own", async (t) => {
+  const folder = await folderOf(t);
+  assert.deepEqual(await otherIds(folder, number), []);
+  const known = await open(folder);
+  known.senderOf({ uuid: a, number });
+  known.senderOf({ uuid: a, number: "+15550000078" });
+  known.senderOf({ uuid: b, number });
+  await known.save();
+  assert.deepEqual(await otherIds(folder, `uuid:${a}`), [number, "+15550000078"]);
+  assert.deepEqual(await otherIds(folder, number), [`uuid:${a}`, "+15550000078"]);
+  assert.deepEqual(await otherIds(folder, `uuid:${b}`), []);
+  await writeFile(join(folder, "identities.json"), "[]");
+  await assert.rejects(otherIds(folder, number), /identities\.json in .* cannot be read/);
 });
 
 test("signal: no event of any shape makes the reader fail, and every sender has an id", async (t) => {

@@ -70,6 +70,7 @@ export const signal: Platform = {
   id: "signal",
   label: "Signal",
   ids,
+  otherIds: async (folder, id) => (await import("./identities.ts")).otherIds(folder, id),
   setup: {
     before: [
       "Install signal-cli 0.13 or newer.",
