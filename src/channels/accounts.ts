@@ -1,5 +1,5 @@
 import { InputError, type Problem, Secret } from "../kernel/mod.ts";
-import type { SettingsSources } from "./platform.ts";
+import type { PlatformAccount, PlatformSettings, SettingsSources } from "./platform.ts";
 import { isObject, SettingsReader } from "./settings-reader.ts";
 
 /** One account's keys: its own, and the channel's behind them. */
@@ -18,7 +18,7 @@ const defaultAccountId = "default";
  * The enabled accounts of a channel: one named "default", or those under `accounts`, where an account's value
  * overrides the channel's. `credentials` are the keys that make the channel itself an account beside named ones.
  */
-export function accountPlaces(root: SettingsReader, credentials: readonly string[]): AccountPlace[] {
+function accountPlaces(root: SettingsReader, credentials: readonly string[]): AccountPlace[] {
   if (root.boolean("enabled", true) === false) return [];
   const named = root.object("accounts");
   const places: AccountPlace[] = [];
@@ -43,8 +43,66 @@ export function accountPlaces(root: SettingsReader, credentials: readonly string
   return places;
 }
 
+/** What was read of `channels.<id>`. */
+export interface ReadAccounts<Account> {
+  readonly accounts: readonly Account[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Reads `channels.<id>`; an absent block gives no accounts, whatever the environment holds. `read` gives undefined
+ * for an account that lacks what it needs; `compare` notes what no two accounts may share.
+ */
+export function readAccounts<Account extends object>(
+  section: unknown,
+  id: string,
+  rules: {
+    /** The keys that make the channel itself an account beside named ones. */
+    readonly credentials: readonly string[];
+    readonly read: (account: AccountPlace) => Account | undefined;
+    readonly compare: (accounts: readonly Account[], root: SettingsReader) => void;
+  },
+): ReadAccounts<Account> {
+  if (section === undefined) return { accounts: [], problems: [] };
+  const problems: Problem[] = [];
+  const root = new SettingsReader(section, ["channels", id], problems);
+  const accounts = accountPlaces(root, rules.credentials).flatMap((place) => {
+    const account = rules.read(place);
+    return account === undefined ? [] : [Object.freeze(account)];
+  });
+  rules.compare(accounts, root);
+  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
+}
+
+/** For accounts of which every key matters: one with a problem anywhere is none. */
+export function onlyWhole<Account>(
+  read: (account: AccountPlace) => Account | undefined,
+): (account: AccountPlace) => Account | undefined {
+  return (account) => {
+    const { problems } = account.root;
+    const before = problems.length;
+    const own = read(account);
+    return problems.length > before ? undefined : own;
+  };
+}
+
+/** The accounts as the gateway opens them: anew whenever anything changes that was read of them. */
+export function platformAccounts<Account extends { readonly accountId: string }>(
+  { accounts, problems }: ReadAccounts<Account>,
+  offer: (settings: Account) => Pick<PlatformAccount, "secrets" | "probe" | "open">,
+): PlatformSettings {
+  return {
+    problems,
+    accounts: accounts.map((settings) => ({
+      account: settings.accountId,
+      fingerprint: JSON.stringify(settings),
+      ...offer(settings),
+    })),
+  };
+}
+
 /** The channel's own keys are read once for each account. */
-export function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
+function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
   return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
 }
 

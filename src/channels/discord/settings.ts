@@ -1,5 +1,11 @@
-import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import type { Secret } from "../../kernel/mod.ts";
+import {
+  type AccountPlace,
+  accountSecret,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
@@ -59,34 +65,23 @@ export const discord: Platform = {
     questions: [{ key: "token", question: "The bot's token", isSecret: true }],
     after: ["Write to the bot. It answers with a code: openclaw pairing approve discord <code>"],
   },
-  read(section, sources) {
-    const { accounts, problems } = discordSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [settings.token.reveal()],
-        fingerprint: JSON.stringify(settings),
-        probe: async (clock) => (await import("./probe.ts")).probeDiscord(settings, clock),
-        open: async (deps) => (await import("./mod.ts")).openDiscord(settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(discordSettings(section, sources), (settings) => ({
+      secrets: [settings.token.reveal()],
+      probe: async (clock) => (await import("./probe.ts")).probeDiscord(settings, clock),
+      open: async (deps) => (await import("./mod.ts")).openDiscord(settings, deps),
+    })),
 };
 
-export function discordSettings(
-  config: unknown,
-  sources: SettingsSources,
-): { readonly accounts: readonly DiscordAccount[]; readonly problems: readonly Problem[] } {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "discord"], problems);
-  const accounts = accountPlaces(root, ["token"]).flatMap((account) => {
-    const token = tokenOf(account, sources);
-    return token ? [accountOf(account, token, sources.audiences ?? [])] : [];
+export function discordSettings(config: unknown, sources: SettingsSources): ReadAccounts<DiscordAccount> {
+  return readAccounts(config, "discord", {
+    credentials: ["token"],
+    read: (account) => {
+      const token = tokenOf(account, sources);
+      return token && accountOf(account, token, sources.audiences ?? []);
+    },
+    compare: sameTwice,
   });
-  sameTwice(accounts, root);
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
 function tokenOf(account: AccountPlace, sources: SettingsSources): Secret | undefined {

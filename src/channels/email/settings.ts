@@ -1,6 +1,13 @@
 import { domainToASCII } from "node:url";
-import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import type { Secret } from "../../kernel/mod.ts";
+import {
+  type AccountPlace,
+  accountSecret,
+  onlyWhole,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
@@ -103,19 +110,12 @@ export const email: Platform = {
       "Write to the address. Without a name in Authentication-Results no sender is proved, and nobody is answered.",
     ],
   },
-  read(section, sources) {
-    const { accounts, problems } = emailSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: secretsOf(settings.login).map((secret) => secret.reveal()),
-        fingerprint: JSON.stringify(settings),
-        probe: async (clock) => (await import("./probe.ts")).probeEmail(settings, clock),
-        open: async (deps) => (await import("./mod.ts")).openEmail(settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(emailSettings(section, sources), (settings) => ({
+      secrets: secretsOf(settings.login).map((secret) => secret.reveal()),
+      probe: async (clock) => (await import("./probe.ts")).probeEmail(settings, clock),
+      open: async (deps) => (await import("./mod.ts")).openEmail(settings, deps),
+    })),
 };
 
 function secretsOf({ with: how }: Login): readonly Secret[] {
@@ -123,26 +123,21 @@ function secretsOf({ with: how }: Login): readonly Secret[] {
   return [how.refreshToken, ...(how.clientSecret ? [how.clientSecret] : [])];
 }
 
-export function emailSettings(
-  config: unknown,
-  sources: SettingsSources,
-): { readonly accounts: readonly EmailAccount[]; readonly problems: readonly Problem[] } {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "email"], problems);
-  const accounts = accountPlaces(root, ["address"]).flatMap((account) => {
-    const before = problems.length;
-    const connection = connectionOf(account, sources);
-    if (connection === undefined || problems.length > before) return [];
-    return [Object.freeze(connection)];
+export function emailSettings(config: unknown, sources: SettingsSources): ReadAccounts<EmailAccount> {
+  return readAccounts(config, "email", {
+    credentials: ["address"],
+    read: onlyWhole((account) => connectionOf(account, sources)),
+    compare: sameTwice,
   });
+}
+
+function sameTwice(accounts: readonly EmailAccount[], root: SettingsReader): void {
   const seen = new Set<string>();
   for (const { address, accountId } of accounts) {
     // Both would answer each message (attack A-181).
     if (seen.has(address)) root.problem("accounts", `have one mailbox per account: ${accountId} repeats one`);
     seen.add(address);
   }
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
 function connectionOf(account: AccountPlace, sources: SettingsSources): EmailAccount | undefined {

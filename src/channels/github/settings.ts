@@ -1,8 +1,14 @@
-import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import type { Secret } from "../../kernel/mod.ts";
+import {
+  type AccountPlace,
+  accountSecret,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
-import { SettingsReader } from "../settings-reader.ts";
+import type { SettingsReader } from "../settings-reader.ts";
 import { appKey } from "./app-key.ts";
 import { isId, repositoryOf } from "./wire.ts";
 
@@ -81,41 +87,31 @@ export const github: Platform = {
     ],
     after: ["List the repositories under channels.github.groups, and mention the App in an issue."],
   },
-  read(section, sources) {
-    const { accounts, problems } = githubSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [keyOf(settings.auth), settings.webhookSecret].map((secret) => secret.reveal()),
-        fingerprint: JSON.stringify(settings),
-        probe: async (clock) => (await import("./probe.ts")).probeGithub(settings, clock),
-        open: async (deps) => (await import("./mod.ts")).openGithub(settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(githubSettings(section, sources), (settings) => ({
+      secrets: [keyOf(settings.auth), settings.webhookSecret].map((secret) => secret.reveal()),
+      probe: async (clock) => (await import("./probe.ts")).probeGithub(settings, clock),
+      open: async (deps) => (await import("./mod.ts")).openGithub(settings, deps),
+    })),
 };
 
 function keyOf(auth: GithubAuth): Secret {
   return auth.kind === "app" ? auth.privateKey : auth.token;
 }
 
-export function githubSettings(
-  config: unknown,
-  sources: SettingsSources,
-): { readonly accounts: readonly GithubAccount[]; readonly problems: readonly Problem[] } {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "github"], problems);
-  const accounts = accountPlaces(root, ["appId", "token", "tokenFile"]).flatMap((account) => {
-    const auth = authOf(account, sources);
-    const webhookSecret = webhookSecretOf(account, sources);
-    const webhookPath = webhookPathOf(account);
-    return auth && webhookSecret && webhookPath ? [{ account, auth, webhookSecret, webhookPath }] : [];
+export function githubSettings(config: unknown, sources: SettingsSources): ReadAccounts<GithubAccount> {
+  return readAccounts(config, "github", {
+    credentials: ["appId", "token", "tokenFile"],
+    read: (account) => {
+      const auth = authOf(account, sources);
+      const webhookSecret = webhookSecretOf(account, sources);
+      const webhookPath = webhookPathOf(account);
+      return auth && webhookSecret && webhookPath
+        ? accountOf(account, { auth, webhookSecret, webhookPath })
+        : undefined;
+    },
+    compare: sameTwice,
   });
-  const read = accounts.map(({ account, ...own }) => accountOf(account, own));
-  sameTwice(read, root);
-  return { accounts: Object.freeze(read), problems: withoutRepeats(problems) };
 }
 
 function accountOf(

@@ -1,6 +1,11 @@
 import { isAbsolute, join } from "node:path";
-import type { Problem } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, withoutRepeats } from "../accounts.ts";
+import {
+  type AccountPlace,
+  onlyWhole,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
 
@@ -56,33 +61,22 @@ export const imessage: Platform = {
     ],
     after: ["Write to the account from one that is listed."],
   },
-  read(section, sources) {
-    const { accounts, problems } = imessageSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [],
-        fingerprint: JSON.stringify(settings),
-        open: async (deps) => (await import("./mod.ts")).openIMessage(settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(imessageSettings(section, sources), (settings) => ({
+      secrets: [],
+      open: async (deps) => (await import("./mod.ts")).openIMessage(settings, deps),
+    })),
 };
 
-export function imessageSettings(
-  config: unknown,
-  sources: SettingsSources,
-): { readonly accounts: readonly IMessageAccount[]; readonly problems: readonly Problem[] } {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "imessage"], problems);
-  const accounts = accountPlaces(root, ["cliPath", "dbPath"]).flatMap((account) => {
-    const before = problems.length;
-    const own = ownOf(account, sources);
-    if (problems.length > before) return [];
-    return [Object.freeze(own)];
+export function imessageSettings(config: unknown, sources: SettingsSources): ReadAccounts<IMessageAccount> {
+  return readAccounts(config, "imessage", {
+    credentials: ["cliPath", "dbPath"],
+    read: onlyWhole((account) => ownOf(account, sources)),
+    compare: sameTwice,
   });
+}
+
+function sameTwice(accounts: readonly IMessageAccount[], root: SettingsReader): void {
   const seen = new Set<string>();
   for (const { program, dbPath } of accounts) {
     const key = JSON.stringify([program, dbPath]);
@@ -90,7 +84,6 @@ export function imessageSettings(
       root.problem("accounts", "not name one database twice: each message would be answered twice");
     seen.add(key);
   }
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
 function ownOf(account: AccountPlace, sources: SettingsSources): IMessageAccount {

@@ -1,5 +1,12 @@
-import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import type { Secret } from "../../kernel/mod.ts";
+import {
+  type AccountPlace,
+  accountSecret,
+  onlyWhole,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
@@ -74,38 +81,22 @@ export const irc: Platform = {
     ],
     after: ["Log in to your own account of the network and write to the bot: /msg <nick> hello"],
   },
-  read(section, sources) {
-    const { accounts, problems } = ircSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [settings.serverPassword, settings.sasl?.password, settings.nickserv?.password].flatMap(
-          (secret) => (secret ? [secret.reveal()] : []),
-        ),
-        fingerprint: JSON.stringify(settings),
-        open: async (deps) => (await import("./mod.ts")).openIrc(settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(ircSettings(section, sources), (settings) => ({
+      secrets: [settings.serverPassword, settings.sasl?.password, settings.nickserv?.password].flatMap(
+        (secret) => (secret ? [secret.reveal()] : []),
+      ),
+      open: async (deps) => (await import("./mod.ts")).openIrc(settings, deps),
+    })),
 };
 
-export function ircSettings(
-  config: unknown,
-  sources: SettingsSources,
-): { readonly accounts: readonly IrcAccount[]; readonly problems: readonly Problem[] } {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "irc"], problems);
-  const accounts = accountPlaces(root, ["nick"]).flatMap((account) => {
-    const before = problems.length;
-    const connection = connectionOf(account, sources);
+export function ircSettings(config: unknown, sources: SettingsSources): ReadAccounts<IrcAccount> {
+  return readAccounts(config, "irc", {
+    credentials: ["nick"],
     // What is wrong about a connection is not guessed around: a wrong host or a missing password would tell others.
-    if (connection === undefined || problems.length > before) return [];
-    return [Object.freeze(connection)];
+    read: onlyWhole((account) => connectionOf(account, sources)),
+    compare: sameTwice,
   });
-  sameTwice(accounts, root);
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
 function connectionOf(account: AccountPlace, sources: SettingsSources): IrcAccount | undefined {

@@ -1,6 +1,11 @@
 import { isAbsolute } from "node:path";
-import type { Problem } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, withoutRepeats } from "../accounts.ts";
+import {
+  type AccountPlace,
+  onlyWhole,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import { isNearby } from "../nearby.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
 import { SettingsReader } from "../settings-reader.ts";
@@ -88,39 +93,27 @@ export const signal: Platform = {
     ],
     after: ["Write to the number. Who is not listed gets a code: openclaw pairing approve signal <code>"],
   },
-  read(section, sources) {
-    const { accounts, problems } = signalSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [],
-        fingerprint: JSON.stringify(settings),
-        open: async (deps) => (await import("./mod.ts")).openSignal(settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(signalSettings(section, sources), (settings) => ({
+      secrets: [],
+      open: async (deps) => (await import("./mod.ts")).openSignal(settings, deps),
+    })),
 };
 
-export function signalSettings(
-  config: unknown,
-  _sources: SettingsSources,
-): { readonly accounts: readonly SignalAccount[]; readonly problems: readonly Problem[] } {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "signal"], problems);
-  const accounts = accountPlaces(root, ["account"]).flatMap((account) => {
-    const before = problems.length;
-    const own = ownOf(account);
-    if (own === undefined || problems.length > before) return [];
-    return [Object.freeze(own)];
+export function signalSettings(config: unknown, _sources: SettingsSources): ReadAccounts<SignalAccount> {
+  return readAccounts(config, "signal", {
+    credentials: ["account"],
+    read: onlyWhole(ownOf),
+    compare: sameTwice,
   });
+}
+
+function sameTwice(accounts: readonly SignalAccount[], root: SettingsReader): void {
   const seen = new Set<string>();
   for (const { number } of accounts) {
     if (seen.has(number)) root.problem("accounts", `not name ${number} twice: both would take its messages`);
     seen.add(number);
   }
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
 function ownOf(account: AccountPlace): SignalAccount | undefined {

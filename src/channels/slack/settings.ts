@@ -1,8 +1,14 @@
-import type { Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import type { Secret } from "../../kernel/mod.ts";
+import {
+  type AccountPlace,
+  accountSecret,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
-import { SettingsReader } from "../settings-reader.ts";
+import type { SettingsReader } from "../settings-reader.ts";
 
 /** One app in one workspace. */
 export interface SlackAccount {
@@ -57,45 +63,34 @@ export const slack: Platform = {
     ],
     after: ["Write to the app. It answers with a code: openclaw pairing approve slack <code>"],
   },
-  read(section, sources) {
-    const { accounts, problems } = slackSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [settings.botToken, secretOf(settings.mode)].map((secret) => secret.reveal()),
-        fingerprint: JSON.stringify(settings),
-        probe: async (clock) => (await import("./probe.ts")).probeSlack(settings, clock),
-        open: async (deps) => (await import("./mod.ts")).openSlack(settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(slackSettings(section, sources), (settings) => ({
+      secrets: [settings.botToken, secretOf(settings.mode)].map((secret) => secret.reveal()),
+      probe: async (clock) => (await import("./probe.ts")).probeSlack(settings, clock),
+      open: async (deps) => (await import("./mod.ts")).openSlack(settings, deps),
+    })),
 };
 
 function secretOf(mode: SlackMode): Secret {
   return mode.kind === "socket" ? mode.appToken : mode.signingSecret;
 }
 
-export function slackSettings(
-  config: unknown,
-  sources: SettingsSources,
-): { readonly accounts: readonly SlackAccount[]; readonly problems: readonly Problem[] } {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "slack"], problems);
-  const accounts = accountPlaces(root, ["botToken"]).flatMap((account) => {
-    const botToken = secretAt(
-      account,
-      sources,
-      "botToken",
-      "SLACK_BOT_TOKEN",
-      /^(?:xoxe\.)?xoxb-[\w.-]{8,300}$/,
-    );
-    const mode = modeOf(account, sources);
-    return botToken && mode ? [accountOf(account, botToken, mode)] : [];
+export function slackSettings(config: unknown, sources: SettingsSources): ReadAccounts<SlackAccount> {
+  return readAccounts(config, "slack", {
+    credentials: ["botToken"],
+    read: (account) => {
+      const botToken = secretAt(
+        account,
+        sources,
+        "botToken",
+        "SLACK_BOT_TOKEN",
+        /^(?:xoxe\.)?xoxb-[\w.-]{8,300}$/,
+      );
+      const mode = modeOf(account, sources);
+      return botToken && mode ? accountOf(account, botToken, mode) : undefined;
+    },
+    compare: sameTwice,
   });
-  sameTwice(accounts, root);
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
 function accountOf(account: AccountPlace, botToken: Secret, mode: SlackMode): SlackAccount {

@@ -1,8 +1,14 @@
-import { type Problem, Secret } from "../../kernel/mod.ts";
-import { type AccountPlace, accountPlaces, accountSecret, withoutRepeats } from "../accounts.ts";
+import { Secret } from "../../kernel/mod.ts";
+import {
+  type AccountPlace,
+  accountSecret,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import { apiRootOf } from "../api-root.ts";
 import type { IdRule, Platform, SettingsSources } from "../platform.ts";
-import { SettingsReader } from "../settings-reader.ts";
+import type { SettingsReader } from "../settings-reader.ts";
 
 /** One bot. */
 export interface TelegramAccount {
@@ -23,13 +29,6 @@ export interface TelegramWebhook {
   readonly secret: Secret;
   /** The path on our own port. */
   readonly path: string;
-}
-
-export interface TelegramSettings {
-  /** Accounts that are enabled and complete. */
-  readonly accounts: readonly TelegramAccount[];
-  /** Paths start at channels.telegram. */
-  readonly problems: readonly Problem[];
 }
 
 const defaultApiRoot = "https://api.telegram.org";
@@ -63,34 +62,26 @@ export const telegram: Platform = {
     questions: [{ key: "botToken", question: "The bot's token", isSecret: true }],
     after: ["Write to the bot. It answers with a code: openclaw pairing approve telegram <code>"],
   },
-  read(section, sources) {
-    const { accounts, problems } = telegramSettings(section, sources);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [
-          settings.botToken.reveal(),
-          ...(settings.mode === "polling" ? [] : [settings.mode.secret.reveal()]),
-        ],
-        fingerprint: JSON.stringify(settings),
-        probe: async (clock) => (await import("./probe.ts")).probeTelegram(settings, clock),
-        open: async (deps) => (await import("./mod.ts")).openTelegram(settings.accountId, settings, deps),
-      })),
-    };
-  },
+  read: (section, sources) =>
+    platformAccounts(telegramSettings(section, sources), (settings) => ({
+      secrets: [
+        settings.botToken.reveal(),
+        ...(settings.mode === "polling" ? [] : [settings.mode.secret.reveal()]),
+      ],
+      probe: async (clock) => (await import("./probe.ts")).probeTelegram(settings, clock),
+      open: async (deps) => (await import("./mod.ts")).openTelegram(settings.accountId, settings, deps),
+    })),
 };
 
-export function telegramSettings(config: unknown, sources: SettingsSources): TelegramSettings {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "telegram"], problems);
-  const accounts = accountPlaces(root, ["botToken", "tokenFile"]).flatMap((account) => {
-    const botToken = tokenOf(account, sources);
-    return botToken ? [accountOf(account, botToken)] : [];
+export function telegramSettings(config: unknown, sources: SettingsSources): ReadAccounts<TelegramAccount> {
+  return readAccounts(config, "telegram", {
+    credentials: ["botToken", "tokenFile"],
+    read: (account) => {
+      const botToken = tokenOf(account, sources);
+      return botToken && accountOf(account, botToken);
+    },
+    compare: sameTwice,
   });
-  sameTwice(accounts, root);
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
 
 function tokenOf(account: AccountPlace, sources: SettingsSources): Secret | undefined {

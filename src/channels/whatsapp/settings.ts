@@ -1,8 +1,13 @@
 import { isAbsolute } from "node:path";
-import type { Problem } from "../../kernel/mod.ts";
-import { accountPlaces, withoutRepeats } from "../accounts.ts";
+import {
+  type AccountPlace,
+  onlyWhole,
+  platformAccounts,
+  type ReadAccounts,
+  readAccounts,
+} from "../accounts.ts";
 import type { IdRule, Platform } from "../platform.ts";
-import { SettingsReader } from "../settings-reader.ts";
+import type { SettingsReader } from "../settings-reader.ts";
 
 export interface WhatsAppAccount {
   readonly accountId: string;
@@ -60,44 +65,37 @@ export const whatsapp: Platform = {
     },
     after: ["Link the bot's phone: openclaw channels login whatsapp"],
   },
-  read(section) {
-    const { accounts, problems } = whatsappSettings(section);
-    return {
-      problems,
-      accounts: accounts.map((settings) => ({
-        account: settings.accountId,
-        secrets: [],
-        fingerprint: JSON.stringify(settings),
-        open: async (deps) => (await import("./mod.ts")).openWhatsApp(settings, deps, deps.extensions),
-      })),
-    };
-  },
+  read: (section) =>
+    platformAccounts(whatsappSettings(section), (settings) => ({
+      secrets: [],
+      open: async (deps) => (await import("./mod.ts")).openWhatsApp(settings, deps, deps.extensions),
+    })),
 };
 
-export function whatsappSettings(config: unknown): {
-  readonly accounts: readonly WhatsAppAccount[];
-  readonly problems: readonly Problem[];
-} {
-  if (config === undefined) return { accounts: [], problems: [] };
-  const problems: Problem[] = [];
-  const root = new SettingsReader(config, ["channels", "whatsapp"], problems);
-  const accounts = accountPlaces(root, ["authDir"]).flatMap((account) => {
-    const { at } = account;
-    const before = problems.length;
-    // A named account is a device of its own: with the channel's keys, two would push each other out.
-    const place = account.isDefault && !account.place.has("authDir") ? account.root : account.place;
-    const authDir = place.string("authDir");
-    if (authDir !== undefined && !isAbsolute(authDir)) place.problem("authDir", "be an absolute path");
-    const own = {
-      accountId: account.accountId,
-      ...(authDir === undefined ? {} : { authDir }),
-      sendReadReceipts: at("sendReadReceipts").boolean("sendReadReceipts", true),
-      textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 100, 20_000) ?? 4000,
-    };
-    return problems.length > before ? [] : [Object.freeze(own)];
+export function whatsappSettings(config: unknown): ReadAccounts<WhatsAppAccount> {
+  return readAccounts(config, "whatsapp", {
+    credentials: ["authDir"],
+    read: onlyWhole(ownOf),
+    compare: sameTwice,
   });
+}
+
+function ownOf(account: AccountPlace): WhatsAppAccount {
+  const { at } = account;
+  // A named account is a device of its own: with the channel's keys, two would push each other out.
+  const place = account.isDefault && !account.place.has("authDir") ? account.root : account.place;
+  const authDir = place.string("authDir");
+  if (authDir !== undefined && !isAbsolute(authDir)) place.problem("authDir", "be an absolute path");
+  return {
+    accountId: account.accountId,
+    ...(authDir === undefined ? {} : { authDir }),
+    sendReadReceipts: at("sendReadReceipts").boolean("sendReadReceipts", true),
+    textChunkLimit: at("textChunkLimit").integer("textChunkLimit", 100, 20_000) ?? 4000,
+  };
+}
+
+function sameTwice(accounts: readonly WhatsAppAccount[], root: SettingsReader): void {
   const folders = accounts.flatMap(({ authDir }) => authDir ?? []);
   if (new Set(folders).size < folders.length)
     root.problem("accounts", "not name one authDir twice: two clients of one device push each other out");
-  return { accounts: Object.freeze(accounts), problems: withoutRepeats(problems) };
 }
