@@ -77,9 +77,12 @@ test("shown files: a session's go with it, a run's go with the run, a message's 
   assert.equal(existsSync(at(idOf(1), `${idOf(3)}-0.png`)), false);
   assert.ok(existsSync(at(idOf(2), `${idOf(3)}-0.png`)) && existsSync(at(idOf(1), `${idOf(4)}-0.png`)));
   await files.forget(conversation);
-  await files.forget({ ...conversation, sessionId: "../.." });
   assert.equal(existsSync(at(idOf(1))), false);
-  await (await files.of(new Set([idOf(3)])))[0]?.remove();
+  for (const sessionId of ["..", "../..", ".", ""]) await files.forget({ ...conversation, sessionId });
+  assert.ok(existsSync(at(idOf(2), `${idOf(3)}-0.png`)), "a name that is no session's removes nothing");
+  const left = await files.of(new Set([idOf(3)]));
+  assert.equal(left.length, 1);
+  for (const file of left) await file.remove();
   assert.equal(existsSync(at(idOf(2), `${idOf(3)}-0.png`)), false);
 });
 
