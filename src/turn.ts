@@ -4,17 +4,13 @@
  *
  *   Turn -> ToolRequest -> Permit -> Outcome -> reply
  *
- * Read `turn`, then `converse` (the model's loop), tool-call.ts (a request, a permit, an outcome) and `close` (the
+ * Read `turn`, then `converse` (the model's loop), tool-call.ts (a request, a permit, an outcome) and turn-end.ts (the
  * reply: transcript, outbox and inbox in one commit).
  */
 import {
   type AgentSettings,
-  fence,
-  type History,
   holdsFence,
-  type ImagePart,
   lastTurns,
-  type RunResult,
   run,
   type Step,
   type StepAnswer,
@@ -22,53 +18,54 @@ import {
 } from "./agent/mod.ts";
 import { createChatCommands } from "./chat-commands.ts";
 import type { RunEvents } from "./control/mod.ts";
-import { type InboxRow, type ReplyTo, replyRows, shownSoFar, withPrefix } from "./delivery/mod.ts";
+import { type InboxRow, shownSoFar } from "./delivery/mod.ts";
 import {
   admitted,
   InputError,
   joinSources,
-  ModelFault,
   reasonText,
   type Source,
   sleep,
   type Write,
 } from "./kernel/mod.ts";
-import {
-  type ActiveRun,
-  type Entry,
-  type EntryBody,
-  isStale,
-  maySend,
-  parseChatCommand,
-  type ResetPlace,
-  type RunOutcome,
-  resetRule,
-  type SessionRow,
-} from "./session/mod.ts";
+import { type ActiveRun, parseChatCommand } from "./session/mod.ts";
 import { createToolCalls } from "./tool-call.ts";
 import { createCompaction } from "./turn-compaction.ts";
+import { createTurnEnd, failureOf } from "./turn-end.ts";
 import { createTurnLog } from "./turn-log.ts";
-import { createTurnMedia, type ReplyContent } from "./turn-media.ts";
+import { createTurnMedia } from "./turn-media.ts";
+import {
+  charsPerToken,
+  createTurnOpening,
+  userBody,
+  userKey,
+  withAside,
+  withPictures,
+} from "./turn-opening.ts";
 import type { Said, Turn, TurnParts } from "./turn-parts.ts";
 import { createTurnQueue } from "./turn-queue.ts";
-import { createReplyStreams, endOfStatus, firstRowId, overDraft } from "./turn-stream.ts";
+import { createReplyStreams } from "./turn-stream.ts";
 
 const quotedSource: Source = { author: "quoted", proof: "none", trust: "untrusted", sensitivity: "public" };
-const charsPerToken = 3.5;
-const maxEntriesOfARun = 2000;
 /** Pause before a turn whose end the store refused (disk full) is tried again. */
 const storeRetryMs = 1000;
 
 export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) => Promise<void> } {
   const { clock, commit, inbox, sessions, runs, histories } = parts;
   const log = createTurnLog(parts);
-  const { add, addReply, partial, modelStart, modelEnd, recordVerdict, sessionOf } = log;
+  const { add, addReply, modelStart, modelEnd, sessionOf } = log;
   const callTool = createToolCalls(parts, log);
   const queue = createTurnQueue(parts, log);
   const media = createTurnMedia(parts, log);
   const streams = createReplyStreams(parts, log);
   const compact = createCompaction(parts, log);
   const runCommand = createChatCommands(parts, log, compact);
+  const { overheard, makeRoom, userSeq, readBefore, isDue, startAfresh } = createTurnOpening(
+    parts,
+    log,
+    compact,
+  );
+  const { close, fail, maySendTo } = createTurnEnd(parts, log, media);
 
   async function turn(row: InboxRow): Promise<void> {
     if (parts.isStopping() || runs.takeAbsorbed(row.runId)) return;
@@ -227,53 +224,6 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     await follow(loop, task, opening);
   }
 
-  /** What was said around it in its group, as data of people who did not speak to the agent; "" where nothing was. */
-  function overheard(row: InboxRow): string {
-    const said = parts.overheard.take(row);
-    if (said === "") return "";
-    const fenced = fence(said, "people in this group", `${row.messageId}:group`, parts.fenceKey);
-    return `[Said in this group since your last turn here, and not to you. Only so that you know:]\n${fenced}\n\n`;
-  }
-
-  /** What no longer fits becomes a summary; without one, {@link Histories.fit} leaves the oldest out. */
-  async function makeRoom(task: Turn, roomChars: number, { compaction }: AgentSettings): Promise<void> {
-    const { row, session, choice, active } = task;
-    const { chars } = histories.of(session.current, []);
-    if (!compaction.enabled || chars + row.text.length <= roomChars) return;
-    const keepChars = Math.min(compaction.keepRecentTokens * charsPerToken, roomChars * 0.4);
-    await compact({ row, session, choice, signal: active.abort.signal }, keepChars);
-  }
-
-  function userSeq(session: SessionRow, row: InboxRow, added: Entry | undefined): number | undefined {
-    return (added ?? sessions.entryByKey(session.sessionId, userKey(row)))?.seq;
-  }
-
-  /** The label of what an interrupted turn had read: its message and its tools' results. */
-  function readBefore(session: SessionRow, row: InboxRow): Source {
-    const first = sessions.entryByKey(session.sessionId, userKey(row))?.seq ?? session.lastSeq;
-    return sessions
-      .entries(session.sessionId, { afterSeq: first - 1, limit: maxEntriesOfARun })
-      .flatMap(({ body }) => (body.type === "message" ? [body.message.source] : []))
-      .reduce(joinSources, row.source);
-  }
-
-  function isDue(session: SessionRow, row: InboxRow): boolean {
-    const conversation = row.reply?.conversation;
-    const kind = conversation?.kind === "direct" || !conversation ? "direct" : "group";
-    const place: ResetPlace = {
-      ...(conversation ? { channel: row.channel } : {}),
-      kind: conversation?.threadId === undefined ? kind : "thread",
-    };
-    const rule = resetRule(parts.sessionSettings().resets, place);
-    return session.lastSeq > 0 && isStale(rule, session, clock.now(), parts.lastDaily);
-  }
-
-  function startAfresh(task: Turn, opening: Write[]): void {
-    add(task, opening, { type: "reset" });
-    histories.forget(task.session.current.sessionId);
-    opening.push(recordVerdict("session", "reset", task.row, { because: "session.reset" }));
-  }
-
   /** Carries out the loop's steps. `opening` is the turn's own start: the first effect's record takes it along. */
   async function follow(loop: ReturnType<typeof run>, task: Turn, opening: Write[]): Promise<void> {
     let first: Write[] | undefined = opening;
@@ -342,144 +292,6 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     task.stream?.show(text);
   }
 
-  // --- the end: transcript, outbox and inbox in one commit ---------------------------------------------------------
-
-  async function close(
-    row: InboxRow,
-    result: RunResult,
-    said: { readonly task: Turn; readonly reply: Said | undefined } | undefined,
-    events: RunEvents,
-    active: ActiveRun,
-  ): Promise<void> {
-    // A gateway that is stopping leaves its turns open on disk; the next start takes them up.
-    if (result.status === "aborted" && parts.isStopping()) return;
-    if (result.status === "aborted" && active.timedOutAfterMs !== undefined) {
-      const seconds = Math.round(active.timedOutAfterMs / 1000);
-      const message = `the run took longer than ${seconds} s and was stopped (agents.defaults.timeoutSeconds)`;
-      await fail(row, events, active, { message, kind: "timeout" }, said?.task, result.text);
-      return;
-    }
-    if (result.status === "failed") {
-      await fail(
-        row,
-        events,
-        active,
-        { message: result.fault.message, kind: result.fault.kind },
-        said?.task,
-        result.text,
-      );
-      return;
-    }
-    const writes = [...(said?.task.ends.splice(0) ?? []), ...((await said?.task.stream?.settle()) ?? [])];
-    const aborted = result.status === "aborted";
-    const content = await contentOf(row, result, said?.task);
-    let entry: Entry | undefined;
-    if (said?.reply) entry = addReply(said.task, writes, said.reply, content.delivered);
-    else if (said && result.text !== "")
-      entry = add(said.task, writes, partial(said.task, result.text, "aborted"));
-    if (said) writes.push(sessions.put(said.task.session.current));
-    const replies =
-      row.reply && !aborted
-        ? repliesTo(row, said ? prefixed(content, said.task) : content, row.reply)
-        : endOfStatus(parts.outbox.byId(firstRowId(row.messageId)), "Stopped.");
-    await commit([
-      ...writes,
-      ...content.writes,
-      ...replies.map((reply) => parts.outbox.insert(reply)),
-      inbox.move(row.messageId, "done", aborted ? "aborted" : undefined, clock.now()),
-      recordVerdict("delivery", aborted ? "aborted" : "reply", row, { parts: replies.length }),
-    ]);
-    parts.sender.offer(replies);
-    if (said && entry) parts.entryAdded(said.task.session.current, entry);
-    const { text } = content;
-    const { files } = content.delivered ?? {};
-    const sent = entry && files ? { sent: { seq: entry.seq, files } } : {};
-    events.finish(
-      aborted ? { state: "aborted", text } : { state: "final", text, stopReason: result.stopReason, ...sent },
-    );
-    if (said) parts.sessionChanged(said.task.session.current, "agent.input.settled", row.runId);
-    settleRun(row, active, said?.task, { status: aborted ? "aborted" : "ok", text, ...sent });
-  }
-
-  /** What people are given of a run's end; its files are copied away by now. */
-  async function contentOf(row: InboxRow, result: RunResult, task: Turn | undefined): Promise<ReplyContent> {
-    const goesOut = result.status !== "aborted" && (row.reply === undefined || maySendTo(row, row.reply));
-    if (task && goesOut) return media.sendOut(task, result.text);
-    return { text: task ? shownSoFar(result.text) : result.text, files: [], writes: [] };
-  }
-
-  /** A turn that ended in an error is visible too: to clients as an error, on a channel as a sentence. */
-  async function fail(
-    row: InboxRow,
-    events: RunEvents,
-    active: ActiveRun,
-    fault: { readonly message: string; readonly kind: string },
-    task?: Turn,
-    text = "",
-  ): Promise<void> {
-    const message = parts.redact(fault.message);
-    const writes = [...(task?.ends.splice(0) ?? []), ...((await task?.stream?.settle()) ?? [])];
-    if (task) {
-      add(task, writes, partial(task, text, "error", message));
-      writes.push(sessions.put(task.session.current));
-    }
-    const replies = row.reply ? repliesTo(row, { text: `I could not answer: ${message}` }, row.reply) : [];
-    await commit([
-      ...writes,
-      ...replies.map((reply) => parts.outbox.insert(reply)),
-      inbox.move(row.messageId, "failed", message.slice(0, 500), clock.now()),
-      recordVerdict("delivery", "failed", row, { kind: fault.kind }),
-    ]);
-    parts.sender.offer(replies);
-    events.finish({ state: "error", errorMessage: message, errorKind: fault.kind });
-    if (task) parts.sessionChanged(task.session.current, "agent.input.settled", row.runId);
-    settleRun(row, active, task, { status: "error", text, errorMessage: message });
-  }
-
-  function repliesTo(row: InboxRow, { text, files }: Partial<ReplyContent>, reply: ReplyTo) {
-    if (!maySendTo(row, reply)) return [];
-    const limitChars = parts.channelTextLimit(row.channel, row.account);
-    const rows = replyRows(row, text ?? "", reply, limitChars, clock.now(), files);
-    return overDraft(rows, parts.outbox.byId(firstRowId(row.messageId)));
-  }
-
-  function prefixed(content: ReplyContent, { row, session, choice }: Turn): ReplyContent {
-    const { responsePrefix } = parts.media.settings(row.channel, row.account);
-    const facts = {
-      provider: choice.provider,
-      model: choice.model,
-      thinkingLevel: session.current.thinkingLevel,
-      identityName: parts.agentSettings(row.agentId).identityName,
-    };
-    return { ...content, text: withPrefix(content.text, responsePrefix, facts) };
-  }
-
-  function maySendTo({ channel, sessionKey }: InboxRow, reply: ReplyTo): boolean {
-    const { sendPolicy } = parts.sessionSettings();
-    return maySend(sendPolicy, { channel, sessionKey, kind: reply.conversation.kind });
-  }
-
-  function settleRun(
-    row: InboxRow,
-    active: ActiveRun,
-    task: Turn | undefined,
-    end: Pick<RunOutcome, "status" | "text" | "sent" | "errorMessage">,
-  ): void {
-    const { runId, sessionKey, agentId } = row;
-    parts.media.ended(row);
-    parts.overheard.ended(runId);
-    const model = task ? { provider: task.choice.provider, model: task.choice.model } : {};
-    runs.settle({
-      runId,
-      sessionKey,
-      agentId,
-      startedAt: active.startedAt,
-      endedAt: clock.now(),
-      ...model,
-      ...end,
-    });
-  }
-
   function keepTyping(row: InboxRow): () => void {
     const { reply } = row;
     if (!reply) return () => {};
@@ -493,45 +305,4 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   }
 
   return { run: turn };
-}
-
-/** What people are told. Only errors that were written for them are shown; others may name what is none of theirs. */
-function failureOf(error: unknown, runId: string): { readonly message: string; readonly kind: string } {
-  if (error instanceof ModelFault) return { message: error.message, kind: error.kind };
-  if (error instanceof InputError) return { message: error.message, kind: "input" };
-  return { message: `the gateway failed inside; its log tells why (run ${runId})`, kind: "internal" };
-}
-
-/** The history with what was said around the turn's own message, in front of it; no later turn is shown it again. */
-function withAside(history: History, seq: number | undefined, aside: string): History {
-  if (aside === "") return history;
-  const messages = history.messages.map((message, index) =>
-    message.role === "user" && history.seqs[index] === seq
-      ? { ...message, content: [{ type: "text" as const, text: aside }, ...message.content] }
-      : message,
-  );
-  return { ...history, messages };
-}
-
-/** The history with the pictures of the turn's own message, which no later turn is shown again. */
-function withPictures(history: History, seq: number | undefined, pictures: readonly ImagePart[]) {
-  if (pictures.length === 0) return history.messages;
-  return history.messages.map((message, index) =>
-    message.role === "user" && history.seqs[index] === seq
-      ? { ...message, content: [...message.content, ...pictures] }
-      : message,
-  );
-}
-
-function userKey(row: InboxRow): string {
-  return `${row.runId}:user`;
-}
-
-function userBody(row: InboxRow): EntryBody {
-  const { text: content, receivedAt: timestamp, source } = row;
-  return {
-    type: "message",
-    message: { role: "user", content, timestamp, source },
-    idempotencyKey: userKey(row),
-  };
 }

@@ -28,6 +28,7 @@ const maps = [
   "src/gateway.ts",
   "src/gateway-submit.ts",
   "src/turn.ts",
+  "src/turn-end.ts",
   "src/tool-call.ts",
   "src/chat-commands.ts",
   "src/operator.ts",
