@@ -24,7 +24,8 @@ import { InputError, systemClock, systemRandom } from "../kernel/mod.ts";
 import type { CommandRun } from "../policy/command-tree.ts";
 import { readCommandLine } from "../shell/mod.ts";
 import type { RecordLimits } from "./command-records.ts";
-import { createCommands, type SpawnLimits } from "./commands.ts";
+import type { SpawnLimits } from "./command-start.ts";
+import { createCommands } from "./commands.ts";
 import type { PermittedCommand, RunningCommand } from "./tool.ts";
 import { openWorkspace } from "./workspace.ts";
 

@@ -1,73 +1,15 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Clock, InputError, keepAlive, type Random } from "../kernel/mod.ts";
-import { type CommandGroup, openCommandGroup } from "./command-group.ts";
-import { CommandOutput } from "./command-output.ts";
-import {
-  createCommandRecords,
-  type OpenRecord,
-  type RecordLimits,
-  type StoredCommand,
-} from "./command-records.ts";
-import { type LineStreams, openStreams } from "./command-streams.ts";
+import { InputError, keepAlive } from "../kernel/mod.ts";
+import { createCommandRecords, type RecordLimits, type StoredCommand } from "./command-records.ts";
+import { type CommandHostDeps, createCommandStart, type SandboxDoor, type Session } from "./command-start.ts";
 import { createControlGroups } from "./control-groups.ts";
-import { type BaseEnvironment, buildEnvironment, environmentProblem, searchPath } from "./environment.ts";
-import { runLine } from "./line-run.ts";
-import { hostLine, insideLine, requirePlace } from "./permitted-line.ts";
+import { searchPath } from "./environment.ts";
 import { createPipes, removeLeftPipes } from "./pipes.ts";
-import { bootId, markedProcesses, processesOfRun, type SendSignal, startTicksOf } from "./process-tree.ts";
+import { bootId, markedProcesses, processesOfRun, startTicksOf } from "./process-tree.ts";
 import { stateMark as markOfState } from "./run-mark.ts";
-import { followLine, type RunningDeps } from "./running-command.ts";
-import type { InsideRun, ProvenSandbox } from "./sandbox-host.ts";
 import { storedCommand } from "./stored-command.ts";
-import { terminalText, terminalType } from "./terminal.ts";
-import type { HostCommands, PermittedCommand, RunningCommand } from "./tool.ts";
+import type { HostCommands, RunningCommand } from "./tool.ts";
 import type { HostWorkspace } from "./workspace.ts";
-import { parseWorkspacePath } from "./workspace-path.ts";
-
-export interface CommandHostDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  /** `process.kill` */
-  readonly sendSignal: SendSignal;
-  readonly baseEnv: BaseEnvironment;
-  /** Absolute. Tells this gateway's processes from another's when orphans are looked for. */
-  readonly stateDir: string;
-  /** Tells this gateway's processes from those of gateways before it. Absent: nothing else starts any. */
-  readonly instance?: string;
-  /** In memory, of each command. */
-  readonly maxOutputChars: number;
-  /** On the disk. */
-  readonly recordLimits?: RecordLimits;
-  /** False, or not said: conversations are not kept, so neither are their commands and what those printed. */
-  readonly keeps?: () => boolean;
-  readonly spawnLimits: SpawnLimits;
-}
-
-export interface SpawnLimits {
-  readonly maxRunning: number;
-  readonly maxRunningPerSession: number;
-  /** Ended commands that a session can still ask about; the oldest is forgotten first. */
-  readonly maxKeptPerSession: number;
-  /** From TERM to KILL, for whoever does not end when asked. */
-  readonly killGraceMs: number;
-  /** Of one command on the host, with all that it starts; holds where control groups can be made. Absent: unlimited. */
-  readonly maxProcesses?: number;
-}
-
-interface Session {
-  readonly kept: Map<string, RunningCommand>;
-  /** About to start; counted before the first await, so that a burst cannot pass the limits. */
-  starting: number;
-  ended: boolean;
-}
-
-/** The sandbox of a session, which is proved when the first command wants to enter it. */
-interface SandboxDoor {
-  readonly id: string;
-  /** Rejects with an InputError where there is no proof. */
-  proven(): Promise<ProvenSandbox>;
-}
 
 /** All commands of a gateway. */
 export interface CommandHost {
@@ -95,8 +37,6 @@ export interface CommandHost {
 }
 
 const pipesPrefix = "pipes-";
-const startsPerTidying = 50;
-const largeOutputBytes = 1024 ** 2;
 const defaultRecordLimits: RecordLimits = {
   maxOutputBytes: 16 * 1024 ** 2,
   maxTotalBytes: 256 * 1024 ** 2,
@@ -120,15 +60,15 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
   });
   const groups = createControlGroups(markOfState(`${deps.stateDir}\nhost`));
   let closing = false;
-  let starts = 0;
+  const isRunning = (id: string) =>
+    [...sessions.values()].some(({ kept }) => kept.get(id) && !kept.get(id)?.exit);
+  const { start, checkOpen } = createCommandStart({
+    ...{ deps, stateMark, instance, searchFolders, pipes, records, groups },
+    ...{ isClosing: () => closing, isRunning, forgetOldest },
+  });
 
   const running = (kept: ReadonlyMap<string, RunningCommand>) =>
     [...kept.values()].filter((command) => command.exit === undefined);
-
-  function checkOpen(session: Session): void {
-    if (closing) throw new InputError("The gateway is stopping; no command is started any more.");
-    if (session.ended) throw new InputError("The session has ended; no command is started in it any more.");
-  }
 
   const active = (session: Session) => session.starting + running(session.kept).length;
 
@@ -138,113 +78,6 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
     if (active(session) >= maxRunningPerSession || total >= maxRunning)
       throw new InputError("Too many commands run already. End one first (process, action kill).");
   }
-
-  async function start(
-    sessionKey: string,
-    session: Session,
-    places: {
-      readonly workspace: HostWorkspace;
-      readonly home: string;
-      readonly door?: SandboxDoor | undefined;
-    },
-    request: PermittedCommand,
-  ): Promise<RunningCommand> {
-    const sandbox = await places.door?.proven();
-    const { workspace, home } = places;
-    const { kept } = session;
-    const { command, pty: hasTerminal = false } = request;
-    const id = deps.random.bytes(5).toString("hex");
-    const mark = `${stateMark}.${instance}.${id}`;
-    const env = buildEnvironment(deps.baseEnv, request.env, {
-      home: sandbox ? "/workspace" : home,
-      run: mark,
-      ...(hasTerminal ? { terminal: terminalType } : {}),
-    });
-    if (!sandbox) await mkdir(home, { recursive: true, mode: 0o700 });
-    const folder = await workspace.openFolder(request.workdir);
-    const record = () => {
-      if (starts++ % startsPerTidying === 0) {
-        void records.tidy(runs);
-        groups.removeEmpty();
-      }
-      const place = places.door ? { place: places.door.id } : {};
-      return records.open({ id, sessionKey, ...place, mark, command, startedAtMs: deps.clock.now() });
-    };
-    const following = (opened: OpenRecord, group?: CommandGroup): RunningDeps => ({
-      clock: deps.clock,
-      sendSignal: deps.sendSignal,
-      id,
-      command,
-      mark,
-      timeoutMs: request.timeoutMs,
-      killGraceMs: deps.spawnLimits.killGraceMs,
-      // With the first process of its namespace the kernel ends all others in it.
-      endsWhole: sandbox !== undefined,
-      output: new CommandOutput(deps.maxOutputChars, { file: opened.output, isTerminal: hasTerminal }),
-      hasTerminal,
-      group,
-      ended(exit) {
-        opened.end(closing ? { ...exit, lost: true } : exit);
-        if ((opened.output?.bytes ?? 0) > largeOutputBytes) void records.tidy(runs);
-      },
-      remove() {
-        kept.delete(id);
-        opened.remove();
-      },
-    });
-    const keep = (running: RunningCommand) => {
-      kept.set(id, running);
-      forgetOldest(kept);
-      return running;
-    };
-    const inside = {
-      text: hasTerminal ? terminalText(command) : command,
-      workdir: sandbox ? parseWorkspacePath(workspace.root, request.workdir).join("/") : "",
-    };
-    if (sandbox?.entrance.kind === "engine") {
-      await folder.close();
-      requirePlace(sandbox, request);
-      const run = await sandbox.entrance.start({ ...inside, env, mark });
-      const running = followInside(run, following(record()));
-      if (closing || session.ended) await running.kill();
-      checkOpen(session);
-      return keep(running);
-    }
-    let streams: LineStreams | undefined;
-    let files: Awaited<ReturnType<typeof hostLine>>;
-    try {
-      files = sandbox ? insideLine(sandbox, request, inside) : await hostLine(request, folder, searchFolders);
-      streams = await openStreams(pipes);
-      // Whoever ends the session from here on finds the command in it: nothing waits in between.
-      checkOpen(session);
-    } catch (error) {
-      streams?.abandon();
-      await folder.close();
-      throw error;
-    }
-    const opened = record();
-    const { maxProcesses } = deps.spawnLimits;
-    const group =
-      sandbox || maxProcesses === undefined ? undefined : openCommandGroup(groups, id, maxProcesses);
-    const run = runLine({
-      ...files,
-      env,
-      searchFolders,
-      pipes,
-      folder,
-      streams: streams.children,
-      environmentProblem,
-      ...(group ? { within: group.within } : {}),
-      started(leader) {
-        group?.enter(leader.pid);
-        opened.leader(leader);
-      },
-    });
-    void run.done.then(streams.closeChildren);
-    return keep(followLine(run, streams, following(opened, group)));
-  }
-
-  const runs = (id: string) => [...sessions.values()].some(({ kept }) => kept.get(id) && !kept.get(id)?.exit);
 
   function forgetOldest(kept: Map<string, RunningCommand>): void {
     const over = kept.size - running(kept).length - deps.spawnLimits.maxKeptPerSession;
@@ -306,7 +139,7 @@ export function createCommands(deps: CommandHostDeps): CommandHost {
       for (const [key, { kept }] of sessions)
         if (key.split("\n", 1)[0] === sessionKey)
           for (const command of [...kept.values()]) if (command.exit) command.remove();
-      for (const stored of records.ofSession(sessionKey)) if (!runs(stored.id)) stored.remove();
+      for (const stored of records.ofSession(sessionKey)) if (!isRunning(stored.id)) stored.remove();
     },
 
     async closeAll() {
@@ -355,9 +188,4 @@ async function leftOf({ leaders, mark }: StoredCommand): Promise<number[]> {
     hasEnded: startTicksOf(leader.pid) !== leader.startTicks,
   }));
   return known.length === 0 ? [] : processesOfRun(known, mark);
-}
-
-/** No process of it is this machine's to look for: the sandbox itself ends what it started. */
-function followInside({ streams, done, end }: InsideRun, following: RunningDeps): RunningCommand {
-  return followLine({ leaders: [], stop: () => {}, done }, streams, { ...following, end });
 }

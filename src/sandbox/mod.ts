@@ -19,7 +19,8 @@
 
 export { runArgv } from "./argv-command.ts";
 export { createBubblewrap } from "./bubblewrap.ts";
-export { type CommandHost, type CommandHostDeps, createCommands, type SpawnLimits } from "./commands.ts";
+export type { CommandHostDeps, SpawnLimits } from "./command-start.ts";
+export { type CommandHost, createCommands } from "./commands.ts";
 export { connectEngine } from "./container-engine.ts";
 export { engineProblem } from "./container-facts.ts";
 export { type ContainerHost, createContainerHost } from "./container-host.ts";
