@@ -57,7 +57,7 @@ test("imessage: a send names a person or a chat, never both, and carries no mark
   const choices = [{ label: "Yes", command: "/approve 1" }];
   assert.deepEqual(await channel.send({ id: "o1", conversation: direct, text: "**hi** `x`", choices }), {
     outcome: "sent",
-    platformId: "sent:o1",
+    platformId: "GUID-101",
   });
   await channel.send({ id: "o2", conversation: group, text: "", file });
   assert.deepEqual(stage.fake.callsOf("send"), [
@@ -84,10 +84,75 @@ test("imessage: a send names a person or a chat, never both, and carries no mark
       message,
     );
   }
+  stage.fake.namesSent = false;
+  const older = await channel.send({ id: "o9", conversation: direct, text: "hi" });
+  assert.deepEqual(older, { outcome: "sent", platformId: "sent:o9" });
   await channel.stop();
   const remote = stage.open({ isLocal: false });
   assert.equal(remote.limits.fileBytes, undefined);
   assert.equal((await remote.send({ id: "o", conversation: direct, text: "", file })).outcome, "rejected");
+});
+
+test("imessage (6): a reply in doubt is found in the chat's history, by its text, and never called absent", async (t) => {
+  const { stage, host } = await staged(t);
+  const { fake } = stage;
+  fake.chats.push(
+    { id: 1, identifier: people.ada, service: "iMessage" },
+    { id: 2, identifier: people.ada, service: "SMS" },
+    { id: 42, identifier: "chat42", service: "iMessage" },
+  );
+  // Answers come over a real pipe while the clock runs ahead.
+  const channel = stage.open({ probeTimeoutMs: 1e9 });
+  await channel.start(host);
+  const group = { kind: "group", id: "chat_id:42" } as const;
+  const known: string[] = [];
+  const ask = async (more: object) => {
+    let answer: unknown;
+    const message = { id: "o", conversation: direct, text: "**yes**", afterMessageId: "Q", ...more };
+    void channel.wasSent!(message, (id) => known.includes(id)).then((value) => {
+      answer = value;
+    });
+    while (answer === undefined) {
+      stage.clock.advance(500);
+      await new Promise(setImmediate);
+    }
+    return answer;
+  };
+  for (const chat_id of [1, 42]) {
+    fake.write({ chat_id, is_from_me: true, guid: `EARLIER-${chat_id}`, text: "yes" });
+    fake.write({ chat_id, is_from_me: true, text: "no" });
+    fake.write({ chat_id, sender: people.ada, text: "well?", guid: chat_id === 1 ? "Q" : "GQ" });
+  }
+  fake.faults.set("send", { kind: "exitAfter" });
+  const sent = await channel.send({ id: "o", conversation: direct, text: "**yes**" });
+  assert.equal(sent.outcome, "unknown");
+  await host.until(() => fake.runs.length === 2 && channel.isConnected === true);
+  const { guid } = fake.messages.at(-1) ?? {};
+  assert.equal(await ask({}), "unknown", "nothing shows that this imsg says what a send made");
+  known.push("EARLIER-1", "EARLIER-42");
+  assert.deepEqual(await ask({}), { platformId: guid, isExact: true });
+  assert.equal(
+    await ask({ text: "no" }),
+    "unknown",
+    "what was written before the question is no answer to it",
+  );
+  assert.equal(await ask({ afterMessageId: "GONE" }), "unknown");
+  assert.equal(await ask({ afterMessageId: undefined }), "unknown");
+  assert.equal(await ask({ conversation: group, afterMessageId: "GQ" }), "unknown", "another chat");
+  assert.equal(await ask({ file: { path: "/x", name: "x", type: "text/plain", bytes: 1 } }), "unknown");
+  fake.write({ chat_id: 1, is_from_me: false, sender: people.ada, text: "yes" });
+  assert.deepEqual(await ask({}), { platformId: guid, isExact: true }, "others' words are not ours");
+  fake.write({ chat_id: 1, is_from_me: true, text: "yes" });
+  assert.equal(await ask({}), "unknown", "two that it could be");
+  known.push(String(fake.messages.at(-1)?.guid));
+  assert.deepEqual(await ask({}), { platformId: guid, isExact: true }, "the other one is another reply");
+  known.push(String(guid));
+  assert.equal(await ask({}), "unknown", "each is another reply");
+  fake.away();
+  await assert.rejects(
+    channel.wasSent!({ id: "o", conversation: direct, text: "x", afterMessageId: "Q" }, () => false),
+  );
+  await channel.stop();
 });
 
 test("imessage: what keeps imsg from working is told with what to do, and tried again with pauses", async (t) => {

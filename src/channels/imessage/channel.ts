@@ -2,8 +2,10 @@ import type {
   Channel,
   ChannelHost,
   ChannelLimits,
+  Conversation,
   OutboundMessage,
   SendResult,
+  WasSent,
 } from "../../delivery/channel.ts";
 import { InputError, type Json, sleep } from "../../kernel/mod.ts";
 import { Arrivals } from "../arrivals.ts";
@@ -14,8 +16,9 @@ import { isObject } from "../settings-reader.ts";
 import { StatusReports } from "../status.ts";
 import { readAttachment } from "./files.ts";
 import { inboundOf, ownOf } from "./inbound.ts";
-import { maxFileBytes, sendMessage } from "./outbound.ts";
-import type { IMessageAccount } from "./settings.ts";
+import { chatNumberOf, maxFileBytes, sendMessage } from "./outbound.ts";
+import { handleId, type IMessageAccount } from "./settings.ts";
+import { wasSent } from "./was-sent.ts";
 
 const heartbeatMs = 60_000;
 const sendDeadlineMs = 60_000;
@@ -96,10 +99,16 @@ class IMessageChannel implements Channel {
 
   send(message: OutboundMessage): Promise<SendResult> {
     return sendMessage(message, this.#settings, (method, params) =>
-      this.#rpc
-        ? this.#rpc.call(method, params, sendDeadlineMs)
-        : Promise.reject(new RpcFault("it is not running", false)),
+      this.#call(method, params, sendDeadlineMs),
     );
+  }
+
+  wasSent(message: OutboundMessage, isKnown: (platformId: string) => boolean): Promise<WasSent> {
+    return wasSent(message, isKnown, {
+      call: (method, params) => this.#call(method, params, this.#settings.probeTimeoutMs),
+      chatsOf: (conversation) => this.#chatsOf(conversation),
+      wait: (ms) => sleep(this.#deps.clock, ms, this.#stopping.signal),
+    });
   }
 
   /** imsg shows nobody that we write. */
@@ -107,6 +116,23 @@ class IMessageChannel implements Channel {
 
   fetch(reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
     return readAttachment(reference, this.#settings.attachmentRoots ?? [], maxBytes, signal);
+  }
+
+  #call(method: string, params: object, timeoutMs: number): Promise<unknown> {
+    return this.#rpc
+      ? this.#rpc.call(method, params, timeoutMs)
+      : Promise.reject(new RpcFault("it is not running", false));
+  }
+
+  async #chatsOf({ id }: Conversation): Promise<readonly number[]> {
+    const group = chatNumberOf(id);
+    if (group !== undefined) return [group];
+    const chats = chatsIn(await this.#call("chats.list", { limit: maxChats }, this.#settings.probeTimeoutMs));
+    return chats.flatMap((chat) =>
+      typeof chat.id === "number" && typeof chat.identifier === "string" && handleId(chat.identifier) === id
+        ? [chat.id]
+        : [],
+    );
   }
 
   /** Runs imsg again and again until stopped. `attempted` is called when the first attempt has ended. */
@@ -201,8 +227,7 @@ class IMessageChannel implements Channel {
 
   /** Gives the number of the chat with the newest message. */
   async #learnChats(rpc: LineRpc, limit: number): Promise<number | undefined> {
-    const answer = await rpc.call("chats.list", { limit }, this.#settings.probeTimeoutMs);
-    const chats = isObject(answer) && Array.isArray(answer.chats) ? answer.chats.filter(isObject) : [];
+    const chats = chatsIn(await rpc.call("chats.list", { limit }, this.#settings.probeTimeoutMs));
     for (const { id, service } of chats) {
       if (typeof id === "number" && typeof service === "string") this.#services.set(id, service);
     }
@@ -237,6 +262,10 @@ class IMessageChannel implements Channel {
       this.#status.report("failed", `an error of our own, see the log; ${again}`);
     }
   }
+}
+
+function chatsIn(answer: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return isObject(answer) && Array.isArray(answer.chats) ? answer.chats.filter(isObject) : [];
 }
 
 /** What a program that ended says about it, where that is something to act on. */

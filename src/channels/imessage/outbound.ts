@@ -24,13 +24,13 @@ export async function sendMessage(
       : "Messages runs on another machine";
     return { outcome: "rejected", detail: `the file cannot be sent: ${why}` };
   }
-  const chat = /^chat_id:(\d+)$/.exec(message.conversation.id)?.[1];
+  const chat = chatNumberOf(message.conversation.id);
   const { service, region } = settings;
   const target =
     chat === undefined
       ? { to: message.conversation.id, service, ...(region === undefined ? {} : { region }) }
-      : { chat_id: Number(chat) };
-  const text = styledText(withChoices(message)).text;
+      : { chat_id: chat };
+  const text = textOf(message);
   const params = {
     ...target,
     ...(text === "" ? {} : { text }),
@@ -51,10 +51,16 @@ export async function sendMessage(
   }
 }
 
-/** iMessage has no buttons: each choice is a line to type. */
-function withChoices(message: OutboundMessage): string {
+/** Of a group; undefined for a person. */
+export function chatNumberOf(conversationId: string): number | undefined {
+  const digits = /^chat_id:(\d+)$/.exec(conversationId)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** As Messages is given it. It has no buttons: each choice is a line to type. */
+export function textOf(message: OutboundMessage): string {
   const lines = (message.choices ?? []).map(({ label, command }) => `${label}: ${command}`);
-  return [message.text, ...lines].join("\n");
+  return styledText([message.text, ...lines].join("\n")).text;
 }
 
 /** The numbers are AppleScript's: -600 and -609 no program there, -1712 no answer in time, -1728 no such recipient. */

@@ -22,6 +22,8 @@ export class FakeMessages {
   /** By the chat's number; the first is the newest. */
   readonly chats: Params[] = [];
   readonly folder = mkdtempSync(join(tmpdir(), "imsg-"));
+  /** False: as older versions, which do not say which message a send made. */
+  namesSent = true;
   #rowid = 100;
   #isAway = false;
   readonly #watchers = new Set<Socket>();
@@ -124,13 +126,30 @@ socket.pipe(process.stdout);
     }
     this.calls.push({ method, params });
     if (fault?.kind === "hang") return;
-    if (fault?.kind === "exitAfter") return void socket.destroy();
+    if (fault?.kind === "exitAfter") {
+      if (method === "send") this.#sent(params);
+      return void socket.destroy();
+    }
     write(socket, { jsonrpc: "2.0", id, result: this.#resultOf(socket, method, params) });
+  }
+
+  /** What we send stands in the database as well, and is told to who watches. */
+  #sent({ to, chat_id: number, text }: Params): unknown {
+    const chat = number ?? this.chats.find(({ identifier }) => identifier === to)?.id;
+    const chat_id = chat ?? this.messages.findLast(({ sender }) => sender === to)?.chat_id ?? 99;
+    return this.write({ is_from_me: true, sender: "", text: text ?? "\ufffc", chat_id }).guid;
   }
 
   #resultOf(socket: Socket, method: string, params: Params): unknown {
     if (method === "chats.list") return { chats: this.chats };
-    if (method === "messages.history") return { messages: this.messages.slice(-1) };
+    if (method === "messages.history") {
+      const ofChat = this.messages.filter((message) => message.chat_id === params.chat_id);
+      return { messages: ofChat.reverse().slice(0, Number(params.limit ?? 50)) };
+    }
+    if (method === "send") {
+      const guid = this.#sent(params);
+      return this.namesSent ? { ok: true, guid } : { ok: true };
+    }
     if (method === "watch.subscribe") {
       this.#watchers.add(socket);
       const since = Number(params.since_rowid ?? this.#rowid);
