@@ -13,8 +13,8 @@ export interface InboundMessage {
   /** The platform's id of the message itself (to reply to it). */
   readonly messageId: string;
   /**
-   * Where the platform numbers a chat's messages upwards: the newest number that this event tells of. What is sent in
-   * answer gets a later one. Undefined where it tells none (a click on an old message).
+   * Where a chat's messages have an order that can be asked for: the newest one that this event tells of. What is sent
+   * in answer comes later. Undefined where it tells none (a click on an old message).
    */
   readonly newestMessageId?: string;
   /** Unix ms by the platform's clock; undefined when it does not say. */

@@ -87,6 +87,7 @@ test("imessage: groups, replies and files are told as Messages tells them", () =
       sender: { id: "ada@icloud.com", proof: "platform" },
       text: "hello",
       messageId: "G",
+      newestMessageId: "G",
       sentAtMs: Date.UTC(2026, 0, 1),
       mentionsBot: false,
       repliesToBot: true,

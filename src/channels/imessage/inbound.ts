@@ -52,6 +52,7 @@ export function inboundOf(event: unknown, known: Known): InboundMessage | undefi
     sender,
     text,
     messageId: guid,
+    newestMessageId: guid,
     ...(Number.isFinite(at) ? { sentAtMs: at } : {}),
     // iMessage tells of no mentions; a reply to ours is what addresses us.
     mentionsBot: false,
