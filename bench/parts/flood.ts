@@ -4,6 +4,7 @@
 import path from "node:path";
 import { type Bench, inTurn } from "../bench.ts";
 import { figure, percentile } from "../figures.ts";
+import type { FloodReport } from "../flooder.ts";
 import { openSite, poll } from "../site.ts";
 
 const strangers = 10_000;
@@ -40,10 +41,13 @@ export async function measureFlood(bench: Bench): Promise<void> {
   await poll(60_000, () => (flooder.output().includes("flooding") ? true : undefined));
   bench.say("among strangers");
   const flooded = percentile(await waits(), 0.99);
-  const note = `${idle.toFixed(2)} ms idle, ${flooded.toFixed(2)} ms among strangers`;
-  results.set("flood.p99", figure(flooded / idle, note));
   results.set("flood.memory", figure(site.running.residentMb() - memory));
   await flooder.stop();
+  const reached = JSON.parse(/^\{.*\}$/m.exec(flooder.output())?.[0] ?? "{}") as Partial<FloodReport>;
+  const note =
+    `${idle.toFixed(2)} ms idle, ${flooded.toFixed(2)} ms among strangers: ` +
+    `${Math.round(reached.guessesPerSecond ?? 0)} guesses/s, ${Math.round(reached.replacedPerSecond ?? 0)} sockets/s`;
+  results.set("flood.p99", figure(flooded / idle, note));
   await Promise.all(clients.map((client) => client.close()));
   await site.close();
 }
