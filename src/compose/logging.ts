@@ -1,12 +1,23 @@
 import type { LoadedConfig } from "../config/mod.ts";
 import type { Clock, Log, LogLevel } from "../kernel/mod.ts";
-import { createLog, createRedactor, openLogFile, ownLogFolder } from "../log/mod.ts";
+import {
+  createLog,
+  createRedactor,
+  openLogFile,
+  ownLogFolder,
+  type ValueRedactor,
+  valueRedactor,
+} from "../log/mod.ts";
 
 export interface Logging {
   readonly log: Log;
   readonly file: ReturnType<typeof openLogFile>;
-  /** Replaces secrets and what looks like one. */
+  /** Hides secrets and what looks like one; of a command, nothing that acts. */
   readonly redact: (text: string) => string;
+  /** The same for all texts in a value. */
+  readonly redactValue: ValueRedactor;
+  /** The same for what is only read, and by nobody judged: more of what looks like a secret is hidden. */
+  readonly redactOutput: ValueRedactor;
   /** What holds secrets adds itself here once it exists; asked at each line, so that a new secret counts at once. */
   readonly addSecrets: (...sources: (() => readonly string[])[]) => void;
 }
@@ -27,16 +38,22 @@ export function composeLogging(parts: {
   const folder = ownLogFolder(parts.folder, parts.uid);
   const file = openLogFile(folder, `openclaw${profile}`, parts.uid, settings?.file);
   const secrets: (() => readonly string[])[] = [];
-  const redact = createRedactor(() => secrets.flatMap((source) => source()), settings?.redactPatterns ?? []);
+  const held = () => secrets.flatMap((source) => source());
+  const patterns = settings?.redactPatterns ?? [];
+  const redact = createRedactor(held, patterns, { isJudge: true });
+  const redactOutput = createRedactor(held, patterns);
   const log = createLog({
     file,
     clock,
-    redact,
+    redact: redactOutput,
     level: () => levelOf(config().logging?.level) ?? "info",
     consoleLevel: () => parts.consoleLevel,
     toConsole: parts.toConsole,
   });
-  return { log, file, redact, addSecrets: (...sources) => void secrets.push(...sources) };
+  return {
+    ...{ log, file, redact, redactValue: valueRedactor(redact), redactOutput: valueRedactor(redactOutput) },
+    addSecrets: (...sources) => void secrets.push(...sources),
+  };
 }
 
 function levelOf(value: unknown): LogLevel | undefined {

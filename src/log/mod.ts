@@ -5,12 +5,14 @@
  * 1. A registered secret never reaches the file or the terminal, whatever field it came in.
  * 2. The file is written only where nobody else can read it or has put a link.
  * 3. A log that cannot be written never stops the message path.
+ * 4. What looks like a secret is hidden from whoever reads, but for its ends; nothing that a shell would run, and no
+ *    folder, option or hash, is ever taken for one.
  */
 import { type Clock, type Json, type Log, type LogLevel, logLevels } from "../kernel/mod.ts";
 import { type LogFile, openLogFile, ownLogFolder } from "./file.ts";
-import type { Redactor } from "./redact.ts";
+import { type Redactor, valueRedactor } from "./redact.ts";
 
-export { createRedactor, type Redactor } from "./redact.ts";
+export { createRedactor, type Redactor, type ValueRedactor, valueRedactor } from "./redact.ts";
 export { type LogTail, tailLog } from "./tail.ts";
 export { type LogFile, openLogFile, ownLogFolder };
 
@@ -23,6 +25,7 @@ export function createLog(ports: {
   readonly toConsole: (line: string) => void;
 }): Log {
   let fileFailed = false;
+  const redactValue = valueRedactor(ports.redact);
   return (level, message, fields) => {
     const rank = logLevels.indexOf(level);
     const toFile = rank >= logLevels.indexOf(ports.level());
@@ -35,7 +38,8 @@ export function createLog(ports: {
         time: at.toISOString(),
         level,
         message,
-        ...fields,
+        // Before it is written down as JSON too: there a backslash may stand in the middle of a secret.
+        ...(redactValue(fields ?? {}) as typeof fields),
         _meta: { logLevelName: level.toUpperCase() },
       }),
     );

@@ -1,31 +1,28 @@
+import { namesSecret, secretSpans } from "./secret-shapes.ts";
+
 /**
- * Takes secrets out of text that goes to a log, an error or a client. Best effort on shapes, exact on the values
- * that were registered: the latter are the ones that this gateway holds.
+ * Takes secrets out of text that people read: a log, an error, a client, a chat, a copy for people. Best effort on
+ * shapes, exact on the values that were registered: the latter are the ones that this gateway holds.
  */
 export type Redactor = (text: string) => string;
 
+/** The same for all texts of a value, and for what stands under a name that says that it is secret. */
+export type ValueRedactor = (value: unknown) => unknown;
+
 const mask = "[redacted]";
+/** Of a shorter one nothing is shown: its ends would be most of it. */
+const minCharsWithEnds = 16;
+const maxDepth = 100;
 
-const shapes: readonly (readonly [RegExp, string])[] = [
-  [/\b(authorization\s*[:=]\s*(?:bearer|basic)\s+)[^\s"',;]+/gi, `$1${mask}`],
-  [/\b(bearer\s+)[A-Za-z0-9._~+/-]{12,}=*/gi, `$1${mask}`],
-  [
-    /\b((?:api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|password|passwd|secret|token)["']?\s*[:=]\s*["']?)[^\s"'&,;}{]{4,}/gi,
-    `$1${mask}`,
-  ],
-  [/\bsk-[A-Za-z0-9_-]{16,}/g, mask],
-  [/\b(?:ghp|gho|ghs|ghr|github_pat)_[A-Za-z0-9_]{20,}/g, mask],
-  [/\bxox[abpr]-[A-Za-z0-9-]{10,}/g, mask],
-  [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, mask],
-  [/\bAIza[A-Za-z0-9_-]{30,}/g, mask],
-  [/\b\d{6,12}:[A-Za-z0-9_-]{30,}/g, mask],
-  [/\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}/g, mask],
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, mask],
-  [/(\w+:\/\/[^\s/:@]*:)[^\s/@]+@/g, `$1${mask}@`],
-];
-
-/** `values` are asked for on each call, so a rotated secret is covered at once. Patterns come from the config. */
-export function createRedactor(values: () => readonly string[], patterns: readonly string[]): Redactor {
+/**
+ * `values` are asked for on each call, so a rotated secret is covered at once. Patterns come from the config. For a judge,
+ * somebody who allows a command by what he sees of it, nothing that acts is hidden, however much it looks like a secret.
+ */
+export function createRedactor(
+  values: () => readonly string[],
+  patterns: readonly string[],
+  reader: { readonly isJudge: boolean } = { isJudge: false },
+): Redactor {
   const own: RegExp[] = [];
   for (const pattern of patterns) {
     try {
@@ -38,8 +35,53 @@ export function createRedactor(values: () => readonly string[], patterns: readon
   return (text) => {
     let out = text;
     for (const value of values()) if (value.length >= 6) out = out.replaceAll(value, mask);
-    for (const [shape, replacement] of shapes) out = out.replace(shape, replacement);
+    out = withoutSpans(out, reader.isJudge);
     for (const pattern of own) out = out.replace(pattern, mask);
     return out;
   };
+}
+
+export function valueRedactor(redact: Redactor): ValueRedactor {
+  const clean = (value: unknown, depth: number): unknown => {
+    if (typeof value === "string") return redact(value);
+    if (typeof value !== "object" || value === null) return value;
+    if (depth > maxDepth) return mask;
+    if (Array.isArray(value))
+      return value.map((item, index) =>
+        typeof item === "string" && isSecretFlag(value[index - 1])
+          ? hidden(redact(item))
+          : clean(item, depth + 1),
+      );
+    return Object.fromEntries(
+      Object.entries(value).map(([name, item]) => [
+        name,
+        typeof item === "string" && namesSecret(name) ? hidden(redact(item)) : clean(item, depth + 1),
+      ]),
+    );
+  };
+  return (value) => clean(value, 0);
+}
+
+/** Of a command's words, each of which is a text of its own. */
+function isSecretFlag(word: unknown): boolean {
+  return typeof word === "string" && /^--?[a-z]/.test(word) && !word.includes("=") && namesSecret(word);
+}
+
+/** Enough of its ends to tell one from another, and too little to use it. */
+function hidden(secret: string): string {
+  if (secret === "" || secret.includes(mask)) return secret;
+  return secret.length < minCharsWithEnds ? mask : `${secret.slice(0, 4)}${mask}${secret.slice(-2)}`;
+}
+
+function withoutSpans(text: string, isJudged: boolean): string {
+  const spans = secretSpans(text, isJudged).toSorted((a, b) => a[0] - b[0] || b[1] - a[1]);
+  let out = "";
+  let at = 0;
+  for (const [start, end] of spans) {
+    if (end <= at) continue;
+    const from = Math.max(start, at);
+    out += text.slice(at, from) + (from === start ? hidden(text.slice(start, end)) : mask);
+    at = end;
+  }
+  return out + text.slice(at);
 }
