@@ -45,11 +45,12 @@ export function createToolCalls(
 
   async function callTool(request: ToolRequest, task: Turn): Promise<ToolAnswer> {
     const { row, events } = task;
+    const args = parts.redactValue(request.arguments);
     const call: ToolCallInfo = {
       toolCallId: request.id,
       name: request.tool,
-      args: request.arguments,
-      title: callTitle(request),
+      args,
+      title: callTitle(request.tool, args),
     };
     events.toolStart(call);
     task.stream?.working(call.title);
@@ -90,7 +91,13 @@ export function createToolCalls(
     }
     await commit([...writes, sessions.put(task.session.current)]);
     parts.entryAdded(task.session.current, entry);
-    events.toolEnd(call, output);
+    events.toolEnd(call, {
+      isError: output.isError,
+      ...(parts.redactOutput({ text: output.text, details: output.details }) as Pick<
+        ToolOutput,
+        "text" | "details"
+      >),
+    });
     const modelText =
       source.trust === "untrusted"
         ? fence(output.text, source.author, entry.id, parts.fenceKey)
@@ -141,7 +148,7 @@ export function createToolCalls(
       }),
     ]);
     const outcome = await parts.execute(permit, active.abort.signal, (text) =>
-      events.toolProgress(call, text),
+      events.toolProgress(call, parts.redactOutput(text) as string),
     );
     return { output: outcome, effects: permit.effects, ran: true };
   }
@@ -252,8 +259,8 @@ function approvalId(runId: string, answerEntryId: string, toolCallId: string): s
 }
 
 /** One line that says what a call is about. */
-function callTitle(request: ToolRequest): string {
-  const args = (request.arguments ?? {}) as Record<string, unknown>;
+function callTitle(tool: string, shownArgs: unknown): string {
+  const args = (shownArgs ?? {}) as Record<string, unknown>;
   const subject = args.command ?? args.path ?? args.url ?? args.query ?? args.action ?? "";
-  return titleOf(`${request.tool} ${typeof subject === "string" ? subject : ""}`, 120);
+  return titleOf(`${tool} ${typeof subject === "string" ? subject : ""}`, 120);
 }

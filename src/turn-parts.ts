@@ -97,6 +97,10 @@ export interface TurnParts {
   /** Notes what an owner chose for the group that this message came from. */
   readonly chooseActivation: (row: InboxRow, activation: Activation) => Write;
   readonly redact: (text: string) => string;
+  /** The same for all texts in a value. */
+  readonly redactValue: (value: unknown) => unknown;
+  /** For what is only read, and by nobody judged, as what a tool said. */
+  readonly redactOutput: (value: unknown) => unknown;
   /** Of the fences around untrusted text; made once per installation. */
   readonly fenceKey: string;
   /** True once the gateway lets go of what runs: a turn that is cut off then stays open on disk. */

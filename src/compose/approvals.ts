@@ -1,4 +1,4 @@
-import { approvalInfo, type Hub } from "../control/mod.ts";
+import { approvalInfo, type Hub, type ShownPort } from "../control/mod.ts";
 import type { Clock, Commit } from "../kernel/mod.ts";
 import { type Approval, type Approvals, createApprovals } from "../policy/mod.ts";
 import type { Store } from "../store/mod.ts";
@@ -12,11 +12,12 @@ export function composeApprovals(parts: {
   readonly clock: Clock;
   readonly hub: Hub;
   readonly redact: (text: string) => string;
+  readonly shown: Pick<ShownPort, "approval">;
   readonly remember: Parameters<typeof createApprovals>[0]["remember"];
   /** Told of each new question, beside the clients that are connected. */
   readonly notify: (approval: Approval) => void;
 }): Approvals {
-  const { store, clock, hub, redact } = parts;
+  const { store, clock, hub, redact, shown } = parts;
   const commit: Commit = store.commit;
   return createApprovals({
     store: store.approvals,
@@ -34,7 +35,9 @@ export function composeApprovals(parts: {
         ...(resolvedBy === undefined ? {} : { actor: resolvedBy }),
         facts: { id, command: redact(request.command), decision: decision ?? null },
       }),
-    changed(approval) {
+    holdsSecret: (command) => redact(command) !== command,
+    changed(found) {
+      const approval = shown.approval(found);
       const approvers = { kind: "approvers" } as const;
       if (approval.state === "pending") {
         hub.send("exec.approval.requested", approvers, approvalInfo(approval));

@@ -50,6 +50,7 @@ export function composeControlParts(
     inbox: store.inbox,
     outbox: store.outbox,
     approvals: path.approvals,
+    shown: foundation.shown,
     sessionSettings,
     agentSettings: agents.agentOf,
     modelChoice: agents.modelChoiceOf,

@@ -21,7 +21,7 @@ export function composeDelivery(
     readonly rememberOnNode: NodeCommands["remember"];
   },
 ) {
-  const { paths, clock, random, config, log, redact, store, commit, sessionSettings } = foundation;
+  const { paths, clock, random, config, log, redact, shown, store, commit, sessionSettings } = foundation;
   const { agents, channels } = parts;
   const { tools } = agents;
   const channel = (id: string, account: string) => channels().get(id, account);
@@ -72,6 +72,6 @@ export function composeDelivery(
     random,
     log,
   });
-  const approvals = composeApprovals({ store, clock, hub: parts.hub, redact, remember, notify });
+  const approvals = composeApprovals({ store, clock, hub: parts.hub, redact, shown, remember, notify });
   return { channel, channelTextLimit, media, sender, approvals };
 }

@@ -24,6 +24,7 @@ import type { Media } from "./media.ts";
 import { createRetention } from "./retention.ts";
 import type { RunOverrides } from "./run-overrides.ts";
 import { createSecretReferences } from "./secret-references/mod.ts";
+import { createShown } from "./shown.ts";
 import { prepareStateFolder, type StatePaths } from "./state-folder.ts";
 
 /** What the process gives: nothing in here reads `process` itself. */
@@ -100,6 +101,7 @@ export async function composeFoundation(options: ServeOptions, later: AfterFound
     toConsole: options.toConsole,
   });
   const { log } = logging;
+  const shown = createShown(logging);
   logging.addSecrets(() => (auth.secret ? [auth.secret.reveal()] : []));
   // Shown by `config validate` too; a first run, whose file holds some of them, should not begin with warnings.
   for (const warning of loaded.warnings) log("info", warning);
@@ -125,7 +127,7 @@ export async function composeFoundation(options: ServeOptions, later: AfterFound
   return {
     ...{ options, clock, random, env, paths, live, config, runSecret, instance, helpers },
     ...{ edge, lock, logging, log, redact: logging.redact, logFile: logging.file },
-    ...{ retention, store, commit: store.commit, fenceKey, keepsConversations, running },
+    ...{ shown, retention, store, commit: store.commit, fenceKey, keepsConversations, running },
     authSettings: () => auth,
     pairingSettings: () => pairing,
     network: () => network,

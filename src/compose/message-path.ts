@@ -139,7 +139,7 @@ type Mirrors = ReturnType<typeof composeMirrors>;
 
 /** What clients and the files for people are told of sessions. */
 function composeMirrors(
-  { paths, clock, log, store, keepsConversations }: Foundation,
+  { paths, clock, log, store, shown, keepsConversations }: Foundation,
   { tools }: Agents,
   hub: Hub,
   controlParts: () => ControlParts,
@@ -149,6 +149,7 @@ function composeMirrors(
     sessions: store.sessions,
     workspaceOf: tools.workspaceOf,
     keeps: keepsConversations,
+    shown: shown.entry,
     clock,
     log,
   });
@@ -242,6 +243,8 @@ function composeTurns(
     chooseActivation: parts.accessMemory.chooseActivation,
     live: createLiveReplies({ config, channel, clock }),
     redact,
+    redactValue: foundation.logging.redactValue,
+    redactOutput: foundation.logging.redactOutput,
     fenceKey,
     isStopping: () => lettingGo,
   });

@@ -33,7 +33,7 @@ export function createSessionEvents(deps: {
       deps.touchTranscript(row);
       const followers = { kind: "followers", sessionKey: row.key } as const;
       if (!hub.wanted(followers)) return;
-      const [message] = wireMessage(entry, row.key);
+      const [message] = wireMessage(deps.parts().shown.entry(entry), row.key);
       if (!message || message.role === "toolResult") return;
       hub.send("session.message", followers, {
         sessionKey: row.key,

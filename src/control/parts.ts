@@ -3,8 +3,8 @@ import type { AgentSettings, ModelChoice, ToolSpec } from "../agent/mod.ts";
 import type { LedgerFilter, LedgerRow, Verification } from "../audit/mod.ts";
 import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore } from "../delivery/mod.ts";
 import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
-import type { Approvals } from "../policy/mod.ts";
-import type { SentFile, SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
+import type { Approval, Approvals } from "../policy/mod.ts";
+import type { Entry, SentFile, SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
 import type { UploadedFile } from "./attachments.ts";
 import type { Hub } from "./hub.ts";
 import type { AccessPort } from "./methods/access.ts";
@@ -22,6 +22,7 @@ export interface ControlParts {
   readonly inbox: InboxStore;
   readonly outbox: OutboxStore;
   readonly approvals: Approvals;
+  readonly shown: ShownPort;
   readonly sessionSettings: () => SessionSettings;
   readonly agentSettings: (agentId: string) => AgentSettings;
   readonly modelChoice: (agentId: string, sessionModel: string | undefined) => ModelChoice;
@@ -76,6 +77,12 @@ export interface ControlParts {
     /** What a person reads of a command that goes to a node, word by word. */
     readonly commandText: (argv: readonly string[]) => string;
   };
+}
+
+/** What people see of commands and of what tools said: with the middle of each secret hidden. */
+export interface ShownPort {
+  approval(approval: Approval): Approval;
+  entry(entry: Entry): Entry;
 }
 
 export interface LifecyclePort {

@@ -63,6 +63,7 @@ function bench(stored = new Map<string, Approval>()) {
     clock,
     lifetimeMs: 1000,
     changed: (approval) => void changes.push(approval.state),
+    holdsSecret: (command) => command.includes("hunter2"),
     record: () => (() => {}) as unknown as Write,
     remember: async (approval) => void remembered.push(approval.request.command),
   });
@@ -275,6 +276,23 @@ test("an answer that comes second is told which was first, and by whom", async (
 
 const touch = (name: string) =>
   question(`touch ${name}`, { standing: ruleForCommands("main", [["touch", name]], ".") });
+
+test("policy (4): of a command with a secret in it no lasting yes is offered: what is kept is written down as it is", async () => {
+  const at = bench();
+  const standing = ruleForCommands("main", [["login", "hunter2"]], ".");
+  void at.approvals.ask("q", question("login hunter2", { standing }), running);
+  await settled();
+  const { request } = at.approvals.get("q") as Approval;
+  assert.equal(request.command, "login hunter2");
+  assert.deepEqual(request.allowedDecisions, ["allow-once", "deny"]);
+  assert.equal(request.standing, undefined);
+  await assert.rejects(at.approvals.resolve("q", "allow-always", "operator"), /this approval offers/);
+  // What is kept for a sandbox is its entry, and not the command.
+  const entry = { standing, sandboxEntry: "sandbox" };
+  void at.approvals.ask("s", question("login hunter2", entry), running);
+  await settled();
+  assert.deepEqual(at.approvals.get("s")?.request.standing, standing);
+});
 
 test("policy (4): allow-always keeps exactly the rule that was shown, and the proposal only when that is asked for", async () => {
   const at = bench();

@@ -33,6 +33,8 @@ export function createApprovals(ports: {
   readonly clock: Clock;
   readonly lifetimeMs: number;
   readonly changed: (approval: Approval) => void;
+  /** Of a command with a secret in it no lasting yes is offered: what is kept of one is written down as it is. */
+  readonly holdsSecret: (command: string) => boolean;
   /** What the record says, committed with the change. */
   readonly record: (approval: Approval) => Write;
   /** Keeps a standing rule; called for allow-always before the answer is given. */
@@ -80,7 +82,8 @@ export function createApprovals(ports: {
 
   function requestOf(asked: Question["approval"]): Approval["request"] {
     const proposal = proposalFor(asked, ports.store.allowed(asked.agentId, maxRecent));
-    return { ...asked, host: hostOf(asked), ...(proposal ? { proposal } : {}) };
+    const request = { ...asked, host: hostOf(asked), ...(proposal ? { proposal } : {}) };
+    return asked.sandboxEntry === undefined && ports.holdsSecret(asked.command) ? onceOnly(request) : request;
   }
 
   return {
@@ -159,6 +162,13 @@ export function createApprovals(ports: {
 
 /** Of those that were answered, so many are looked at for a rule to propose. */
 const maxRecent = 60;
+
+function onceOnly({ standing: _, proposal: __, ...request }: Approval["request"]): Approval["request"] {
+  return {
+    ...request,
+    allowedDecisions: request.allowedDecisions.filter((decision) => decision !== "allow-always"),
+  };
+}
 
 function unanswered({ decision: _, ...approval }: Approval): Approval {
   return { ...approval, state: "expired" };

@@ -342,6 +342,7 @@ test("store (5): a run's entries go with every summary that was made from them, 
     sessions: store.sessions,
     workspaceOf: () => "/",
     keeps: () => true,
+    shown: (entry) => entry,
     clock: new ManualClock(),
     log: () => {},
   });
@@ -414,6 +415,7 @@ test("a copy that is erased before it was written leaves nobody waiting for ever
     sessions: store.sessions,
     workspaceOf: () => "/",
     keeps: () => true,
+    shown: (entry) => entry,
     clock,
     log: () => {},
   });

@@ -15,6 +15,7 @@ export interface TranscriptFiles {
 }
 
 const batchEntries = 500;
+const batchChars = 200_000;
 // Entries of a quarter of a second are written together: opening a file for each would cost more than the turn.
 const gatherMs = 250;
 
@@ -28,6 +29,8 @@ export function openTranscriptFiles(options: {
   readonly workspaceOf: (agentId: string) => string;
   /** False: conversations are not kept, and nothing is written. */
   readonly keeps: () => boolean;
+  /** An entry as people may read it. */
+  readonly shown: (entry: Entry) => Entry;
   readonly clock: Clock;
   readonly log: Log;
 }): TranscriptFiles {
@@ -70,7 +73,15 @@ export function openTranscriptFiles(options: {
           throughSeq: from + batchEntries,
           limit: batchEntries,
         });
-        await handle.appendFile(entries.map((entry) => `${JSON.stringify(lineOf(entry))}\n`).join(""));
+        // Written in between: to go through much text at once would hold everybody else up.
+        let text = "";
+        for (const entry of entries) {
+          text += `${JSON.stringify(lineOf(options.shown(entry)))}\n`;
+          if (text.length < batchChars) continue;
+          await handle.appendFile(text);
+          text = "";
+        }
+        if (text !== "") await handle.appendFile(text);
         seq = entries.at(-1)?.seq ?? seq;
       }
       if (written.size > 1000) written.clear();

@@ -212,7 +212,7 @@ A-194 | SE | config.get redaction gaps | what stands at a secret's place in the 
 A-195 | SE | Redaction sentinel round-trip | the placeholder keeps what is stored at the same path; where nothing is stored it is an error
 A-196 | SE | Timing and length oracles | one comparison of secrets, of their digests, in constant time; what is no text is refused by the schema
 A-197 | SE | Logs served or poisoned | the log is JSON, a record a line, without what is secret; requests are logged without their headers
-A-198 | SE | Secrets in approval prompts, transcripts and tool events |
+A-198 | SE | Secrets in approval prompts, transcripts and tool events | what people see of commands and results has the middle of each secret hidden, and nothing that acts; what runs, and what a yes is bound to, is the command as it is
 A-200 | SE | Files and permissions | files are made for the owner alone
 A-202 | SE | Zero-click exfiltration by rendered output | pictures and links of answers fetch nothing
 A-203 | SE | Setup and UI token handling | the start prints a ticket in a fragment, good once; no address takes a token

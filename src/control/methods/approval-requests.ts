@@ -93,7 +93,7 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
       name: "approval.get",
       scope: "operator.approvals",
       params: open(object({ id })),
-      run: (params) => ({ approval: snapshot(found(parts, params.id)) }),
+      run: (params) => ({ approval: snapshot(parts, found(parts, params.id)) }),
     }),
     method({
       name: "approval.resolve",
@@ -111,15 +111,15 @@ export function approvalRequestMethods(parts: ControlParts): Method[] {
       }),
       run: async (params, call) => {
         const before = found(parts, params.kind === "exec" ? params.id : "");
-        if (before.state !== "pending") return { applied: false, approval: snapshot(before) };
+        if (before.state !== "pending") return { applied: false, approval: snapshot(parts, before) };
         try {
           const after = await parts.approvals.resolve(params.id, params.decision, call.principal.id);
-          return { applied: after.resolvedBy === call.principal.id, approval: snapshot(after) };
+          return { applied: after.resolvedBy === call.principal.id, approval: snapshot(parts, after) };
         } catch (error) {
           if (!(error instanceof InputError)) throw error;
           const after = found(parts, params.id);
           // Somebody else was first: both see the same answer.
-          if (after.state !== "pending") return { applied: false, approval: snapshot(after) };
+          if (after.state !== "pending") return { applied: false, approval: snapshot(parts, after) };
           throw new MethodError(invalid(error.message));
         }
       },
@@ -228,8 +228,9 @@ function callOf(approval: Approval): Question["request"] {
 }
 
 /** An approval of any kind and state, as approval.get shows it. */
-function snapshot(approval: Approval) {
-  const { command, host, agentId, sessionKey, allowedDecisions, warningText } = approval.request;
+function snapshot({ shown }: ControlParts, approval: Approval) {
+  const { command, host, agentId, sessionKey, allowedDecisions, warningText } =
+    shown.approval(approval).request;
   const ended = {
     resolvedAtMs: approval.resolvedAtMs ?? approval.expiresAtMs,
     source: sourceOf(agentId, sessionKey),
@@ -281,7 +282,7 @@ function history(
   for (const row of rows) {
     const approval = row.action.startsWith("approval.") ? parts.approvals.get(idOf(row.facts)) : undefined;
     if (!approval || row.action !== `approval.${approval.state}` || approval.state === "pending") continue;
-    items.push(snapshot(approval));
+    items.push(snapshot(parts, approval));
     if (items.length < limit) continue;
     isMore = true;
     last = row.seq;

@@ -1,4 +1,4 @@
-import { admitted, reasonText, type Source, schema } from "../../kernel/mod.ts";
+import { admitted, reasonText, type Source, schema, sleep } from "../../kernel/mod.ts";
 import type { Entry, Message } from "../../session/mod.ts";
 import { uploadedFiles } from "../attachments.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
@@ -10,6 +10,9 @@ import { sessionInfo } from "../session-info.ts";
 import type { SessionNames } from "../session-names.ts";
 
 const { any, array, boolean, integer, object, open, optional, string } = schema;
+
+/** Of tools' results, gone through at once. */
+const stepChars = 500_000;
 
 /** chat.send, chat.history, chat.abort, agent, agent.wait, sessions.send, sessions.abort. */
 export function chatMethods(parts: ControlParts, names: SessionNames): Method[] {
@@ -238,7 +241,7 @@ async function agentOutcome(parts: ControlParts, runId: string, timeoutSeconds: 
   };
 }
 
-function history(
+async function history(
   parts: ControlParts,
   names: SessionNames,
   params: { sessionKey: string; agentId?: string; limit?: number; offset?: number; maxChars?: number },
@@ -271,7 +274,7 @@ function history(
   });
   // What was said before a reset stays in the log, and out of the conversation.
   const resetAt = entries.findLastIndex((entry) => entry.body.type === "reset");
-  const messages = entries.slice(resetAt + 1).flatMap((entry) => wireMessage(entry, key, params.maxChars));
+  const messages = await shownMessages(parts, entries.slice(resetAt + 1), key, params.maxChars);
   const firstSeq = resetAt >= 0 ? 1 : (entries[0]?.seq ?? 1);
   const running = parts.runs.activeRun(key);
   return {
@@ -290,7 +293,31 @@ function history(
   };
 }
 
-/** A transcript entry as clients read it; what is not a message gives nothing. */
+/** Between two large steps whoever else waits gets his turn. */
+async function shownMessages(
+  { clock, shown }: ControlParts,
+  entries: readonly Entry[],
+  sessionKey: string,
+  maxChars: number | undefined,
+) {
+  const messages: Readonly<Record<string, unknown>>[] = [];
+  let chars = 0;
+  for (const entry of entries) {
+    messages.push(...wireMessage(shown.entry(entry), sessionKey, maxChars));
+    chars += resultChars(entry);
+    if (chars < stepChars) continue;
+    chars = 0;
+    await sleep(clock, 0);
+  }
+  return messages;
+}
+
+function resultChars({ body }: Entry): number {
+  if (body.type !== "message" || body.message.role !== "toolResult") return 0;
+  return body.message.content.reduce((sum, { text }) => sum + text.length, 0);
+}
+
+/** An entry, as it may be shown, as clients read it; what is not a message gives nothing. */
 export function wireMessage(
   entry: Entry,
   sessionKey: string,

@@ -61,6 +61,7 @@ function configMethods(parts: ControlParts): Method[] {
   ];
 }
 
+/** Of an approval as it may be shown. */
 export function approvalInfo(approval: Approval): ApprovalInfo {
   return {
     id: approval.id,
@@ -84,7 +85,7 @@ function approvalMethods(parts: ControlParts): Method[] {
       name: "exec.approval.list",
       scope: "operator.approvals",
       params: open(object({})),
-      run: () => parts.approvals.pending().map(approvalInfo),
+      run: () => parts.approvals.pending().map((item) => approvalInfo(parts.shown.approval(item))),
     }),
     method({
       name: "exec.approval.get",
@@ -93,7 +94,7 @@ function approvalMethods(parts: ControlParts): Method[] {
       run: (params) => {
         const approval = parts.approvals.get(params.id);
         if (!approval) throw notFound();
-        const { command, allowedDecisions, host, agentId } = approval.request;
+        const { command, allowedDecisions, host, agentId } = parts.shown.approval(approval).request;
         return {
           id: approval.id,
           commandText: command,

@@ -90,7 +90,7 @@ export function transcriptMethods(parts: ControlParts, names: SessionNames): Met
         const found = findEntry(parts, row, params.messageId);
         if (found === undefined) return { ok: false, unavailableReason: "not_found" };
         if (found === "hidden") return { ok: false, unavailableReason: "not_visible" };
-        const [message] = wireMessage(found, row.key, params.maxChars);
+        const [message] = wireMessage(parts.shown.entry(found), row.key, params.maxChars);
         return message ? { ok: true, message } : { ok: false, unavailableReason: "not_visible" };
       },
     }),
