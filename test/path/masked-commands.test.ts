@@ -175,6 +175,45 @@ test("log (4): a question that outlives its gateway is still bound to the comman
   assert.doesNotMatch(JSON.stringify([...before.frames, ...client.frames]), /CANARY/);
 });
 
+test("log (4): what a command says while it runs, and one that was denied, are hidden as well (A-198)", async (t) => {
+  const denied = `./record --token ${secret(1)}`;
+  const { gateway } = await house(t, [denied, "./hold"]);
+  const workspace = join(gateway.stateFolder, "workspace");
+  // Speaks, and ends once it was heard.
+  const hold = `#!/bin/sh\necho "token=${secret(2)}"\nwhile [ ! -e heard ]; do sleep 0.05; done\n`;
+  writeFileSync(join(workspace, "hold"), hold, { mode: 0o755 });
+  const client = await gateway.connect();
+  const ended = client.say("go");
+  const first = await question(client, 0, ended);
+  await client.rpc("exec.approval.resolve", { id: first.id, decision: "deny" });
+  await allow(client, await question(client, 1, ended));
+  const { payload } = await client.waitFor(({ payload: { data } }) => data?.phase === "update");
+  assert.match(JSON.stringify(payload), /token=k7Qx\[redacted\]w8/);
+  writeFileSync(join(workspace, "heard"), "");
+  await ended;
+  const { rows } = await client.rpc("audit.list", { limit: 500 });
+  const refusal = rows.find(({ action }: { action: string }) => action === "refuse");
+  assert.match(refusal.facts.detail, /--token k7Qx\[redacted\]w8/);
+  await gateway.stop();
+  assert.doesNotMatch(JSON.stringify(client.frames), /CANARY/);
+  for (const [path, text] of readable(gateway)) assert.ok(!text.includes("CANARY"), path);
+});
+
+test("policy (4): no lasting yes is offered for a command with a secret in it, and for the like without it is", async (t) => {
+  const { gateway } = await house(t, [`touch token=${secret(1)}`, "touch token.txt"]);
+  const client = await gateway.connect();
+  const ended = client.say("go");
+  const first = await question(client, 0, ended);
+  assert.deepEqual(first.request.allowedDecisions, ["allow-once", "deny"]);
+  const kept = await client.ask("exec.approval.resolve", { id: first.id, decision: "allow-always" });
+  assert.equal(kept.ok, false);
+  await allow(client, first);
+  const second = await question(client, 1, ended);
+  assert.deepEqual(second.request.allowedDecisions, ["allow-once", "allow-always", "deny"]);
+  await allow(client, second);
+  await ended;
+});
+
 const ordinary: readonly string[] = [
   "./record show 5f2d9c1e8b7a6f5d4c3b2a190817263544536271",
   "./record --password-file /run/secrets/db --token-file=./token.txt",
