@@ -77,8 +77,7 @@ export function secretSpans(text: string, isJudged: boolean): readonly Span[] {
   }
   for (const { index, 0: found } of text.matchAll(isJudged ? judgedFlag : flag)) {
     const at = index + found.length;
-    if (!isInWord(facts, index) && !isBehindDashes(text, index) && !isAssignment(text, at))
-      spans.push(...valueAt(facts, at, 1));
+    if (!isInWord(facts, index) && !isBehindDashes(text, index)) spans.push(...valueAt(facts, at, 1));
   }
   for (const program of programs)
     for (const { index, 0: found } of text.matchAll(program))
@@ -158,13 +157,6 @@ function cookies(text: string, at: number): readonly Span[] {
 /** `'x'--token`: a quote that closes goes on in the same word, which may be anything. */
 function isInWord({ text, quoteAround }: TextFacts, at: number): boolean {
   return /["']/.test(text[at - 1] ?? "") && quoteAround(at - 1) === undefined;
-}
-
-/** Behind other assignments it is one too, and sets what a program is or does: `A=--token PATH=/tmp/x program`. */
-function isAssignment(text: string, at: number): boolean {
-  const name = /^([A-Za-z_]\w*)=(?!=)/.exec(text.slice(at, at + 200))?.[1] ?? "";
-  // What is long and mixed is base64 that ends so.
-  return name !== "" && !(name.length > 24 && /\d/.test(name) && /[a-z].*[A-Z]|[A-Z].*[a-z]/.test(name));
 }
 
 /** Behind a bare "--" a program takes no options: what looks like one is a file's name, and so is what follows. */
