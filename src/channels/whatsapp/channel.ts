@@ -7,6 +7,7 @@ import type {
   InboundMessage,
   OutboundMessage,
   SendResult,
+  WasSent,
 } from "../../delivery/channel.ts";
 import { InputError, sleep } from "../../kernel/mod.ts";
 import { Arrivals } from "../arrivals.ts";
@@ -21,6 +22,7 @@ import { type Baileys, type BaileysSocket, loadBaileys } from "./library.ts";
 import { jidOf, keyOf, maxFileBytes, Outbound } from "./outbound.ts";
 import { personOf, type WhatsAppAccount } from "./settings.ts";
 import { type Trouble, troubleOf } from "./trouble.ts";
+import { Receipts, wasSent } from "./was-sent.ts";
 
 /** WhatsApp shows "typing" for ten seconds. */
 const typingEveryMs = 8_000;
@@ -47,6 +49,7 @@ class WhatsAppChannel implements Channel {
   readonly #typing: Pace;
   readonly #stopping = new AbortController();
   readonly #ownIds = new Set<string>();
+  readonly #receipts = new Receipts();
   #library: Baileys | undefined;
   #socket: BaileysSocket | undefined;
   #arrivals: Arrivals | undefined;
@@ -90,6 +93,22 @@ class WhatsAppChannel implements Channel {
 
   send(message: OutboundMessage): Promise<SendResult> {
     return this.#outbound.send(message, this.#socket);
+  }
+
+  wasSent(message: OutboundMessage): Promise<WasSent> {
+    const socket = this.#socket;
+    return wasSent(message, {
+      receipts: this.#receipts,
+      wait: async (ms) => {
+        await sleep(this.#deps.clock, ms, this.#stopping.signal);
+        if (!socket || socket !== this.#socket || this.#stopping.signal.aborted)
+          throw new Error("the connection to WhatsApp was lost");
+      },
+      numberOf: async (lid) => {
+        const jid = await socket?.signalRepository.lidMapping.getPNForLID(lid).catch(() => null);
+        return typeof jid === "string" ? personOf(jid) : undefined;
+      },
+    });
   }
 
   typing(conversation: Conversation): void {
@@ -209,7 +228,11 @@ class WhatsAppChannel implements Channel {
           attempted();
         },
         message: (event) => arrivals.take(event),
-        answered: (id, status) => this.#outbound.answered(id, status),
+        answered: (key, status) => {
+          this.#receipts.status(key, status);
+          this.#outbound.answered(key.id, status);
+        },
+        received: (key, receipt) => this.#receipts.received(key, receipt),
         notKept: (error) => {
           this.#notKept = true;
           this.#log("the device's keys could not be kept on disk", error);

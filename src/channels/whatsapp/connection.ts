@@ -10,13 +10,31 @@ export interface ConnectionEnd {
   readonly wasOpen: boolean;
 }
 
+/** As the library names a message. */
+export interface MessageKey {
+  readonly id: string;
+  readonly remoteJid?: unknown;
+  /** The number beside a hidden id, or the other way round. */
+  readonly remoteJidAlt?: unknown;
+  readonly fromMe?: unknown;
+}
+
+/** Unix seconds at which one of a group's people got, read or played a message. */
+export interface Receipt {
+  readonly receiptTimestamp?: unknown;
+  readonly readTimestamp?: unknown;
+  readonly playedTimestamp?: unknown;
+}
+
 export interface ConnectionEvents {
   /** A code to scan; each replaces the one before. */
   linkCode(code: string): void;
   open(socket: BaileysSocket): void;
   message(event: Json): void;
-  /** WhatsApp's answer to a message of ours: 0 an error, 2 and more: the server has it. */
-  answered(messageId: string, status: number): void;
+  /** What WhatsApp says of a message: 0 an error, 2 the server has it, 3 and more: a recipient's device has it. */
+  answered(key: MessageKey, status: number): void;
+  /** Who of a group has a message, and since when. */
+  received(key: MessageKey, receipt: Receipt): void;
   /** A key could not be kept: going on would make the device unusable. */
   notKept(error: unknown): void;
   /** A message of ours that a recipient's device asks for again. */
@@ -80,18 +98,23 @@ export function runConnection(
       }
     });
     on("messages.update", (value) => {
-      for (const item of Array.isArray(value) ? value.filter(isObject) : []) {
-        const { key, update } = item;
-        if (
-          isObject(key) &&
-          typeof key.id === "string" &&
-          isObject(update) &&
-          typeof update.status === "number"
-        )
-          events.answered(key.id, update.status);
-      }
+      for (const { key, update } of itemsOf(value))
+        if (isKey(key) && isObject(update) && typeof update.status === "number")
+          events.answered(key, update.status);
+    });
+    on("message-receipt.update", (value) => {
+      for (const { key, receipt } of itemsOf(value))
+        if (isKey(key) && isObject(receipt)) events.received(key, receipt);
     });
   });
+}
+
+function itemsOf(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function isKey(key: unknown): key is MessageKey {
+  return isObject(key) && typeof key.id === "string";
 }
 
 /** The status code in an error of the library's (@hapi/boom). */

@@ -48,6 +48,10 @@ export interface BaileysSocket {
     on(event: string, listener: (value: never) => void): void;
   };
   readonly user?: { readonly id?: string; readonly lid?: string; readonly name?: string } | undefined;
+  /** `getPNForLID` tells what the library kept of messages that came; it asks nobody. */
+  readonly signalRepository: {
+    readonly lidMapping: { getPNForLID(lid: string): Promise<string | null> };
+  };
   sendMessage(jid: string, content: object, options: object): Promise<unknown>;
   sendPresenceUpdate(type: string, jid: string): Promise<void>;
   readMessages(keys: readonly object[]): Promise<void>;

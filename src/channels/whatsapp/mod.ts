@@ -7,5 +7,6 @@
  * 3. The device's keys are 600, never half written, and never replaced because they could not be read.
  * 4. The code to link a device is shown, never logged.
  * 5. A message of ours counts as sent when WhatsApp's server says that it has it.
+ * 6. One in doubt counts as sent when a receipt for its id comes from its chat, and never as absent.
  */
 export { openWhatsApp } from "./channel.ts";

@@ -4,7 +4,7 @@ import type { Carrier } from "../carrier.ts";
 const persons = ["41", "42", "43", "44", "45"].map((end) => `155500000${end}`);
 const group = "120363000000000001@g.us";
 
-/** With a stand-in of the library. Nobody can ask WhatsApp later what it has got. */
+/** With a stand-in of the library. Only receipts tell later what WhatsApp has got, and not everybody's phone is on. */
 export async function whatsappCarrier(): Promise<Carrier> {
   const fake = await RemoteWhatsApp.start();
   const written = new Map<string, ReturnType<typeof messageOf>>();

@@ -12,9 +12,20 @@ export function boom(statusCode: number): Error {
   return Object.assign(new Error("from the library"), { output: { statusCode } });
 }
 
+/** As the library tells a receipt: of a group's people by an event of its own. */
+export function receiptOf(
+  id: string,
+  remoteJid: string,
+): { readonly event: string; readonly value: unknown } {
+  const key = { id, remoteJid, fromMe: true };
+  return remoteJid.endsWith("@g.us")
+    ? { event: "message-receipt.update", value: [{ key, receipt: { receiptTimestamp: 1_700_000_000 } }] }
+    : { event: "messages.update", value: [{ key, update: { status: 3 } }] };
+}
+
 /**
  * WhatsApp behind the library's documented interface: its events and its calls, no wire. What is delivered while nobody
- * is connected waits, and comes as "append".
+ * is connected waits, and comes as "append"; so do receipts. Every third message has none: the recipient's phone is off.
  */
 export class FakeWhatsApp {
   readonly sent: Sent[] = [];
@@ -26,7 +37,10 @@ export class FakeWhatsApp {
   /** False: the device is yet to be linked. */
   isLinked = true;
   isAway = false;
+  /** The number behind a hidden id, as the library learned it from messages. */
+  readonly numbers = new Map<string, string>();
   readonly #waiting: object[] = [];
+  readonly #receipts: ReturnType<typeof receiptOf>[] = [];
   #live: EventEmitter | undefined;
 
   readonly library: Baileys = {
@@ -67,6 +81,14 @@ export class FakeWhatsApp {
     const socket: BaileysSocket = {
       ev: { on: (event, listener) => void ev.on(event, (value) => listener(value as never)) },
       user: this.self,
+      signalRepository: {
+        lidMapping: {
+          getPNForLID: async (lid) => {
+            if (lid.startsWith("666")) throw new Error("the keys cannot be read");
+            return this.numbers.get(lid) ?? null;
+          },
+        },
+      },
       sendMessage: async (jid, content, given) => this.#send(ev, jid, content as Sent["content"], given),
       sendPresenceUpdate: async () => {},
       readMessages: async (keys) => {
@@ -84,6 +106,7 @@ export class FakeWhatsApp {
       ev.emit("connection.update", { connection: "open" });
       const messages = this.#waiting.splice(0);
       if (messages.length > 0) ev.emit("messages.upsert", { messages, type: "append" });
+      setImmediate(() => this.#handReceipts());
       return true;
     });
     return socket;
@@ -100,9 +123,20 @@ export class FakeWhatsApp {
     if (how === "error") answer(0);
     else {
       this.sent.push({ jid, content, id });
-      if (how === "lost") setImmediate(() => this.close(428));
-      else answer(2);
+      const hasReceipt = this.sent.length % 3 !== 0;
+      const isLost = how === "lost";
+      if (!isLost) answer(2);
+      setImmediate(() => {
+        if (isLost) this.close(428);
+        if (hasReceipt) this.#receipts.push(receiptOf(id, jid));
+        this.#handReceipts();
+      });
     }
     return { key: { id }, message: { conversation: content.text } };
+  }
+
+  #handReceipts(): void {
+    if (!this.#live) return;
+    for (const { event, value } of this.#receipts.splice(0)) this.#live.emit(event, value);
   }
 }

@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import { connect } from "node:net";
 import type { BaileysSocket, SocketOptions } from "../../../src/channels/whatsapp/library.ts";
-import type { FromLibrary, ToLibrary } from "./remote.ts";
+import { type FromLibrary, numberBehind, type ToLibrary } from "./remote.ts";
 
 interface Call {
   readonly resolve: (value: unknown) => void;
@@ -42,6 +42,7 @@ export function makeWASocket(_options: SocketOptions): BaileysSocket {
         continue;
       }
       ev.emit(line.event, line.value);
+      if (line.receipt !== undefined) say({ receipt: line.receipt });
       if (line.event !== "messages.upsert") continue;
       const { messages } = line.value as { readonly messages: readonly { key: { id: string } }[] };
       say({ taken: messages.map((message) => message.key.id) });
@@ -50,6 +51,8 @@ export function makeWASocket(_options: SocketOptions): BaileysSocket {
   return {
     ev: { on: (event, listener) => void ev.on(event, (value) => listener(value as never)) },
     user: { id: "15550009999:7@s.whatsapp.net", name: "house" },
+    // The library keeps what it learned of a message that named both.
+    signalRepository: { lidMapping: { getPNForLID: async (lid) => numberBehind(lid) ?? null } },
     sendMessage: (jid, content, given) =>
       new Promise((resolve, reject) => {
         if (!socket.writable || socket.connecting) return reject(boom(428));
