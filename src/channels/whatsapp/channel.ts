@@ -14,9 +14,9 @@ import { Arrivals } from "../arrivals.ts";
 import { backoffMs } from "../backoff.ts";
 import { Pace } from "../pace.ts";
 import type { ChannelDeps } from "../platform.ts";
-import { isObject } from "../settings-reader.ts";
 import { type ConnectionEnd, runConnection } from "./connection.ts";
 import { Credentials } from "./credentials.ts";
+import { readFile } from "./file.ts";
 import { inboundOf } from "./inbound.ts";
 import { type Baileys, type BaileysSocket, loadBaileys } from "./library.ts";
 import { jidOf, keyOf, maxFileBytes, Outbound } from "./outbound.ts";
@@ -122,29 +122,8 @@ class WhatsAppChannel implements Channel {
       this.#socket?.sendMessage(jidOf(conversation), { react: { text: emoji, key } }, {}).catch(() => {});
   }
 
-  async fetch(reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
-    const file = fileOf(reference);
-    if (!file || !this.#library)
-      throw new InputError("the file cannot be fetched: it is not one of WhatsApp's");
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    try {
-      const { directPath, mediaKey, type } = file;
-      const content = await this.#library.downloadContentFromMessage({ directPath, mediaKey }, type, {
-        options: { signal },
-      });
-      for await (const chunk of content) {
-        signal.throwIfAborted();
-        size += chunk.length;
-        if (size > maxBytes)
-          throw new InputError(`the file is larger than ${maxBytes} bytes; send a smaller one`);
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      if (error instanceof InputError) throw error;
-      throw new InputError("WhatsApp does not give the file; it may be gone");
-    }
-    return Buffer.concat(chunks);
+  fetch(reference: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return readFile(reference, this.#library, maxBytes, signal);
   }
 
   /** Connects again and again until stopped. `attempted` is called when the first attempt has ended. */
@@ -289,19 +268,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => resolve(), { once: true });
     if (signal.aborted) resolve();
   });
-}
-
-function fileOf(
-  reference: string,
-): { readonly directPath: string; readonly mediaKey: Uint8Array; readonly type: string } | undefined {
-  try {
-    const value: unknown = JSON.parse(reference);
-    if (!isObject(value)) return undefined;
-    const { directPath, mediaKey, type } = value;
-    if (typeof directPath !== "string" || typeof mediaKey !== "string" || typeof type !== "string")
-      return undefined;
-    return { directPath, mediaKey: Buffer.from(mediaKey, "base64"), type };
-  } catch {
-    return undefined;
-  }
 }
