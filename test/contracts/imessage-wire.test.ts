@@ -148,6 +148,13 @@ test("imessage (6): a reply in doubt is found in the chat's history, by its text
   assert.deepEqual(await ask({}), { platformId: guid, isExact: true }, "the other one is another reply");
   known.push(String(guid));
   assert.equal(await ask({}), "unknown", "each is another reply");
+  const asked = channel.wasSent!(
+    { id: "o", conversation: direct, text: "no", afterMessageId: "Q" },
+    () => false,
+  );
+  const stopped = assert.rejects(asked, "what a stop cuts short is not settled");
+  await channel.stop();
+  await stopped;
   fake.away();
   await assert.rejects(
     channel.wasSent!({ id: "o", conversation: direct, text: "x", afterMessageId: "Q" }, () => false),
