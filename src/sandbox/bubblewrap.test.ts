@@ -257,7 +257,9 @@ test("sandbox (8): a terminal is one inside, with its keys that interrupt, and s
     pty: true,
   });
   assert.deepEqual([text, exit?.code], ["30 120\nit's\n", 5]);
-  const sleeper = await start("echo ready; sleep 600", undefined, { pty: true });
+  // What says that it is ready is what is interrupted: a shell between two commands may let a key pass by.
+  const ready = `exec python3 -c 'import time; print("ready", flush=True); time.sleep(600)'`;
+  const sleeper = await start(ready, undefined, { pty: true });
   while (!/ready/.test(sleeper.output().text)) await pause(10);
   sleeper.write("\u0003");
   await sleeper.wait(20_000, never);
