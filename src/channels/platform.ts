@@ -1,5 +1,5 @@
 import type { IdRule } from "../access/mod.ts";
-import type { Channel } from "../delivery/channel.ts";
+import type { Channel, PollLimits } from "../delivery/channel.ts";
 import type { Clock, Log, Problem, Random } from "../kernel/mod.ts";
 
 /**
@@ -13,6 +13,8 @@ export interface Platform {
   readonly label: string;
   /** How it writes its ids. */
   readonly ids: IdRule;
+  /** What its polls can be; absent where it has none that we can send. */
+  readonly polls?: PollLimits;
   /**
    * Reads `channels.<id>`; an absent block gives no accounts, whatever the environment holds. What does not fit is a
    * problem, and an account with one that matters is not among the accounts.

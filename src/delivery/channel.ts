@@ -1,4 +1,7 @@
 import type { Proof, Verdict } from "../kernel/mod.ts";
+import type { Poll } from "./poll.ts";
+
+export type { Poll, PollLimits } from "./poll.ts";
 
 /** A message as a channel received it: facts that the platform proved, and nothing that the sender claims about itself. */
 export interface InboundMessage {
@@ -144,6 +147,8 @@ export interface OutboundMessage {
   readonly isStatus?: true;
   /** A file to send with the text (which may be empty then); only to channels with `limits.fileBytes`. */
   readonly file?: OutboundFile;
+  /** A poll to send in place of the text, which says the same in words; only to platforms that have polls. */
+  readonly poll?: Poll;
 }
 
 export interface OutboundFile {

@@ -26,6 +26,7 @@ export {
   wordsOf,
 } from "./media-words.ts";
 export { createOutboxSender, type Sender as OutboxSender } from "./outbox.ts";
+export { pollProblem, pollText } from "./poll.ts";
 export type * from "./queue.ts";
-export { digestOf, inboxRowOf, replyRows, sameConversation, type Target } from "./rows.ts";
+export { addressed, digestOf, inboxRowOf, replyRows, sameConversation, type Target } from "./rows.ts";
 export { type DeliverySettings, deliverySettings, type StreamingSettings } from "./settings.ts";

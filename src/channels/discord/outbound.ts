@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { OutboundMessage, SendResult } from "../../delivery/channel.ts";
+import type { OutboundMessage, Poll, SendResult } from "../../delivery/channel.ts";
 import { formOf } from "./files.ts";
 import { discordText } from "./format.ts";
 import { commandPrefix } from "./inbound.ts";
@@ -54,6 +54,7 @@ export async function sendMessage(message: OutboundMessage, out: Outbound): Prom
   const nonce = nonceOf(message.id);
   const json = {
     ...bodyOf(contentOf(message), out),
+    ...(message.poll ? { poll: pollOf(message.poll) } : {}),
     nonce,
     enforce_nonce: true,
     ...(isSnowflake(message.replyToMessageId)
@@ -128,8 +129,19 @@ function fitsButton(choice: Choice): boolean {
   return choice.label.trim() !== "" && commandPrefix.length + choice.command.length <= maxCommandChars;
 }
 
-/** The text as it is sent, with a line to type for each choice that is no button. */
+/** https://docs.discord.com/developers/resources/poll#poll-create-request-object */
+function pollOf({ question, options, maxSelections = 1, durationSeconds }: Poll) {
+  return {
+    question: { text: question },
+    answers: options.map((text) => ({ poll_media: { text } })),
+    allow_multiselect: maxSelections > 1,
+    ...(durationSeconds === undefined ? {} : { duration: durationSeconds / 3600 }),
+  };
+}
+
+/** The text as it is sent, with a line to type for each choice that is no button; none beside a poll. */
 export function contentOf(message: OutboundMessage): string {
+  if (message.poll) return "";
   const choices = message.choices ?? [];
   const pressed = new Set(choices.filter(fitsButton).slice(0, maxButtons));
   const typed = choices

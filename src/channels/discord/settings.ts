@@ -56,6 +56,15 @@ export const discord: Platform = {
   id: "discord",
   label: "Discord",
   ids,
+  // https://docs.discord.com/developers/resources/poll#poll-create-request-object
+  polls: {
+    questionChars: 300,
+    optionChars: 55,
+    maxOptions: 10,
+    countsSelections: false,
+    duration: { leastSeconds: 3600, mostSeconds: 768 * 3600, stepSeconds: 3600 },
+    hidesVoters: false,
+  },
   setup: {
     before: [
       "In the Developer Portal (discord.com/developers/applications): New Application; then Bot, Reset Token, and copy the token.",

@@ -29,7 +29,9 @@ export async function wasSent(
       const answer = await ports.rest.call({ method: "GET", path });
       const messages = (Array.isArray(answer) ? answer : []) as readonly WireMessage[];
       const ours = messages.filter((item) => item.author?.id === botId && !isKnown(item.id));
-      const found = ours.find((item) => item.content?.trim() === content && hasFile(item, message));
+      const found = ours.find(
+        (item) => item.content?.trim() === content && hasFile(item, message) && hasPoll(item, message),
+      );
       if (found) return { platformId: found.id, isExact: true };
       if (messages.length < pageSize) return "absent";
       after = newest(messages);
@@ -48,6 +50,13 @@ function hasFile(item: WireMessage, message: OutboundMessage): boolean {
   // Discord writes blanks in names as "_".
   const name = fileName(message.file.name).replaceAll(" ", "_");
   return item.attachments?.[0]?.filename?.replaceAll(" ", "_") === name;
+}
+
+function hasPoll({ poll }: WireMessage, message: OutboundMessage): boolean {
+  if (!message.poll || !poll) return !message.poll && !poll;
+  const answers = poll.answers?.map((answer) => answer.poll_media?.text) ?? [];
+  const { question, options } = message.poll;
+  return poll.question?.text === question && JSON.stringify(answers) === JSON.stringify(options);
 }
 
 export function newest(messages: readonly WireMessage[]): string {

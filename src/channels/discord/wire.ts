@@ -57,7 +57,10 @@ export interface WireMessage {
   readonly attachments?: readonly WireAttachment[];
   readonly embeds?: readonly unknown[];
   readonly sticker_items?: readonly unknown[];
-  readonly poll?: unknown;
+  readonly poll?: {
+    readonly question?: { readonly text?: string };
+    readonly answers?: readonly { readonly poll_media?: { readonly text?: string } }[];
+  };
   readonly message_reference?: { readonly type?: number; readonly message_id?: string };
   readonly referenced_message?: WireMessage | null;
   readonly message_snapshots?: readonly {

@@ -3,6 +3,7 @@ import { type ApiFailure, ApiFault, type BotApi, failureText } from "./bot-api.t
 import { maxCaptionChars, sendFile } from "./files.ts";
 import { telegramHtml } from "./html.ts";
 import { commandPrefix } from "./inbound.ts";
+import { sendPoll } from "./outbound-poll.ts";
 import type { TelegramAccount } from "./settings.ts";
 
 /** Telegram's own limits. */
@@ -19,6 +20,8 @@ export async function sendMessage(
   account: TelegramAccount,
   message: OutboundMessage,
 ): Promise<SendResult> {
+  if (message.poll)
+    return sendPoll(api, message, message.poll, placeOf(account, message, false)).catch(resultOf);
   const text = textOf(message);
   if (message.file) return sendWithFile(api, account, message, message.file, text);
   if (text.trim() === "") return { outcome: "rejected", detail: "the message has no text" };
@@ -92,7 +95,9 @@ function placeOf(account: TelegramAccount, message: OutboundMessage, formatted: 
   const replyTo = Number(message.replyToMessageId);
   return {
     ...(formatted ? { parse_mode: "HTML" as const } : {}),
-    ...(account.linkPreview || message.file ? {} : { link_preview_options: { is_disabled: true } }),
+    ...(account.linkPreview || message.file || message.poll
+      ? {}
+      : { link_preview_options: { is_disabled: true } }),
     ...(thread === undefined ? {} : { message_thread_id: thread }),
     // The message that is answered may be gone by now; the answer is still wanted.
     ...(Number.isSafeInteger(replyTo) && replyTo > 0

@@ -57,6 +57,15 @@ export const telegram: Platform = {
   id: "telegram",
   label: "Telegram",
   ids,
+  // https://core.telegram.org/bots/api#sendpoll
+  polls: {
+    questionChars: 300,
+    optionChars: 100,
+    maxOptions: 12,
+    countsSelections: false,
+    duration: { leastSeconds: 5, mostSeconds: 2_628_000, stepSeconds: 1 },
+    hidesVoters: true,
+  },
   setup: {
     before: ["Write to @BotFather in Telegram, send /newbot, and keep the token that it answers with."],
     questions: [{ key: "botToken", question: "The bot's token", isSecret: true }],

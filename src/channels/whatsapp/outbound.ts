@@ -99,7 +99,11 @@ export class Outbound {
   }
 }
 
-async function contentOf({ text, choices, file }: OutboundMessage): Promise<object> {
+async function contentOf({ text, choices, file, poll }: OutboundMessage): Promise<object> {
+  if (poll) {
+    const { question, options, maxSelections = 1 } = poll;
+    return { poll: { name: question, values: [...options], selectableCount: maxSelections } };
+  }
   const lines = (choices ?? []).map(({ label, command }) => `${label}: ${command}`);
   const whole = [whatsappText(text), ...lines].filter((line) => line !== "").join("\n");
   // No preview: it would fetch whatever address a model wrote (attack A-202).

@@ -51,6 +51,14 @@ export const whatsapp: Platform = {
   id: "whatsapp",
   label: "WhatsApp",
   ids,
+  // WhatsApp documents no numbers; these are what its apps let a person type.
+  polls: {
+    questionChars: 255,
+    optionChars: 100,
+    maxOptions: 12,
+    countsSelections: true,
+    hidesVoters: false,
+  },
   setup: {
     before: ["Use a number of the bot's own: WhatsApp approves of no such client, and may block it."],
     questions: [
