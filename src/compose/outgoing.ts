@@ -12,6 +12,7 @@ import { type Clock, InputError, type Random, sleep, uuid } from "../kernel/mod.
 import { maySend, type SendPolicy } from "../session/mod.ts";
 import type { Store } from "../store/mod.ts";
 import { conversationAt } from "./outgoing-target.ts";
+import { checkPoll, pollRows } from "./poll.ts";
 
 /** How long `send` waits for the platform; what takes longer is told as queued and goes on. */
 const waitMs = 8_000;
@@ -42,8 +43,10 @@ export function createOutgoing(ports: {
       throw new InputError(
         `session.sendPolicy does not let messages go to ${order.channel} ${conversation.kind} chats; nothing was sent`,
       );
+    if (order.poll) await checkPoll(order.channel, order.poll);
     const { id, threadId = "" } = conversation;
-    const digest = digestOf([order.actor, order.channel, accountId, id, threadId].join("\n"), order.text);
+    const what = order.poll ? `poll\n${JSON.stringify(order.poll)}` : order.text;
+    const digest = digestOf([order.actor, order.channel, accountId, id, threadId].join("\n"), what);
     const known = inbox.find(place.channel, place.account, order.idempotencyKey);
     const messageId = known ? known.messageId : await put(order, accountId, conversation, digest);
     const stored = inbox.byMessageId(messageId);
@@ -79,7 +82,9 @@ export function createOutgoing(ports: {
     };
     const limit = ports.textLimit(order.channel, accountId);
     const about = { ...row, channel: order.channel, account: accountId };
-    const rows = replyRows(about, order.text, { conversation }, limit, now);
+    const rows = order.poll
+      ? pollRows(about, order.poll, conversation, now)
+      : replyRows(about, order.text, { conversation }, limit, now);
     if (rows.length === 0) throw new InputError("the message is empty; nothing was sent");
     try {
       await commit([
@@ -92,7 +97,7 @@ export function createOutgoing(ports: {
           messageId,
           runId: messageId,
           actor: order.actor,
-          facts: { method: "send", channel: order.channel, account: accountId },
+          facts: { method: order.poll ? "poll" : "send", channel: order.channel, account: accountId },
         }),
       ]);
     } catch (error) {

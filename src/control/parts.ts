@@ -1,7 +1,7 @@
 import type { PairingRequest } from "../access/mod.ts";
 import type { AgentSettings, ModelChoice, ToolSpec } from "../agent/mod.ts";
 import type { LedgerFilter, LedgerRow, Verification } from "../audit/mod.ts";
-import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore } from "../delivery/mod.ts";
+import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore, Poll } from "../delivery/mod.ts";
 import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
 import type { Approval, Approvals } from "../policy/mod.ts";
 import type { Entry, SentFile, SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
@@ -245,7 +245,9 @@ export interface OutgoingOrder {
   /** "user:<id>", "group:<id>", "channel:<id>" or an id by itself, as the platform writes it. */
   readonly to: string;
   readonly threadId?: string;
+  /** Empty for a poll. */
   readonly text: string;
+  readonly poll?: Poll;
   readonly idempotencyKey: string;
   readonly source: Source;
   readonly actor: string;
