@@ -5,7 +5,7 @@
  *   Principal -> Turn
  */
 import { hash } from "node:crypto";
-import { type Attachment, digestOf, type InboxRow } from "./delivery/mod.ts";
+import { type Attachment, type Destination, digestOf, type InboxRow } from "./delivery/mod.ts";
 import type { GatewayParts } from "./gateway-parts.ts";
 import type { GatewayRows } from "./gateway-rows.ts";
 import { admit, admitted, refuse, type Source, uuid, type Verdict } from "./kernel/mod.ts";
@@ -22,6 +22,14 @@ export interface Submission {
   readonly actor: string;
   /** Files of the client's, at most 16; what it says of them is a claim. */
   readonly files?: readonly Upload[];
+  /** Where the reply is sent, once; kept with the message. */
+  readonly delivery?: Delivery;
+}
+
+export interface Delivery {
+  readonly to: Destination;
+  /** In the sender's words: "last" asks for the same, wherever that is by now. */
+  readonly asked: string;
 }
 
 export interface Upload extends Pick<Attachment, "claimedType" | "claimedName"> {
@@ -45,8 +53,10 @@ export function createSubmit(
   const { clock, commit, inbox, lanes } = parts;
 
   async function submit(submission: Submission): Promise<Verdict<Submitted>> {
-    const { idempotencyKey, sessionKey, agentId, text, source, files = [] } = submission;
-    const digest = digestOf(sessionKey, [text, ...files.map(({ bytes }) => sha256(bytes))].join("\n"));
+    const { idempotencyKey, sessionKey, agentId, text, source, files = [], delivery } = submission;
+    const asked = delivery ? [`deliver: ${delivery.asked}`] : [];
+    const given = [text, ...files.map(({ bytes }) => sha256(bytes)), ...asked];
+    const digest = digestOf(sessionKey, given.join("\n"));
     const allowed = parts.mayUseAgent(source.author, agentId);
     if (!admitted(allowed)) return allowed;
     const known = repeated(idempotencyKey, digest);
@@ -77,9 +87,10 @@ export function createSubmit(
       digest,
       source,
       ...(attachments.length === 0 ? {} : { attachments }),
+      ...(delivery === undefined ? {} : { deliverTo: delivery.to }),
     };
     try {
-      await commit([inbox.insert(row), record("auth", "admit", row, { principal: submission.actor })]);
+      await commit([inbox.insert(row), record("auth", "admit", row, admission(submission))]);
     } catch (error) {
       // Two frames with one key at once: the second finds the first's row.
       const twin = repeated(idempotencyKey, digest);
@@ -112,6 +123,12 @@ export function createSubmit(
   }
 
   return submit;
+}
+
+function admission({ actor, delivery }: Submission) {
+  if (!delivery) return { principal: actor };
+  const { channel, account, conversation } = delivery.to;
+  return { principal: actor, deliverTo: { channel, account, kind: conversation.kind, id: conversation.id } };
 }
 
 function sha256(bytes: Buffer): string {

@@ -3,7 +3,7 @@
  */
 import type { RunResult } from "./agent/mod.ts";
 import type { RunEvents } from "./control/mod.ts";
-import { type InboxRow, type ReplyTo, replyRows, shownSoFar, withPrefix } from "./delivery/mod.ts";
+import { addressed, type InboxRow, type ReplyTo, replyRows, shownSoFar, withPrefix } from "./delivery/mod.ts";
 import { InputError, ModelFault } from "./kernel/mod.ts";
 import { type ActiveRun, type Entry, maySend, type RunOutcome } from "./session/mod.ts";
 import type { TurnLog } from "./turn-log.ts";
@@ -52,16 +52,20 @@ export function createTurnEnd(
     else if (said && result.text !== "")
       entry = add(said.task, writes, partial(said.task, result.text, "aborted"));
     if (said) writes.push(sessions.put(said.task.session.current));
+    const out = addressed(row);
     const replies =
-      row.reply && !aborted
-        ? repliesTo(row, said ? prefixed(content, said.task) : content, row.reply)
+      out.reply && !aborted
+        ? repliesTo(out, said ? prefixed(content, said.task) : content, out.reply)
         : endOfStatus(parts.outbox.byId(firstRowId(row.messageId)), "Stopped.");
     await commit([
       ...writes,
       ...content.writes,
       ...replies.map((reply) => parts.outbox.insert(reply)),
       inbox.move(row.messageId, "done", aborted ? "aborted" : undefined, clock.now()),
-      recordVerdict("delivery", aborted ? "aborted" : "reply", row, { parts: replies.length }),
+      recordVerdict("delivery", aborted ? "aborted" : "reply", row, {
+        parts: replies.length,
+        ...(out.reply && !aborted && !maySendTo(out, out.reply) ? { withheld: "session.sendPolicy" } : {}),
+      }),
     ]);
     parts.sender.offer(replies);
     if (said && entry) parts.entryAdded(said.task.session.current, entry);
@@ -77,7 +81,8 @@ export function createTurnEnd(
 
   /** What people are given of a run's end; its files are copied away by now. */
   async function contentOf(row: InboxRow, result: RunResult, task: Turn | undefined): Promise<ReplyContent> {
-    const goesOut = result.status !== "aborted" && (row.reply === undefined || maySendTo(row, row.reply));
+    const out = addressed(row);
+    const goesOut = result.status !== "aborted" && (out.reply === undefined || maySendTo(out, out.reply));
     if (task && goesOut) return media.sendOut(task, result.text);
     return { text: task ? shownSoFar(result.text) : result.text, files: [], writes: [] };
   }
@@ -97,7 +102,8 @@ export function createTurnEnd(
       add(task, writes, partial(task, text, "error", message));
       writes.push(sessions.put(task.session.current));
     }
-    const replies = row.reply ? repliesTo(row, { text: `I could not answer: ${message}` }, row.reply) : [];
+    const out = addressed(row);
+    const replies = out.reply ? repliesTo(out, { text: `I could not answer: ${message}` }, out.reply) : [];
     await commit([
       ...writes,
       ...replies.map((reply) => parts.outbox.insert(reply)),
@@ -118,7 +124,8 @@ export function createTurnEnd(
   }
 
   function prefixed(content: ReplyContent, { row, session, choice }: Turn): ReplyContent {
-    const { responsePrefix } = parts.media.settings(row.channel, row.account);
+    const { channel, account } = addressed(row);
+    const { responsePrefix } = parts.media.settings(channel, account);
     const facts = {
       provider: choice.provider,
       model: choice.model,

@@ -1,6 +1,6 @@
 /** What a turn writes: entries of its transcript and rows of the record. Nothing is on disk before a map commits it. */
 import { costOf, type Step } from "./agent/mod.ts";
-import type { InboxRow } from "./delivery/mod.ts";
+import type { Destination, InboxRow } from "./delivery/mod.ts";
 import { type Json, type Reason, type Source, uuid, type Write } from "./kernel/mod.ts";
 import {
   type AssistantMessage,
@@ -19,9 +19,7 @@ export function createTurnLog(parts: TurnParts) {
   const { clock, sessions, histories } = parts;
 
   function sessionOf(row: InboxRow): SessionRow {
-    const route = row.reply
-      ? JSON.stringify({ channel: row.channel, account: row.account, conversation: row.reply.conversation })
-      : undefined;
+    const route = routeOf(row);
     return newSession({
       key: row.sessionKey,
       agentId: row.agentId,
@@ -29,6 +27,20 @@ export function createTurnLog(parts: TurnParts) {
       now: clock.now(),
       ...(route === undefined ? {} : { route }),
     });
+  }
+
+  /** Where the conversation's own people are: for a message of theirs. */
+  function routeOf({ channel, account, reply }: InboxRow): string | undefined {
+    return (
+      reply && JSON.stringify({ channel, account, conversation: reply.conversation } satisfies Destination)
+    );
+  }
+
+  /** The session as this message finds it: a conversation is where it was last spoken in. */
+  function sessionFor(row: InboxRow, found: SessionRow | undefined): SessionRow {
+    const route = routeOf(row);
+    if (!found) return sessionOf(row);
+    return route === undefined || route === found.route ? found : { ...found, route };
   }
 
   /** Puts the session's next entry into `writes`, and moves the turn's row and history with it. */
@@ -160,5 +172,5 @@ export function createTurnLog(parts: TurnParts) {
     });
   }
 
-  return { sessionOf, add, addReply, partial, modelStart, modelEnd, recordVerdict, recordEffect };
+  return { sessionOf, sessionFor, add, addReply, partial, modelStart, modelEnd, recordVerdict, recordEffect };
 }

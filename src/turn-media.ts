@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import type { ImagePart } from "./agent/mod.ts";
 import {
+  addressed,
   agrees,
   type InboxRow,
   type KeptAttachment,
@@ -212,8 +213,9 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
     writes: Write[],
   ): Promise<string | undefined> {
     const { row, active, session } = task;
-    const maxBytes = media.sendBytes(row.channel, row.account);
-    if (maxBytes === undefined) return `${row.channel} takes no files`;
+    const { channel, account, reply } = addressed(row);
+    const maxBytes = media.sendBytes(channel, account);
+    if (maxBytes === undefined) return `${channel} takes no files`;
     const request = {
       id: `media-${files.length}`,
       tool: "read",
@@ -238,7 +240,7 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
       const name = plainName(path.split("/").at(-1) ?? "") || `file.${extension}`;
       const facts = { type, bytes: bytes.length, sha256: sha256(bytes) };
       const copy = `${row.messageId}-${files.length}`;
-      if (row.reply === undefined) {
+      if (reply === undefined) {
         const kept = `${copy}.${extension}`;
         await media.keepShown(session.current.sessionId, kept, bytes);
         files.push({ sent: { name, ...facts, kept } });

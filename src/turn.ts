@@ -53,7 +53,7 @@ const storeRetryMs = 1000;
 export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) => Promise<void> } {
   const { clock, commit, inbox, sessions, runs, histories } = parts;
   const log = createTurnLog(parts);
-  const { add, addReply, modelStart, modelEnd, sessionOf } = log;
+  const { add, addReply, modelStart, modelEnd, sessionFor } = log;
   const callTool = createToolCalls(parts, log);
   const queue = createTurnQueue(parts, log);
   const media = createTurnMedia(parts, log);
@@ -166,7 +166,7 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
         specs.map((spec) => spec.name),
       ),
     ]);
-    const session = { current: found ?? sessionOf(row) };
+    const session = { current: sessionFor(row, found) };
     // What a message quotes of others stands in it behind a fence: the turn has read that too.
     const label = media.labelOf(row);
     const seen = holdsFence(row.text) ? joinSources(label, quotedSource) : label;

@@ -1,7 +1,7 @@
 import type { PairingRequest } from "../access/mod.ts";
 import type { AgentSettings, ModelChoice, ToolSpec } from "../agent/mod.ts";
 import type { LedgerFilter, LedgerRow, Verification } from "../audit/mod.ts";
-import type { ChannelStatus, InboxStore, OutboxRow, OutboxStore, Poll } from "../delivery/mod.ts";
+import type { ChannelStatus, Destination, InboxStore, OutboxRow, OutboxStore, Poll } from "../delivery/mod.ts";
 import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
 import type { Approval, Approvals } from "../policy/mod.ts";
 import type { Entry, SentFile, SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";
@@ -112,6 +112,8 @@ export interface RunPort {
     readonly source: Source;
     readonly actor: string;
     readonly files?: readonly UploadedFile[];
+    /** Where the reply is sent as well, once; `asked` tells a repeat from another order. */
+    readonly delivery?: { readonly to: Destination; readonly asked: string };
   }): Promise<Verdict<{ readonly runId: string; readonly status: "started" | "in_flight" | "ok" }>>;
   abort(sessionKey: string, runId?: string): readonly string[];
   wait(runId: string, timeoutMs: number): Promise<RunEndInfo | undefined>;

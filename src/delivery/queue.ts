@@ -30,6 +30,8 @@ export interface InboxRow {
   readonly aliases?: Aliases;
   /** Where the reply goes; absent for control clients, which read the transcript. */
   readonly reply?: ReplyTo;
+  /** Where a program that came in without a conversation had the reply sent. */
+  readonly deliverTo?: Destination;
   /** The files that came with it, and what became of each. Emptied together with the text. */
   readonly attachments?: readonly KeptAttachment[];
 }
@@ -54,6 +56,13 @@ export type StagedFile =
       readonly claimedOtherwise?: string;
     }
   | { readonly path?: undefined; readonly problem: string };
+
+/** A conversation on one of our accounts. */
+export interface Destination {
+  readonly channel: string;
+  readonly account: string;
+  readonly conversation: Conversation;
+}
 
 export interface ReplyTo {
   readonly conversation: Conversation;

@@ -83,6 +83,13 @@ export function replyRows(
   });
 }
 
+/** The row as its reply's way out sees it: with the place that the reply was ordered to, where one was. */
+export function addressed(row: InboxRow): InboxRow {
+  if (!row.deliverTo) return row;
+  const { channel, account, conversation } = row.deliverTo;
+  return { ...row, channel, account, reply: { conversation } };
+}
+
 /** Tells a repeated message from another one under the same id. */
 export function digestOf(place: string, text: string): string {
   return hash("sha256", `${place}\n${text}`);

@@ -182,6 +182,9 @@ const steps: readonly string[] = [
   `
   ALTER TABLE inbox ADD COLUMN aliases TEXT;
   `,
+  `
+  ALTER TABLE inbox ADD COLUMN deliver_to TEXT;
+  `,
 ];
 
 export const schemaVersion = steps.length;

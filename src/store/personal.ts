@@ -135,7 +135,7 @@ export function personalData(database: Database): PersonalData {
           const row = db.get("SELECT event_id FROM inbox WHERE message_id = ? AND digest <> ''", id);
           if (!row) continue;
           db.run(
-            "UPDATE inbox SET event_id = ?, detail = NULL, session_key = '', agent_id = '', text = '', attachments = NULL, aliases = NULL, digest = '', source = ?, reply = NULL WHERE message_id = ?",
+            "UPDATE inbox SET event_id = ?, detail = NULL, session_key = '', agent_id = '', text = '', attachments = NULL, aliases = NULL, digest = '', source = ?, reply = NULL, deliver_to = NULL WHERE message_id = ?",
             erasedEventId(String(row.event_id)),
             JSON.stringify(unknownSource),
             id,

@@ -36,7 +36,7 @@ export function inboxStore(database: Database): InboxStore {
     insert: (row) =>
       change((db) =>
         db.run(
-          `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")}, ?, ?)`,
+          `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")}, ?, ?, ?)`,
           row.messageId,
           row.channel,
           row.account,
@@ -54,6 +54,7 @@ export function inboxStore(database: Database): InboxStore {
           row.reply ? JSON.stringify(row.reply) : null,
           row.attachments ? JSON.stringify(row.attachments) : null,
           row.aliases ? JSON.stringify(row.aliases) : null,
+          row.deliverTo ? JSON.stringify(row.deliverTo) : null,
         ),
       ),
     move: (messageId, state, detail, at) =>
@@ -116,6 +117,7 @@ export function inboxRow(row: Row): InboxRow {
     source: JSON.parse(String(row.source)),
     ...(row.aliases === null ? {} : { aliases: JSON.parse(String(row.aliases)) }),
     ...(row.reply === null ? {} : { reply: JSON.parse(String(row.reply)) }),
+    ...(row.deliver_to === null ? {} : { deliverTo: JSON.parse(String(row.deliver_to)) }),
     ...(row.attachments === null ? {} : { attachments: JSON.parse(String(row.attachments)) }),
   };
 }
