@@ -66,6 +66,7 @@ const about: Readonly<Record<string, About>> = {
   health: "nothing",
   "message.action": "channel",
   "models.list": "nothing",
+  poll: "channel",
   send: "channel",
   "sessions.abort": "key",
   "sessions.compact": "key, agentId",

@@ -16,6 +16,7 @@ import { notYetMethods } from "./methods/not-yet.ts";
 import { observationMethods } from "./methods/observation.ts";
 import { operationMethods } from "./methods/operations.ts";
 import { outgoingMethods } from "./methods/outgoing.ts";
+import { pollMethods } from "./methods/poll.ts";
 import { sessionReportMethods } from "./methods/session-reports.ts";
 import { sessionMethods } from "./methods/sessions.ts";
 import { systemMethods } from "./methods/system.ts";
@@ -53,6 +54,7 @@ export function methodTable(
     ...notYetMethods(parts),
     ...observationMethods(parts),
     ...outgoingMethods(parts),
+    ...pollMethods(parts),
     ...sessionReportMethods(parts, names),
     ...taskMethods(parts),
     ...toolInvokeMethods(parts, names),

@@ -12,6 +12,7 @@
  * 7. Signs (an emoji for "seen", a prefix) stand only where the config wants them.
  * 8. What completes a message edits it, again and again until that is certain, and is never sent beside it, unless the
  *    platform surely refuses the edit, or the message was a mere sign of work that never came.
+ * 9. A poll that its platform cannot have is refused before it is accepted, with the limit that it passes.
  */
 export type * from "./channel.ts";
 export { ackEmoji, withPrefix } from "./manners.ts";

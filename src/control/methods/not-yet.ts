@@ -92,7 +92,7 @@ function askingMethods(parts: ControlParts): Method[] {
   ];
 }
 
-/** voicewake.*, users.self, doctor.memory.status, update.status, poll, tasks.cancel. */
+/** voicewake.*, users.self, doctor.memory.status, update.status, tasks.cancel. */
 function otherMethods(): Method[] {
   const reads = (name: string, scope: Scope, answer: Readonly<Record<string, unknown>>) =>
     method({ name, scope, params: nothing, run: () => answer });
@@ -123,20 +123,6 @@ function otherMethods(): Method[] {
         embedding: { ok: false, error: "there is no memory index yet" },
         dreaming: { enabled: false },
       }),
-    }),
-    method({
-      name: "poll",
-      scope: "operator.write",
-      repeats: "remembered",
-      params: open(
-        object({
-          to: string({ minLength: 1 }),
-          question: string({ minLength: 1 }),
-          options: array(string({ minLength: 1 }), { minItems: 2, maxItems: 32 }),
-          idempotencyKey: string({ minLength: 1, maxLength: 256 }),
-        }),
-      ),
-      run: () => refuse("sending polls is", "ask in the conversation"),
     }),
     method({
       name: "tasks.cancel",

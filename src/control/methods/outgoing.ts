@@ -156,7 +156,7 @@ function asksFor(given: Readonly<Record<string, unknown>>, name: string): boolea
 }
 
 /** The channel that was named; without a name the only one that there is. */
-function channelOf(parts: ControlParts, named: string | undefined): string {
+export function channelOf(parts: ControlParts, named: string | undefined): string {
   const configured = [...new Set(parts.channels().map((item) => item.id))];
   const [only] = configured;
   if (only === undefined) {

@@ -246,7 +246,7 @@ export class FakeDiscord {
     const form = formOf(request);
     const json = form?.json ?? request.json;
     const content = String(json.content ?? "");
-    if (content === "" && !form)
+    if (content === "" && !form && !json.poll)
       return { status: 400, body: { message: "Cannot send an empty message", code: 50006 } };
     if (content.length > 2000) return { status: 400, body: { message: "Invalid Form Body", code: 50035 } };
     const first = this.sent.find((item) => json.enforce_nonce === true && item.request.nonce === json.nonce);
@@ -259,6 +259,7 @@ export class FakeDiscord {
       content: content.trim(),
       mentions: [],
       attachments: form ? [{ id: this.nextId(), filename: form.filename }] : [],
+      ...(json.poll ? { poll: json.poll } : {}),
       request: form ? { ...json, file: form.content } : json,
     };
     this.sent.push(message);

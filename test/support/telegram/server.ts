@@ -305,6 +305,8 @@ export class FakeTelegram {
         return this.#getUpdates(payload, response);
       case "sendMessage":
         return this.#send(payload);
+      case "sendPoll":
+        return this.#sendPoll(payload);
       case "sendPhoto":
       case "sendAnimation":
       case "sendVideo":
@@ -410,6 +412,25 @@ export class FakeTelegram {
       date: 1_700_000_000,
       chat: { id: Number(chatId), type: "private", first_name: "Ada" },
       text: read.text,
+    };
+  }
+
+  #sendPoll(payload: Readonly<Record<string, unknown>>): unknown {
+    const chatId = String(payload.chat_id ?? "");
+    if (this.blocked.has(chatId)) throw new ApiError(403, "Forbidden: bot was blocked by the user");
+    const text = String(payload.question ?? "");
+    const options = payload.options as readonly { readonly text: string }[];
+    if (text === "" || text.length > 300)
+      throw new ApiError(400, "Bad Request: poll question length must not exceed 300");
+    if (options.length < 2 || options.length > 12)
+      throw new ApiError(400, "Bad Request: poll can't have more than 12 options");
+    const messageId = this.#nextMessageId++;
+    this.sent.push({ chatId, text, links: [], messageId, buttons: [], payload });
+    return {
+      message_id: messageId,
+      date: 1_700_000_000,
+      chat: { id: Number(chatId), type: "private" },
+      poll: { id: String(messageId), question: text, options },
     };
   }
 
