@@ -89,12 +89,14 @@ async function beginTurns(foundation: Foundation, path: MessagePath): Promise<vo
 async function endConnections(
   { edge }: Foundation,
   { hub }: MessagePath,
-  { nodeCommands, operator, snapshots }: OperatorPath,
+  { nodeCommands, operator, questions, snapshots }: OperatorPath,
   listener: Listener,
   why: "stopping" | "restarting",
 ): Promise<void> {
   // While the nodes can still be told.
   await nodeCommands.close();
+  // And whoever waits for an answer.
+  await questions.close();
   hub.send(
     "shutdown",
     { kind: "everybody" },

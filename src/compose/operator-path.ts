@@ -24,6 +24,7 @@ import { composeNodeCommands } from "./node-commands.ts";
 import { composeNodes } from "./nodes.ts";
 import { conversationStores } from "./personal-files.ts";
 import { composePrivacy } from "./privacy.ts";
+import { composeQuestionMethods, composeQuestions } from "./questions.ts";
 import { createRevocation } from "./revocation.ts";
 import { createSuspension } from "./suspension.ts";
 
@@ -66,6 +67,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
   const { methods, snapshots } = methodTable(controlParts, names, [
     ...apiTokens.methods,
     ...privacyMethods(privacy),
+    ...composeQuestionMethods(outsiders.questions, names, reach),
     ...deviceMethods(outsiders.control),
     ...sandboxMethods(agents.tools.sandboxes, (agentId = sessionSettings().defaultAgentId) => ({
       agentId,
@@ -173,13 +175,14 @@ async function composeOutsiders(foundation: Foundation, path: MessagePath, revok
     random,
     log,
   });
+  const questions = composeQuestions({ hub, clock, random });
   const revocation = createRevocation({
     clock,
     log,
     inbox: store.inbox,
     activeRuns: () => path.runs.size,
     abort: gateway.abort,
-    others: [nodes.nodes, nodeCommands, toolCalls],
+    others: [nodes.nodes, nodeCommands, toolCalls, questions],
     accessSettings: path.access.settingsOf,
     pairings: path.pairings,
     sessionSettings,
@@ -196,7 +199,7 @@ async function composeOutsiders(foundation: Foundation, path: MessagePath, revok
     },
     turnPolicy: async (row) => (await tools.policyForTurn(row, "")).settings,
   });
-  return { toolCalls, devices, setupCodes, control, nodes, nodeCommands, revocation, apiTokens };
+  return { toolCalls, devices, setupCodes, control, nodes, nodeCommands, questions, revocation, apiTokens };
 }
 
 function composeOwnPrivacy(

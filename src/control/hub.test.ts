@@ -41,6 +41,7 @@ test("control (4): an event reaches whom its audience names, and nobody else", (
     blindFollower: listener(["operator.pairing"], { followsList: true, followed: new Set(["room"]) }),
     approver: listener(["operator.approvals"], { caps }),
     deafApprover: listener(["operator.approvals"]),
+    questioned: listener(["operator.questions"]),
     pairing: listener(["operator.pairing"]),
     ownDevice: listener(["operator.pairing"], { method: "device-token", deviceId: "d" }),
     otherDevice: listener(["operator.pairing"], { method: "device-token", deviceId: "e" }),
@@ -58,6 +59,7 @@ test("control (4): an event reaches whom its audience names, and nobody else", (
     [{ kind: "followers", sessionKey: "room" }, ["follower", "inRoom"]],
     [{ kind: "followers", sessionKey: "elsewhere" }, ["follower"]],
     [{ kind: "approvers" }, ["approver"]],
+    [{ kind: "questioned", agentId: "main" }, ["admin", "questioned"]],
     [{ kind: "pairing" }, [...pairers, "ownDevice", "otherDevice"]],
     [{ kind: "devicePairing", deviceId: "d" }, [...pairers, "ownDevice"]],
     [{ kind: "unheard-of" } as never, []],
@@ -96,6 +98,18 @@ test("control (5): figures that come again soon are dropped for a slow reader, w
     frames.map(({ event, seq }) => `${event} ${seq}`);
   assert.deepEqual(told(slow.frames), ["chat 1", "tick 2"]);
   assert.deepEqual(told(quick.frames), ["node.hostStats 1", "chat 2", "node.hostStats 3", "tick 4"]);
+});
+
+test("control (4): how a question ended reaches only who may hear of its agent, though it does not name it", () => {
+  const hub = createHub(holds, ({ agents }, { agentId }) => agents === undefined || agents[0] === agentId);
+  const limited = (agent: string) =>
+    listener([], {
+      principal: makePrincipal("p", ["operator.questions"], "token", { limits: { agents: [agent] } }),
+    });
+  const [work, home] = [limited("work"), limited("home")];
+  for (const { subscriber } of [work, home]) hub.add(subscriber);
+  hub.send("question.resolved", { kind: "questioned", agentId: "work" }, { id: "q", status: "expired" });
+  assert.deepEqual([work.frames.length, home.frames.length], [1, 0]);
 });
 
 test("control (4): who has left gets nothing more", () => {

@@ -32,6 +32,8 @@ export type Audience =
   | { readonly kind: "listFollowers" }
   | { readonly kind: "followers"; readonly sessionKey: string }
   | { readonly kind: "approvers" }
+  /** Whoever answers questions; said apart, since what tells of an answer does not say which agent it is about. */
+  | { readonly kind: "questioned"; readonly agentId: string }
   | { readonly kind: "pairing" }
   /** Like `pairing`, but for a device that signed in with its own token and is no admin only when it is this one. */
   | { readonly kind: "devicePairing"; readonly deviceId: string };
@@ -57,7 +59,12 @@ const slowBytes = 1_048_576;
 export function createHub(
   holds: (
     granted: readonly string[],
-    needed: "operator.read" | "operator.admin" | "operator.approvals" | "operator.pairing",
+    needed:
+      | "operator.read"
+      | "operator.admin"
+      | "operator.approvals"
+      | "operator.pairing"
+      | "operator.questions",
   ) => boolean,
   mayHear: (
     limits: Limits,
@@ -88,6 +95,8 @@ export function createHub(
           holds(scopes, "operator.approvals") &&
           (subscriber.caps.has("approvals") || subscriber.caps.has("exec-approvals"))
         );
+      case "questioned":
+        return holds(scopes, "operator.questions");
       case "pairing":
         return holds(scopes, "operator.pairing");
       case "devicePairing":
@@ -121,7 +130,10 @@ export function createHub(
       const tail = stateVersion ? `,"stateVersion":${JSON.stringify(stateVersion)}}` : "}";
       for (const subscriber of subscribers) {
         if (!sees(subscriber, audience)) continue;
-        about ??= { name: event, agentId: agentOf(payload) };
+        about ??= {
+          name: event,
+          agentId: audience.kind === "questioned" ? audience.agentId : agentOf(payload),
+        };
         if (!mayHear(subscriber.principal.limits, about)) continue;
         // Before it is numbered, so that the numbers have no gap.
         if (droppable.has(event) && subscriber.socket.bufferedBytes > slowBytes) continue;

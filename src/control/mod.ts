@@ -9,6 +9,8 @@
  * 6. Who may not read is told that the gateway answers: no path, session, agent, channel or name, and not who is here.
  * 7. A request is as long and as frequent as its row allows; an idempotency key stands for one run and one answer.
  * 8. A file that a reply names is a block behind its text, the same in events and history; its line is never shown.
+ * 9. A question ends once: by the first answer that fits it, by its time, with its asker's rights or with the gateway;
+ *    the answer to a secret reaches who asked, and no other client, log or record.
  */
 export {
   type Administration,
@@ -44,6 +46,7 @@ export {
   type PrivacyControl,
   privacyMethods,
 } from "./methods/privacy.ts";
+export { questionMethods } from "./methods/questions.ts";
 export {
   type SandboxControl,
   type SandboxExplanation,
@@ -56,6 +59,7 @@ export { createPace } from "./pace.ts";
 export type * from "./parts.ts";
 export { presenceOf } from "./presence.ts";
 export * from "./protocol.ts";
+export { createQuestions, type Questions } from "./questions.ts";
 export { type MethodReach, methodReach, placedMethods } from "./reach.ts";
 export { createRepeats } from "./repeats.ts";
 export { type AskedFile, askedFile, attachmentBlocks } from "./reply-files.ts";

@@ -154,6 +154,8 @@ export const events = [
   "config.changed",
   "exec.approval.requested",
   "exec.approval.resolved",
+  "question.requested",
+  "question.resolved",
   "channels.pairing.changed",
   "device.pair.requested",
   "device.pair.resolved",
@@ -166,6 +168,41 @@ export const events = [
   "node.hostStats",
 ] as const;
 export type EventName = (typeof events)[number];
+
+/** One thing that a person is asked. */
+export interface Question {
+  readonly questionId: string;
+  /** A word or two above it. */
+  readonly header: string;
+  readonly question: string;
+  /** None: it is answered in one's own words. */
+  readonly options: readonly { readonly label: string; readonly description?: string }[];
+  readonly multiSelect?: boolean;
+  /** Besides the options, one's own words. */
+  readonly isOther?: boolean;
+  /** Its answer is for whoever asks, and nobody else. */
+  readonly isSecret?: boolean;
+}
+
+/** By questionId: labels of its options, or one's own words. The answer to a secret is an empty list for all others. */
+export interface QuestionAnswers {
+  readonly answers: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Payload of `question.requested`; what `question.list` and `question.get` show. */
+export interface QuestionRecord {
+  readonly id: string;
+  /** One to three. */
+  readonly questions: readonly Question[];
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly runId?: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly status: "pending" | "answered" | "cancelled" | "expired";
+  readonly answers?: QuestionAnswers;
+  readonly resolvedBy?: string;
+}
 
 /** A file that went with a reply, behind its text. */
 export interface AttachmentBlock {

@@ -67,6 +67,12 @@ const about: Readonly<Record<string, About>> = {
   "message.action": "channel",
   "models.list": "nothing",
   poll: "channel",
+  // The others look at whose question it is themselves: their parameters do not say it.
+  "question.get": "nothing",
+  "question.list": "nothing",
+  "question.request": "sessionKey, agentId",
+  "question.resolve": "nothing",
+  "question.waitAnswer": "nothing",
   send: "channel",
   "sessions.abort": "key",
   "sessions.compact": "key, agentId",

@@ -9,6 +9,8 @@ import {
   nodeSideMethods,
   type PrivacyControl,
   privacyMethods,
+  type Questions,
+  questionMethods,
   type SandboxControl,
   type SessionNames,
   sandboxMethods,
@@ -22,6 +24,7 @@ export function methodRows(): readonly Method[] {
   const others = [
     ...tokenMethods({} as Parameters<typeof tokenMethods>[0]),
     ...privacyMethods({} as PrivacyControl),
+    ...questionMethods({} as Questions, {} as SessionNames, () => false),
     ...deviceMethods({} as DeviceControlParts),
     ...sandboxMethods({} as SandboxControl, () => ({ agentId: "main", sessionKey: "agent:main:main" })),
     ...nodeMethods(nodes),

@@ -28,6 +28,7 @@ const eventSchemas: Readonly<Record<string, SchemaName>> = {
   "device.pair.setup.completed": "DevicePairSetupCompletedEvent",
   "node.invoke.request": "NodeInvokeRequestEvent",
   "node.invoke.input": "NodeInvokeInputEvent",
+  "question.requested": "QuestionRecord",
   "question.resolved": "QuestionResolvedEvent",
 };
 

@@ -4,7 +4,7 @@ import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 
-const { any, array, boolean, integer, object, oneOf, open, optional, string } = schema;
+const { array, boolean, integer, object, oneOf, open, optional, string } = schema;
 
 const id = string({ minLength: 1, maxLength: 256 });
 const nothing = open(object({}));
@@ -17,20 +17,9 @@ export function notYetMethods(parts: ControlParts): Method[] {
   return [...askingMethods(parts), ...otherMethods()];
 }
 
-/** question.*, plugin.approval.*, exec.approval.grants.revoke. */
+/** plugin.approval.*, exec.approval.grants.revoke. */
 function askingMethods(parts: ControlParts): Method[] {
   const one = open(object({ id }));
-  const noQuestion = (name: string) =>
-    method({
-      name,
-      scope: "operator.questions",
-      params: one,
-      run: (params): never => {
-        throw new MethodError(
-          invalid(`unknown question ${JSON.stringify(params.id)}; question.list shows them`),
-        );
-      },
-    });
   const noApproval = (name: string, text: string, params: schema.Schema) =>
     method({
       name,
@@ -46,13 +35,6 @@ function askingMethods(parts: ControlParts): Method[] {
       },
     });
   return [
-    method({
-      name: "question.request",
-      scope: "operator.questions",
-      params: open(object({ questions: array(any(), { minItems: 1, maxItems: 8 }) })),
-      run: () => refuse("asking people questions is", "ask in the conversation"),
-    }),
-    ...["question.waitAnswer", "question.get", "question.resolve"].map(noQuestion),
     method({
       name: "plugin.approval.request",
       scope: "operator.approvals",

@@ -22,7 +22,6 @@ export function taskMethods(parts: ControlParts): Method[] {
       },
     }),
     empty("taskSuggestions.list", "operator.read", () => ({ suggestions: [] })),
-    empty("question.list", "operator.questions", () => ({ questions: [] })),
     empty("plugin.approval.list", "operator.approvals", () => []),
     empty("openclaw.approval.list", "operator.approvals", () => []),
     empty("exec.approval.grants.list", "operator.approvals", () => ({ grants: [] })),
