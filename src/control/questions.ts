@@ -3,6 +3,7 @@ import type { Principal } from "../auth/mod.ts";
 import { type Cancel, type Clock, type Random, sleep, uuid } from "../kernel/mod.ts";
 import { invalid, MethodError, unavailable } from "./frames.ts";
 import type { Question, QuestionAnswers, QuestionRecord } from "./protocol.ts";
+import { checkedAnswers, checkQuestions, withoutSecrets } from "./question-answers.ts";
 
 /** Whose question it is: his credential, and his device where he proved one. */
 type Asker = Pick<Principal, "id" | "deviceId">;
@@ -116,8 +117,7 @@ export function createQuestions(ports: {
   return {
     ask(asker, { id = uuid(ports.random), timeoutMs = questionLimits.defaultTimeoutMs, ...asked }) {
       if (isClosed) throw new MethodError(unavailable("the gateway stops", undefined, 5_000));
-      for (const [index, question] of asked.questions.entries())
-        checkQuestion(question, asked.questions, index);
+      checkQuestions(asked.questions);
       const known = all.get(id);
       if (known) {
         const { questions, agentId, sessionKey, runId, status } = known.record;
@@ -179,7 +179,7 @@ export function createQuestions(ports: {
         if (mayKnow) return record;
       }
       if (record.status !== "pending") throw over(one);
-      end(one, { status: "answered", answers: checked(record.questions, given) }, by);
+      end(one, { status: "answered", answers: checkedAnswers(record.questions, given) }, by);
       return one.record;
     },
     cancel(id, by) {
@@ -217,64 +217,4 @@ function isSame(one: Asker | undefined, other: Asker): boolean {
 
 function crowded(message: string): MethodError {
   return new MethodError(unavailable(message, { reason: "TOO_MANY_QUESTIONS" }, 60_000));
-}
-
-function checkQuestion(question: Question, all: readonly Question[], index: number): void {
-  const labels = question.options.map(({ label }) => label);
-  const name = JSON.stringify(question.questionId);
-  if (all.findIndex(({ questionId }) => questionId === question.questionId) !== index)
-    throw new MethodError(invalid(`two questions are called ${name}; give each an id of its own`));
-  if (new Set(labels).size !== labels.length)
-    throw new MethodError(invalid(`question ${name} offers one option twice`));
-}
-
-/** The answers in the order of the questions; an error names the question and what is offered, never what was given. */
-function checked(questions: readonly Question[], { answers }: QuestionAnswers): QuestionAnswers {
-  const ids = questions.map(({ questionId }) => questionId);
-  const stray = Object.keys(answers).find((id) => !ids.includes(id));
-  if (stray !== undefined)
-    throw new MethodError(invalid(`there is no question ${JSON.stringify(stray)}; it has ${ids.join(", ")}`));
-  return {
-    answers: Object.fromEntries(
-      questions.map((question) => {
-        const { questionId } = question;
-        const words = Object.hasOwn(answers, questionId) ? (answers[questionId] ?? []) : [];
-        const problem = problemOf(question, words);
-        if (problem !== undefined)
-          throw new MethodError(invalid(`the answer to ${JSON.stringify(questionId)} must ${problem}`));
-        return [questionId, [...words]];
-      }),
-    ),
-  };
-}
-
-/** What an answer must be, when it is not. */
-function problemOf(
-  { options, multiSelect, isOther }: Question,
-  words: readonly string[],
-): string | undefined {
-  const labels = options.map(({ label }) => label);
-  const own = words.filter((word) => !labels.includes(word));
-  const isFree = isOther === true || options.length === 0;
-  if (words.length === 0) return "not be empty; cancel the question instead";
-  if (multiSelect !== true && words.length > 1) return "be one";
-  if (new Set(words).size !== words.length) return "name nothing twice";
-  if (own.length > (isFree ? 1 : 0)) {
-    const offered = labels.map((label) => JSON.stringify(label)).join(", ");
-    return isFree ? `be one text${offered === "" ? "" : `, or among ${offered}`}` : `be among ${offered}`;
-  }
-  return own.some((word) => word.trim() === "") ? "not be blank" : undefined;
-}
-
-/** As anybody but the asker sees it. */
-function withoutSecrets(record: QuestionRecord): QuestionRecord {
-  if (!record.answers) return record;
-  const secret = new Set(
-    record.questions.filter(({ isSecret }) => isSecret).map(({ questionId }) => questionId),
-  );
-  const shown = Object.entries(record.answers.answers).map(([id, words]) => [
-    id,
-    secret.has(id) ? [] : words,
-  ]);
-  return { ...record, answers: { answers: Object.fromEntries(shown) } };
 }
