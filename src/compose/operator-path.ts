@@ -8,6 +8,7 @@ import {
   privacyMethods,
   sandboxMethods,
   sessionNames,
+  voicewakeMethods,
 } from "../control/mod.ts";
 import { createOperator, type Operator } from "../operator.ts";
 import { mainKey, parseSessionKey, resolveSessionKey } from "../session/mod.ts";
@@ -27,6 +28,7 @@ import { composePrivacy } from "./privacy.ts";
 import { composeQuestionMethods, composeQuestions } from "./questions.ts";
 import { createRevocation } from "./revocation.ts";
 import { createSuspension } from "./suspension.ts";
+import { composeVoicewake } from "./voicewake.ts";
 
 export type OperatorPath = Awaited<ReturnType<typeof composeOperatorPath>>;
 
@@ -62,6 +64,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
     isNode: (nodeId) => nodes.nodes.find(nodeId) !== undefined,
   });
   const privacy = composeOwnPrivacy(foundation, path, stores);
+  const voicewake = composeVoicewake({ stateFolder: foundation.paths.root, hub: path.hub, clock, log });
   const names = sessionNames(sessionSettings, { resolve: resolveSessionKey, parse: parseSessionKey });
   const reach = methodReach(names, () => path.channels.rows().map((row) => row.id));
   const { methods, snapshots } = methodTable(controlParts, names, [
@@ -74,6 +77,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
       sessionKey: mainKey(agentId),
     })),
     ...nodes.methods(nodeCommands.port),
+    ...voicewakeMethods(voicewake),
   ]);
   const operator = createOperator({
     clock,
@@ -102,7 +106,10 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
     version: foundation.options.version,
     snapshot: snapshots.of,
     presenceChanged: snapshots.presenceChanged,
-    nodeCame: nodes.came,
+    nodeCame: (node, declared) => {
+      nodes.came(node, declared);
+      voicewake.greet(node);
+    },
     nodeWent: nodes.went,
   });
   const side: OperatorSide = {

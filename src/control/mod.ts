@@ -55,6 +55,7 @@ export {
   sandboxMethods,
 } from "./methods/sandboxes.ts";
 export { type TokenOrder, tokenMethods, wantedToken } from "./methods/tokens.ts";
+export { type VoicewakePort, voicewakeMethods, wakeWords } from "./methods/voicewake.ts";
 export { createPace } from "./pace.ts";
 export type * from "./parts.ts";
 export { presenceOf } from "./presence.ts";

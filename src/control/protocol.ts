@@ -166,6 +166,7 @@ export const events = [
   "node.invoke.request",
   "node.invoke.cancel",
   "node.hostStats",
+  "voicewake.changed",
 ] as const;
 export type EventName = (typeof events)[number];
 

@@ -439,7 +439,7 @@ test("nodes: A-019: a node hears of nobody's conversations, and calls nothing of
   await admin.say("hello");
   const heard = new Set(node.client.events.map((event) => event.event));
   for (const name of heard)
-    assert.match(name, /^(?:connect\.challenge|node\.pair\.resolved|tick|health)$/, name);
+    assert.match(name, /^(?:connect\.challenge|node\.pair\.resolved|tick|health|voicewake\.changed)$/, name);
   for (const method of ["node.list", "node.invoke", "chat.history", "no.such.method"]) {
     const { error } = await node.client.ask(method, {});
     assert.equal(error.message, "unauthorized role: node", method);

@@ -223,7 +223,6 @@ test("control (wire): what is not there yet reads as nothing, and says so when i
   const plugin = await client.rpc("plugin.approval.request", { title: "t", description: "d" });
   assert.deepEqual([plugin.decision, plugin.terminalReason], [null, "no-route"]);
   const refused: readonly (readonly [string, object, RegExp])[] = [
-    ["voicewake.set", { triggers: [] }, /not available yet/],
     ["question.get", { id: "q" }, /unknown question/],
     ["plugin.approval.waitDecision", { id: "p" }, /approval expired or not found/],
     ["plugin.approval.resolve", { id: "p", decision: "deny" }, /unknown or expired approval id/],

@@ -15,6 +15,8 @@ import {
   type SessionNames,
   sandboxMethods,
   tokenMethods,
+  type VoicewakePort,
+  voicewakeMethods,
 } from "../../src/control/mod.ts";
 
 /** Every row that a gateway serves. They close over their parts and touch none of them before they are called. */
@@ -23,6 +25,7 @@ export function methodRows(): readonly Method[] {
   const approvals = {} as Parameters<typeof nodeApprovalMethods>[0];
   const others = [
     ...tokenMethods({} as Parameters<typeof tokenMethods>[0]),
+    ...voicewakeMethods({} as VoicewakePort),
     ...privacyMethods({} as PrivacyControl),
     ...questionMethods({} as Questions, {} as SessionNames, () => false),
     ...deviceMethods({} as DeviceControlParts),

@@ -1,10 +1,10 @@
 import type { Scope } from "../../auth/mod.ts";
 import { schema, uuid } from "../../kernel/mod.ts";
-import { invalid, MethodError, unavailable } from "../frames.ts";
+import { invalid, MethodError } from "../frames.ts";
 import { type Method, method } from "../method.ts";
 import type { ControlParts } from "../parts.ts";
 
-const { array, boolean, integer, object, oneOf, open, optional, string } = schema;
+const { boolean, integer, object, oneOf, open, optional, string } = schema;
 
 const id = string({ minLength: 1, maxLength: 256 });
 const nothing = open(object({}));
@@ -74,7 +74,7 @@ function askingMethods(parts: ControlParts): Method[] {
   ];
 }
 
-/** voicewake.*, users.self, doctor.memory.status, update.status, tasks.cancel. */
+/** voicewake.routing.get, users.self, doctor.memory.status, update.status, tasks.cancel. */
 function otherMethods(): Method[] {
   const reads = (name: string, scope: Scope, answer: Readonly<Record<string, unknown>>) =>
     method({ name, scope, params: nothing, run: () => answer });
@@ -88,12 +88,6 @@ function otherMethods(): Method[] {
       scope: "operator.admin",
       params: open(object({ refreshCheckout: optional(boolean()) })),
       run: () => ({ sentinel: null, updateAvailable: null }),
-    }),
-    method({
-      name: "voicewake.set",
-      scope: "operator.write",
-      params: open(object({ triggers: array(string({ maxLength: 100 }), { maxItems: 32 }) })),
-      run: () => refuse("wake words are", "no device listens for them"),
     }),
     method({
       name: "doctor.memory.status",
@@ -113,10 +107,4 @@ function otherMethods(): Method[] {
       run: () => ({ found: false, cancelled: false, reason: "there is no such task" }),
     }),
   ];
-}
-
-function refuse(what: string, instead: string): never {
-  throw new MethodError(
-    unavailable(`${what} not available yet; ${instead}`, { reason: "not-available-yet" }),
-  );
 }

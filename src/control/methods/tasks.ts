@@ -25,7 +25,6 @@ export function taskMethods(parts: ControlParts): Method[] {
     empty("plugin.approval.list", "operator.approvals", () => []),
     empty("openclaw.approval.list", "operator.approvals", () => []),
     empty("exec.approval.grants.list", "operator.approvals", () => ({ grants: [] })),
-    empty("voicewake.get", "operator.read", () => ({ triggers: [] })),
     empty("sessions.groups.list", "operator.read", () => ({ groups: [] })),
     empty("users.list", "operator.read", () => ({ profiles: [] })),
     empty("usage.status", "operator.read", () => ({ updatedAt: now(), providers: [] })),
