@@ -7,6 +7,7 @@ import { Link, type Socket, type SocketListener } from "./link.ts";
 import type { Memory } from "./memory.ts";
 import type { PageClock } from "./page-clock.ts";
 import { openPairing, type Pairing } from "./pairing.ts";
+import { openQuestions, type Questions } from "./questions.ts";
 import { openSessions, type Sessions } from "./sessions.ts";
 import type { SignInResult } from "./sign-in.ts";
 import { firstState, type State } from "./state.ts";
@@ -30,6 +31,7 @@ export interface Page {
   readonly chat: Chat;
   readonly sessions: Sessions;
   readonly approvals: Approvals;
+  readonly questions: Questions;
   readonly pairing: Pairing;
   readonly access: AccessDesk;
   readonly health: Health;
@@ -64,6 +66,7 @@ export function openPage(deps: PageDeps): Page {
   const chat = openChat(desk);
   const sessions = openSessions(desk);
   const approvals = openApprovals(desk);
+  const questions = openQuestions(desk);
   const pairing = openPairing(desk);
   const access = openAccess(desk);
   const health = openHealth(desk);
@@ -79,6 +82,7 @@ export function openPage(deps: PageDeps): Page {
       chat.resend();
       void sessions.load();
       void approvals.load();
+      void questions.load();
       void pairing.load();
       void health.load();
     },
@@ -90,6 +94,7 @@ export function openPage(deps: PageDeps): Page {
       void chat.catchUp();
       void sessions.load();
       void approvals.load();
+      void questions.load();
       void pairing.load();
     },
   });
@@ -99,6 +104,7 @@ export function openPage(deps: PageDeps): Page {
       chat.event({ name, payload });
     else if (name === "sessions.changed") sessionsChanged(payload);
     else if (name.startsWith("exec.approval.")) approvals.event(name, payload);
+    else if (name.startsWith("question.")) questions.event(name, payload);
     else if (name === "channels.pairing.changed") void pairing.load();
     else if (name === "health") health.event(payload);
   }
@@ -134,6 +140,7 @@ export function openPage(deps: PageDeps): Page {
     chat,
     sessions,
     approvals,
+    questions,
     pairing,
     access,
     health,
@@ -164,7 +171,13 @@ export function openPage(deps: PageDeps): Page {
 }
 
 function signedOutState(message: string): Partial<State> {
-  return { access: { kind: "signed-out", message, busy: false }, approvals: [], pairing: [], channels: [] };
+  return {
+    access: { kind: "signed-out", message, busy: false },
+    approvals: [],
+    questions: [],
+    pairing: [],
+    channels: [],
+  };
 }
 
 function readHello(

@@ -2,6 +2,7 @@ import type { PendingApproval } from "./approvals.ts";
 import { type Conversation, emptyConversation } from "./conversation.ts";
 import type { ChannelHealth } from "./health.ts";
 import type { PairingRequest } from "./pairing.ts";
+import type { PendingQuestions } from "./questions.ts";
 import type { SessionRow } from "./sessions.ts";
 
 export type Access =
@@ -52,6 +53,7 @@ export interface State {
   readonly drafts: ReadonlyMap<string, string>;
   readonly sending: ReadonlyMap<string, Sending>;
   readonly approvals: readonly PendingApproval[];
+  readonly questions: readonly PendingQuestions[];
   readonly pairing: readonly PairingRequest[];
   readonly notices: readonly Notice[];
 }
@@ -78,6 +80,7 @@ export function firstState(sessionKey: string): State {
     drafts: new Map(),
     sending: new Map(),
     approvals: [],
+    questions: [],
     pairing: [],
     notices: [],
   };

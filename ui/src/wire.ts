@@ -14,7 +14,14 @@ export const connectParams: ConnectParams = {
   maxProtocol: protocolVersion,
   client: { id: "openclaw-control-ui", version: "0.1.0", platform: "web", mode: "webchat" },
   role: "operator",
-  scopes: ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"],
+  scopes: [
+    "operator.admin",
+    "operator.read",
+    "operator.write",
+    "operator.approvals",
+    "operator.questions",
+    "operator.pairing",
+  ],
   caps: ["tool-events", "approvals", "exec-approvals"],
 };
 

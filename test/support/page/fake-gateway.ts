@@ -65,6 +65,7 @@ export class FakeGateway implements AsyncDisposable {
   /** Files of replies, by the query of their address. */
   readonly files = new Map<string, { readonly type: string; readonly bytes: Buffer }>();
   approvals: Params[] = [];
+  questions: Params[] = [];
   pairing: Params[] = [];
   channels: Params = { channelOrder: [], channelLabels: {}, channels: {}, channelAccounts: {} };
   /** Accepts, runs and then never answers the next chat.send: what a lost connection looks like. */
@@ -120,6 +121,25 @@ export class FakeGateway implements AsyncDisposable {
       this.#seqs.set(socket, seq);
       socket.send(JSON.stringify({ type: "event", event, payload, seq }));
     }
+  }
+
+  ask(
+    id: string,
+    questions: readonly Params[],
+    sessionKey = "agent:main:main",
+    lifetimeMs = 1_800_000,
+  ): void {
+    const createdAtMs = Date.now();
+    const times = { createdAtMs, expiresAtMs: createdAtMs + lifetimeMs };
+    const record = { id, questions, agentId: "main", sessionKey, ...times, status: "pending" };
+    this.questions = [...this.questions, record];
+    this.emit("question.requested", record);
+  }
+
+  /** Somebody answered or cancelled it, or its time is over. */
+  endQuestion(id: string, status: "answered" | "cancelled" | "expired"): void {
+    this.questions = this.questions.filter((one) => one.id !== id);
+    this.emit("question.resolved", { id, status });
   }
 
   /** The next event arrives with a hole before it. */
@@ -233,6 +253,14 @@ export class FakeGateway implements AsyncDisposable {
         this.approvals = this.approvals.filter((one) => one.id !== params.id);
         this.emit("exec.approval.resolved", { id: params.id, decision: params.decision });
         return { ok: true };
+      }
+      case "question.list":
+        return { questions: this.questions };
+      case "question.resolve": {
+        if (!this.questions.some((one) => one.id === params.id))
+          throw new Refusal("this question is over: answered", { reason: "QUESTION_ALREADY_RESOLVED" });
+        this.endQuestion(String(params.id), params.cancel ? "cancelled" : "answered");
+        return { status: params.cancel ? "cancelled" : "answered" };
       }
       case "channels.pairing.list":
         return { requests: this.pairing };

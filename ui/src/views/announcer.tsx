@@ -23,6 +23,7 @@ export function Announcer({ state }: { readonly state: State }) {
   }, [live, liveText, ended]);
 
   const waiting = state.approvals.length;
+  const asked = state.questions.length;
   return (
     <>
       <div class="visually-hidden" role="status" aria-live="polite" data-announces="reply">
@@ -31,6 +32,10 @@ export function Announcer({ state }: { readonly state: State }) {
       <div class="visually-hidden" role="alert" data-announces="approvals">
         {waiting > 0 &&
           `${waiting === 1 ? "One approval is" : `${waiting} approvals are`} waiting for you. Press Alt A.`}
+      </div>
+      <div class="visually-hidden" role="alert" data-announces="questions">
+        {asked > 0 &&
+          `${asked === 1 ? "One question is" : `${asked} questions are`} waiting for you. Press Alt Q.`}
       </div>
     </>
   );

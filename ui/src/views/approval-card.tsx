@@ -1,10 +1,10 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PendingApproval } from "../approvals.ts";
-import { durationWords } from "../time-words.ts";
 import { codePointName, foreignLetters } from "../visible-text.ts";
 import type { Decision } from "../wire.ts";
+import { Countdown } from "./countdown.tsx";
 import { Icon } from "./icon.tsx";
-import { useGatewayNowMs, usePage } from "./page-context.ts";
+import { usePage } from "./page-context.ts";
 import { Clip, clipStart, Visible } from "./visible.tsx";
 
 const maxLines = 20;
@@ -28,7 +28,7 @@ export function ApprovalCard({ approval }: { readonly approval: PendingApproval 
       <header class="approval-head">
         <Icon name="shield" />
         <strong>The agent asks to run this</strong>
-        <Countdown expiresAtMs={approval.expiresAtMs} />
+        <Countdown expiresAtMs={approval.expiresAtMs} onOver={page.approvals.dropExpired} />
       </header>
       {approval.why !== "" && (
         <p class="approval-why">
@@ -105,24 +105,6 @@ function Rules({ approval }: { readonly approval: PendingApproval }) {
         </p>
       )}
     </>
-  );
-}
-
-function Countdown({ expiresAtMs }: { readonly expiresAtMs: number }) {
-  const page = usePage();
-  const leftMs = expiresAtMs - useGatewayNowMs(1_000);
-  const over = leftMs <= 0;
-  const told = useRef(false);
-  useEffect(() => {
-    if (!over || told.current) return;
-    told.current = true;
-    page.approvals.dropExpired();
-  }, [over, page]);
-  if (expiresAtMs === Number.MAX_SAFE_INTEGER) return null;
-  return (
-    <span class={leftMs < 60_000 ? "countdown soon" : "countdown"}>
-      {over ? "expired" : `expires in ${durationWords(leftMs)}`}
-    </span>
   );
 }
 

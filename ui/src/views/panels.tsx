@@ -7,6 +7,7 @@ import { durationWords } from "../time-words.ts";
 import { ApprovalCard } from "./approval-card.tsx";
 import { Dialog } from "./dialog.tsx";
 import { useGatewayNowMs, usePage } from "./page-context.ts";
+import { QuestionCard } from "./question-card.tsx";
 import { LinkDot } from "./sidebar.tsx";
 import { Visible } from "./visible.tsx";
 
@@ -28,6 +29,27 @@ export function ApprovalsPanel({ state, onClose }: Props) {
           {state.approvals.map((approval) => (
             <li key={approval.id}>
               <ApprovalCard approval={approval} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </Dialog>
+  );
+}
+
+export function QuestionsPanel({ state, onClose }: Props) {
+  return (
+    <Dialog title="Questions" wide onClose={onClose}>
+      {state.questions.length === 0 ? (
+        <p class="quiet">
+          Nobody waits for an answer of yours. When a program asks you something, it appears here and in its
+          conversation.
+        </p>
+      ) : (
+        <ul class="stack">
+          {state.questions.map((asked) => (
+            <li key={asked.id}>
+              <QuestionCard asked={asked} />
             </li>
           ))}
         </ul>
@@ -204,6 +226,7 @@ const shortcuts = [
   ["Alt N", "New conversation"],
   ["Alt ↑ / Alt ↓", "Previous or next conversation"],
   ["Alt A", "Approvals"],
+  ["Alt Q", "Questions"],
   ["Alt G", "Gateway"],
   ["Alt M", "Go to the message box"],
   ["?", "This list (outside of a text box)"],

@@ -7,7 +7,7 @@ import { Banners, Notices } from "./banners.tsx";
 import { Composer } from "./composer.tsx";
 import { Icon } from "./icon.tsx";
 import { usePage } from "./page-context.ts";
-import { ApprovalsPanel, GatewayPanel, KeysPanel, PairingPanel } from "./panels.tsx";
+import { ApprovalsPanel, GatewayPanel, KeysPanel, PairingPanel, QuestionsPanel } from "./panels.tsx";
 import { currentTitle, SessionMenu } from "./session-menu.tsx";
 import { type Panel, Sidebar, withCurrent } from "./sidebar.tsx";
 import { Thread } from "./thread.tsx";
@@ -19,6 +19,7 @@ export function Shell({ state }: { readonly state: State }) {
   const [drawer, setDrawer] = useState(false);
   const [theme, toggleTheme] = useTheme();
   const closePanel = () => setPanel(undefined);
+  const waiting = state.approvals.length + state.questions.length;
   const AccessPanel = useAccessPanel(panel === "access");
 
   const openSession = (key: string) => {
@@ -38,8 +39,8 @@ export function Shell({ state }: { readonly state: State }) {
   const newSession = () => openSession(page.sessions.newKey());
 
   useEffect(() => {
-    document.title = state.approvals.length > 0 ? `(${state.approvals.length}) OpenClaw` : "OpenClaw";
-  }, [state.approvals.length]);
+    document.title = waiting > 0 ? `(${waiting}) OpenClaw` : "OpenClaw";
+  }, [waiting]);
 
   useEffect(() => {
     // On a touch screen this would bring up the keyboard over what there is to read.
@@ -126,6 +127,19 @@ export function Shell({ state }: { readonly state: State }) {
               <span class="count">{state.approvals.length}</span>
             </button>
           )}
+          {state.questions.length > 0 && (
+            <button
+              type="button"
+              class="button warn"
+              aria-label={`Questions ${state.questions.length}`}
+              onClick={() => setPanel("questions")}
+              aria-haspopup="dialog"
+            >
+              <Icon name="person" />
+              <span class="wide-only">Questions</span>
+              <span class="count">{state.questions.length}</span>
+            </button>
+          )}
           <SessionMenu key={state.conversation.key} state={state} />
         </header>
         <Banners state={state} />
@@ -135,6 +149,7 @@ export function Shell({ state }: { readonly state: State }) {
       <Notices notices={state.notices} />
       <Announcer state={state} />
       {panel === "approvals" && <ApprovalsPanel state={state} onClose={closePanel} />}
+      {panel === "questions" && <QuestionsPanel state={state} onClose={closePanel} />}
       {panel === "pairing" && <PairingPanel state={state} onClose={closePanel} />}
       {panel === "access" && AccessPanel && <AccessPanel state={state} onClose={closePanel} />}
       {panel === "gateway" && <GatewayPanel state={state} onClose={closePanel} />}
@@ -176,6 +191,7 @@ type Act = "escape" | "new" | "previous" | "next" | "message" | Panel;
 const altActs: Readonly<Record<string, Act>> = {
   KeyN: "new",
   KeyA: "approvals",
+  KeyQ: "questions",
   KeyG: "gateway",
   KeyM: "message",
   ArrowUp: "previous",

@@ -4,7 +4,7 @@ import { agoWords } from "../time-words.ts";
 import { Icon, Mark } from "./icon.tsx";
 import { useGatewayNowMs } from "./page-context.ts";
 
-export type Panel = "approvals" | "pairing" | "access" | "gateway" | "keys";
+export type Panel = "approvals" | "questions" | "pairing" | "access" | "gateway" | "keys";
 
 interface Props {
   readonly state: State;

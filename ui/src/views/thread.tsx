@@ -5,6 +5,7 @@ import { ApprovalCard } from "./approval-card.tsx";
 import { Icon, Mark } from "./icon.tsx";
 import { ItemRow } from "./item-row.tsx";
 import { usePage } from "./page-context.ts";
+import { QuestionCard } from "./question-card.tsx";
 
 const nearEndPixels = 80;
 
@@ -16,6 +17,7 @@ export function Thread({ state }: { readonly state: State }) {
   const lastTop = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
   const approvals = state.approvals.filter((one) => one.sessionKey === conversation.key);
+  const questions = state.questions.filter((one) => one.sessionKey === conversation.key);
 
   // Another conversation starts at its end, and who writes wants to see what comes of it.
   const last = conversation.items.at(-1);
@@ -86,9 +88,8 @@ export function Thread({ state }: { readonly state: State }) {
       <div class="column">
         {conversation.status === "loading" && <Skeleton />}
         {conversation.status === "failed" && <Failed problem={conversation.problem ?? ""} />}
-        {conversation.status === "ready" && conversation.items.length === 0 && approvals.length === 0 && (
-          <Welcome state={state} />
-        )}
+        {conversation.status === "ready" &&
+          conversation.items.length + approvals.length + questions.length === 0 && <Welcome state={state} />}
         {conversation.earlierLeftOut && (
           <p class="notice-row">
             Only the newest 200 entries are shown. Earlier ones are kept by the gateway.
@@ -103,6 +104,9 @@ export function Thread({ state }: { readonly state: State }) {
         ))}
         {approvals.map((approval) => (
           <ApprovalCard key={approval.id} approval={approval} />
+        ))}
+        {questions.map((asked) => (
+          <QuestionCard key={asked.id} asked={asked} />
         ))}
         <Working state={state} hasApproval={approvals.length > 0} />
       </div>
