@@ -1,16 +1,8 @@
 import { uuid } from "../kernel/mod.ts";
-import { GatewayRefusal } from "./client.ts";
 import { define, group } from "./define.ts";
-import { CommandFailure, UsageError } from "./failure.ts";
-import { facts } from "./table.ts";
-
-interface Sent {
-  readonly messageId: string;
-  readonly channel: string;
-  readonly accountId: string;
-  readonly deliveryId: string;
-  readonly parts: number;
-}
+import { UsageError } from "./failure.ts";
+import { deliver, refuseAgents } from "./message-delivery.ts";
+import { messagePoll } from "./message-poll-command.ts";
 
 const send = define({
   help: {
@@ -39,54 +31,30 @@ Exit code 1 when the platform did not take it: the sentence says whether it is t
   },
   run: async (context) => {
     const { cli, options } = context;
-    // As documented: what an agent runs writes to nobody on its own.
-    if (cli.env.OPENCLAW_SHELL === "exec")
-      throw new CommandFailure(1, "an agent's command may not send messages; nothing was sent");
+    refuseAgents(cli);
     const to = options.target ?? options.to;
     const message = options.message === "-" ? (await cli.stdin()).trimEnd() : options.message;
     if (to === undefined || message === undefined || message.trim() === "")
       throw new UsageError("say where to and what: --target <chat> --message <text>");
     const { channel, account, thread } = options;
     const idempotencyKey = options.key ?? uuid(cli.random);
-    try {
-      const sent = await context.ask<Sent>("operator.write", "send", {
-        to,
-        message,
-        idempotencyKey,
-        ...(channel === undefined ? {} : { channel }),
-        ...(account === undefined ? {} : { accountId: account }),
-        ...(thread === undefined ? {} : { threadId: thread }),
-      });
-      context.print({ ok: true, ...sent }, () =>
-        facts([
-          ["sent", `${sent.channel}:${sent.accountId}, message ${sent.messageId}${partsOf(sent)}`],
-          ["its story", `openclaw why ${sent.deliveryId}`],
-        ]),
-      );
-      return 0;
-    } catch (error) {
-      if (!(error instanceof GatewayRefusal)) throw error;
-      if (options.json) context.print({ ok: false, error: error.wire }, () => "");
-      throw new CommandFailure(1, `${error.message}${nextStep(error.wire.details)}`);
-    }
+    return deliver(context, "send", {
+      to,
+      message,
+      idempotencyKey,
+      ...(channel === undefined ? {} : { channel }),
+      ...(account === undefined ? {} : { accountId: account }),
+      ...(thread === undefined ? {} : { threadId: thread }),
+    });
   },
 });
 
-function partsOf({ parts }: Sent): string {
-  return parts === 1 ? "" : ` and ${parts - 1} more, as the text was too long for one`;
-}
-
-function nextStep(details: Readonly<Record<string, unknown>> | undefined): string {
-  if (typeof details?.deliveryId !== "string") return "";
-  const look = `\nIts story: openclaw why ${details.deliveryId}`;
-  return details.code === "OUTBOUND_DELIVERY_QUEUED" ? look : `${look}\nWhat to do: openclaw deliveries list`;
-}
-
 export const messageCommand = group(
   {
-    usage: "message send",
-    about: "Messages to chats that no agent wrote. Options: openclaw message send --help",
+    usage: "message",
+    about:
+      "Messages and polls to chats that no agent wrote: message send, message poll. Options: openclaw message send --help",
     example: 'openclaw message send --target user:123456789 --message "Back at six"',
   },
-  { send },
+  { send, poll: messagePoll },
 );

@@ -1,6 +1,7 @@
 /** Polls that an operator sends to a chat: what is accepted, sent once, and known after a kill. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { type CommandLine, runCommand } from "../support/command-line.ts";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
 import { startModelServer } from "../support/model-servers/mod.ts";
 import { FakeTelegram } from "../support/telegram/server.ts";
@@ -158,4 +159,61 @@ test("delivery (3): a kill in mid-send: a poll that the chat has is not sent aga
   assert.equal(polls.length, 2);
   assert.equal(fake.callsOf("sendPoll").length, 4);
   assert.equal(fake.edits, 0);
+});
+
+test("message poll: the documented words ask the chat; what is missing is said before anybody is asked", async (t) => {
+  const { fake, gateway } = await house(t);
+  const run = (args: readonly string[], more: Partial<CommandLine> = {}) =>
+    runCommand(["message", "poll", ...args], {
+      stateFolder: gateway.stateFolder,
+      port: gateway.port,
+      ...more,
+    });
+  const answers = ["--poll-option", "Yes", "--poll-option=No"];
+  const order = ["--channel", "telegram", "--target", "-1001", "--poll-question", "Lunch?", ...answers];
+  const sent = await run([...order, "--key", "k"]);
+  assert.equal(sent.code, 0, sent.err);
+  assert.match(sent.out, /sent +telegram:default, message \d+\n/);
+  const extra = ["--poll-multi", "--poll-duration-seconds", "300", "--poll-public", "--thread", "8"];
+  assert.equal((await run([...order, ...extra, "--key", "other"])).code, 0);
+  const short = ["--channel", "telegram", "--to", "42", "--question", "Q", "--option", "a", "--option", "b"];
+  assert.equal((await run([...short, "--poll-anonymous", "--poll-duration-hours", "1"])).code, 0);
+  const options = [{ text: "Yes" }, { text: "No" }];
+  assert.deepEqual(
+    fake.callsOf("sendPoll").map(({ payload }) => payload),
+    [
+      { chat_id: "-1001", question: "Lunch?", options },
+      {
+        chat_id: "-1001",
+        question: "Lunch?",
+        options,
+        message_thread_id: 8,
+        allows_multiple_answers: true,
+        open_period: 300,
+        is_anonymous: false,
+      },
+      {
+        chat_id: "42",
+        question: "Q",
+        options: [{ text: "a" }, { text: "b" }],
+        open_period: 3600,
+        is_anonymous: true,
+      },
+    ],
+  );
+  const again = await run([...order, "--key", "k", "--json"]);
+  assert.equal(JSON.parse(again.out).messageId, String(fake.sent[0]?.messageId), again.err);
+  const refused: readonly (readonly [readonly string[], number, RegExp, Partial<CommandLine>?])[] = [
+    [["--target", "42", "--poll-question", "Q", "--poll-option", "a"], 2, /twice or more/],
+    [["--target", "42", ...answers], 2, /--poll-question <text>/],
+    [["--poll-question", "Q", ...answers], 2, /--target <chat>/],
+    [[...order, "--poll-public", "--poll-anonymous"], 2, /not both/],
+    [[...order, "--poll-duration-seconds", "1"], 1, /5 to 2628000 seconds/],
+    [order, 1, /agent's command may not send messages/, { env: { OPENCLAW_SHELL: "exec" } }],
+  ];
+  for (const [args, code, error, more] of refused) {
+    const result = await run(args, more);
+    assert.deepEqual([result.code, error.test(result.err)], [code, true], result.err);
+  }
+  assert.equal(fake.sent.length, 3);
 });

@@ -51,6 +51,7 @@ const commands = [
   "channels status",
   "message",
   "message send",
+  "message poll",
   "deliveries",
   "deliveries list",
   "deliveries resubmit",
