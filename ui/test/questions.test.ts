@@ -9,8 +9,8 @@ import {
   noChromium,
   openTab,
 } from "../../test/support/page/browser.ts";
-import { lowContrast } from "../../test/support/page/contrast.ts";
 import { FakeGateway } from "../../test/support/page/fake-gateway.ts";
+import { lowContrast } from "./contrast.ts";
 
 const chromiumPath = findChromium();
 
