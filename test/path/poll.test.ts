@@ -161,6 +161,51 @@ test("delivery (3): a kill in mid-send: a poll that the chat has is not sent aga
   assert.equal(fake.edits, 0);
 });
 
+test("message.action poll: asks as the documented command line asks for it, and refuses what it does not understand", async (t) => {
+  const { fake, gateway } = await house(t);
+  const client = await gateway.connect();
+  const action = { channel: "telegram", action: "poll" };
+  const params = { to: "42", pollQuestion: "Lunch?", pollOption: ["Yes", "No"], media: "", accountId: null };
+  await client.rpc("message.action", { ...action, idempotencyKey: "a", params });
+  const more = { pollMulti: true, pollDurationSeconds: 60, pollPublic: true, threadId: "8" };
+  const target = { target: "-1001", to: undefined };
+  await client.rpc("message.action", {
+    ...action,
+    idempotencyKey: "b",
+    params: { ...params, ...target, ...more },
+  });
+  const options = [{ text: "Yes" }, { text: "No" }];
+  assert.deepEqual(
+    fake.callsOf("sendPoll").map(({ payload }) => payload),
+    [
+      { chat_id: "42", question: "Lunch?", options },
+      {
+        chat_id: "-1001",
+        question: "Lunch?",
+        options,
+        message_thread_id: 8,
+        allows_multiple_answers: true,
+        open_period: 60,
+        is_anonymous: false,
+      },
+    ],
+  );
+  const wrong: readonly (readonly [Readonly<Record<string, unknown>>, RegExp])[] = [
+    [{ pollQuestion: "" }, /must have required property 'pollQuestion'/],
+    [{ pollOption: "Yes" }, /2 to 12 options; this one has 1/],
+    [{ pollOption: [1, 2] }, /\/pollOption/],
+    [{ to: null }, /needs params\.to/],
+    [{ pollAnonymous: true, pollPublic: true }, /not both/],
+    [{ pollDurationHours: 1, pollDurationSeconds: 60 }, /not both/],
+    [{ silent: true }, /silent is not available yet/],
+  ];
+  for (const [change, error] of wrong) {
+    const given = { ...action, idempotencyKey: JSON.stringify(change), params: { ...params, ...change } };
+    assert.match((await client.ask("message.action", given)).error.message, error);
+  }
+  assert.equal(fake.sent.length, 2);
+});
+
 test("message poll: the documented words ask the chat; what is missing is said before anybody is asked", async (t) => {
   const { fake, gateway } = await house(t);
   const run = (args: readonly string[], more: Partial<CommandLine> = {}) =>

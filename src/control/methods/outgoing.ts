@@ -1,8 +1,10 @@
 import { schema } from "../../kernel/mod.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Call, type Method, method } from "../method.ts";
+import { channelOf } from "../named-channel.ts";
 import type { ControlParts, OutgoingOrder } from "../parts.ts";
 import { sourceOf } from "./chat.ts";
+import { pollAction } from "./poll-action.ts";
 
 const { any, boolean, object, open, optional, record, string } = schema;
 
@@ -89,9 +91,10 @@ function act(
   call: Call,
 ) {
   const { channel, action, params, idempotencyKey } = request;
+  if (action === "poll") return pollAction(parts, request, call);
   if (action !== "send") {
     throw new MethodError(
-      unavailable(`the action ${JSON.stringify(action)} is not available yet; "send" is`, {
+      unavailable(`the action ${JSON.stringify(action)} is not available yet; "send" and "poll" are`, {
         reason: "not-available-yet",
       }),
     );
@@ -153,22 +156,4 @@ async function send(
 function asksFor(given: Readonly<Record<string, unknown>>, name: string): boolean {
   const value = Object.hasOwn(given, name) ? given[name] : undefined;
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
-}
-
-/** The channel that was named; without a name the only one that there is. */
-export function channelOf(parts: ControlParts, named: string | undefined): string {
-  const configured = [...new Set(parts.channels().map((item) => item.id))];
-  const [only] = configured;
-  if (only === undefined) {
-    throw new MethodError(
-      invalid("Error: Channel is required (no configured channels detected). Configure one in channels.*"),
-    );
-  }
-  if (named === undefined && configured.length > 1)
-    throw new MethodError(invalid(`Error: Channel is required; configured: ${configured.join(", ")}`));
-  if (named !== undefined && !configured.includes(named))
-    throw new MethodError(
-      invalid(`unknown channel ${JSON.stringify(named)}; configured: ${configured.join(", ")}`),
-    );
-  return named ?? only;
 }

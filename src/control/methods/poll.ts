@@ -2,9 +2,9 @@ import type { Poll } from "../../delivery/mod.ts";
 import { schema } from "../../kernel/mod.ts";
 import { invalid, MethodError, unavailable } from "../frames.ts";
 import { type Call, type Method, method } from "../method.ts";
+import { channelOf } from "../named-channel.ts";
 import type { ControlParts, OutgoingOrder } from "../parts.ts";
 import { sourceOf } from "./chat.ts";
-import { channelOf } from "./outgoing.ts";
 
 const { array, boolean, integer, object, open, optional, string } = schema;
 
@@ -13,8 +13,18 @@ const maxHours = 24 * 366;
 
 const text = string({ minLength: 1, maxLength: 1000 });
 
+/** What the parameters of a poll can be, however they are called. */
+export const pollFields = {
+  place: string({ minLength: 1, maxLength: 512 }),
+  text,
+  options: array(text, { minItems: 2, maxItems: 32 }),
+  hours: integer({ minimum: 1, maximum: maxHours }),
+  seconds: integer({ minimum: 1, maximum: maxHours * hourSeconds }),
+  name: string({ minLength: 1, maxLength: 128 }),
+};
+
 /** What makes a poll, besides where it goes. */
-interface PollParams {
+export interface PollParams {
   readonly question: string;
   readonly options: readonly string[];
   readonly maxSelections?: number;
@@ -34,30 +44,31 @@ export function pollMethods(parts: ControlParts): Method[] {
       repeats: "own",
       params: open(
         object({
-          to: string({ minLength: 1, maxLength: 512 }),
+          to: pollFields.place,
           question: text,
-          options: array(text, { minItems: 2, maxItems: 32 }),
+          options: pollFields.options,
           idempotencyKey: string({ minLength: 1, maxLength: 256 }),
           maxSelections: optional(integer({ minimum: 1, maximum: 32 })),
-          durationSeconds: optional(integer({ minimum: 1, maximum: maxHours * hourSeconds })),
-          durationHours: optional(integer({ minimum: 1, maximum: maxHours })),
+          durationSeconds: optional(pollFields.seconds),
+          durationHours: optional(pollFields.hours),
           silent: optional(boolean()),
           isAnonymous: optional(boolean()),
-          threadId: optional(string({ minLength: 1, maxLength: 128 })),
+          threadId: optional(pollFields.name),
           channel: optional(string({ minLength: 1, maxLength: 64 })),
-          accountId: optional(string({ minLength: 1, maxLength: 128 })),
+          accountId: optional(pollFields.name),
         }),
       ),
       admin: (params) => ({ action: "poll", facts: { channel: params.channel ?? "", to: params.to } }),
       run: (params, call) => {
         const { to, idempotencyKey, channel, accountId, threadId } = params;
-        return ask(parts, { to, idempotencyKey, channel, accountId, threadId }, params, call);
+        return sendPoll(parts, { to, idempotencyKey, channel, accountId, threadId }, params, call);
       },
     }),
   ];
 }
 
-function ask(
+/** Puts it on its way, and waits for what becomes of it. */
+export function sendPoll(
   parts: ControlParts,
   {
     channel,
