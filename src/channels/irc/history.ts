@@ -25,30 +25,42 @@ export async function missedSince(
   for (const line of targets) {
     const target = line.params[1];
     if (line.command !== "CHATHISTORY" || target === undefined || target === "") continue;
-    let fromMs = sinceMs;
-    for (let page = 0; page < maxPages; page += 1) {
-      const lines = (await after(connection, target, fromMs)) ?? [];
-      found.push(...lines);
-      const lastMs = Date.parse(lines.at(-1)?.tags.get("time") ?? "");
-      if (lines.length < perQuery || !(lastMs > fromMs)) break;
-      fromMs = lastMs;
-    }
+    found.push(...((await after(connection, target, sinceMs))?.lines ?? []));
   }
   return found;
 }
 
-/** At most 100 messages of one conversation, oldest first; undefined when the server does not tell. */
+/**
+ * What was written in one conversation after that time, oldest first; `isWhole` when nothing is left out. Undefined
+ * when the server does not tell.
+ */
 export async function after(
   connection: IrcConnection,
   target: string,
   sinceMs: number,
-): Promise<readonly IrcLine[] | undefined> {
-  const query = `CHATHISTORY AFTER ${target} timestamp=${iso(sinceMs)} ${perQuery}`;
-  const lines = await batch(connection, query, "chathistory");
-  return lines?.filter((line) => line.command === "PRIVMSG");
+): Promise<{ readonly lines: readonly IrcLine[]; readonly isWhole: boolean } | undefined> {
+  const found = new Map<string, IrcLine>();
+  let fromMs = sinceMs;
+  let isWhole = true;
+  for (let page = 0; page < maxPages; page += 1) {
+    const query = `CHATHISTORY AFTER ${target} timestamp=${iso(fromMs)} ${perQuery}`;
+    const lines = await batch(connection, query, "chathistory");
+    if (lines === undefined) return page === 0 ? undefined : { lines: messagesIn(found), isWhole: false };
+    for (const line of lines) found.set(line.tags.get("msgid") ?? `${found.size}`, line);
+    const lastMs = Date.parse(lines.at(-1)?.tags.get("time") ?? "");
+    if (lines.length < perQuery) return { lines: messagesIn(found), isWhole };
+    // More may have been written in the very millisecond that this page ends in; one of which it holds nothing else
+    // cannot be asked for again.
+    isWhole &&= lastMs - 1 > fromMs;
+    fromMs = Math.max(lastMs - 1, fromMs + 1);
+    if (!Number.isFinite(fromMs)) break;
+  }
+  return { lines: messagesIn(found), isWhole: false };
 }
 
-export { perQuery as historyPage };
+function messagesIn(lines: ReadonlyMap<string, IrcLine>): readonly IrcLine[] {
+  return [...lines.values()].filter((line) => line.command === "PRIVMSG");
+}
 
 /** The lines of the batch that answers; undefined when the server fails the command. */
 async function batch(

@@ -1,5 +1,5 @@
 import type { OutboundMessage } from "../../delivery/channel.ts";
-import { after, hasHistory, historyPage } from "./history.ts";
+import { after, hasHistory } from "./history.ts";
 import type { Live } from "./inbox.ts";
 import { outgoingLines } from "./outbound.ts";
 
@@ -18,9 +18,9 @@ export async function wasSent(
   const { connection, session } = live;
   const afterMs = Number(message.afterMessageId);
   if (!hasHistory(session) || !Number.isSafeInteger(afterMs) || afterMs <= 0) return "unknown";
-  const lines = await after(connection, target, afterMs - 1);
-  if (lines === undefined) return "unknown";
-  const own = lines.filter(
+  const history = await after(connection, target, afterMs - 1);
+  if (history === undefined) return "unknown";
+  const own = history.lines.filter(
     (line) => session.isSelf(line.from?.nick ?? "") && !isKnown(line.tags.get("msgid") ?? ""),
   );
   const expected = outgoingLines(message, session, target);
@@ -29,5 +29,5 @@ export async function wasSent(
   // Some of it is there, perhaps cut in other places: neither is certain.
   const begins = expected.map((text) => text.slice(0, comparedChars));
   if (own.some((line) => begins.some((begin) => line.params[1]?.startsWith(begin)))) return "unknown";
-  return lines.length < historyPage ? "absent" : "unknown";
+  return history.isWhole ? "absent" : "unknown";
 }

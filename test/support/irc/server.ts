@@ -55,6 +55,8 @@ export class FakeIrc {
   readonly fold = foldFor("rfc1459");
   /** Nicks that somebody else holds. */
   readonly taken = new Set<string>();
+  /** So many messages stand in each millisecond. */
+  perMillisecond = 1;
   /** Hears everything and says nothing. */
   mute = false;
   readonly refusedChannels = new Map<string, string>();
@@ -87,7 +89,7 @@ export class FakeIrc {
 
   /** Somebody writes: now to who is there, and into the history. */
   say(from: Person, target: string, text: string, tags = ""): Stored {
-    this.#lastMs = Math.max(this.#now(), this.#lastMs + 1);
+    this.#lastMs = Math.max(this.#now(), this.#lastMs + (this.#nextId % this.perMillisecond === 0 ? 1 : 0));
     const stored: Stored = {
       msgid: `m${this.#nextId++}`,
       atMs: this.#lastMs,
@@ -325,7 +327,7 @@ export class FakeIrc {
       return;
     }
     this.said.push({ target, text, raw });
-    this.#lastMs = Math.max(this.#now(), this.#lastMs + 1);
+    this.#lastMs = Math.max(this.#now(), this.#lastMs + (this.#nextId % this.perMillisecond === 0 ? 1 : 0));
     const stored = {
       msgid: `m${this.#nextId++}`,
       atMs: this.#lastMs,
