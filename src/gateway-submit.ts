@@ -28,7 +28,7 @@ export interface Submission {
 
 export interface Delivery {
   readonly to: Destination;
-  /** In the sender's words: "last" asks for the same, wherever that is by now. */
+  /** In the sender's words: "last" asks for the same, wherever that is by now. Empty: the sender did not say. */
   readonly asked: string;
 }
 
@@ -54,7 +54,7 @@ export function createSubmit(
 
   async function submit(submission: Submission): Promise<Verdict<Submitted>> {
     const { idempotencyKey, sessionKey, agentId, text, source, files = [], delivery } = submission;
-    const asked = delivery ? [`deliver: ${delivery.asked}`] : [];
+    const asked = delivery?.asked ? [`deliver: ${delivery.asked}`] : [];
     const given = [text, ...files.map(({ bytes }) => sha256(bytes)), ...asked];
     const digest = digestOf(sessionKey, given.join("\n"));
     const allowed = parts.mayUseAgent(source.author, agentId);

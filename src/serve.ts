@@ -144,6 +144,8 @@ function routesOf(foundation: Foundation, path: MessagePath, operators: Operator
       sessionSettings: foundation.sessionSettings,
       runs: operators.controlParts.runs,
       inbox: store.inbox,
+      outbox: store.outbox,
+      channels: path.channels.rows,
       sessions: store.sessions,
       models: path.agents.models.rows,
       tap: path.runTap,

@@ -1,4 +1,3 @@
-import { loadPlatform } from "../channels/mod.ts";
 import {
   type ChannelRow,
   MethodError,
@@ -6,12 +5,18 @@ import {
   type OutgoingPort,
   unavailable,
 } from "../control/mod.ts";
-import type { Conversation } from "../delivery/channel.ts";
-import { digestOf, type InboxRow, type OutboxRow, type OutboxSender, replyRows } from "../delivery/mod.ts";
+import {
+  type Destination,
+  digestOf,
+  type InboxRow,
+  type OutboxRow,
+  type OutboxSender,
+  replyRows,
+} from "../delivery/mod.ts";
 import { type Clock, InputError, type Random, sleep, uuid } from "../kernel/mod.ts";
 import { maySend, type SendPolicy } from "../session/mod.ts";
 import type { Store } from "../store/mod.ts";
-import { conversationAt } from "./outgoing-target.ts";
+import { destinationOf } from "./outgoing-target.ts";
 import { checkPoll, pollRows } from "./poll.ts";
 
 /** How long `send` waits for the platform; what takes longer is told as queued and goes on. */
@@ -37,8 +42,8 @@ export function createOutgoing(ports: {
   const moving = new Set<string>();
 
   async function send(order: OutgoingOrder) {
-    const accountId = accountOf(order, ports.channels());
-    const conversation = await targetOf(order);
+    const to = await destinationOf(order, ports.channels());
+    const { account, conversation } = to;
     if (!maySend(ports.sendPolicy(), { channel: order.channel, kind: conversation.kind, sessionKey: "" }))
       throw new InputError(
         `session.sendPolicy does not let messages go to ${order.channel} ${conversation.kind} chats; nothing was sent`,
@@ -46,22 +51,21 @@ export function createOutgoing(ports: {
     if (order.poll) await checkPoll(order.channel, order.poll);
     const { id, threadId = "" } = conversation;
     const what = order.poll ? `poll\n${JSON.stringify(order.poll)}` : order.text;
-    const digest = digestOf([order.actor, order.channel, accountId, id, threadId].join("\n"), what);
+    const digest = digestOf([order.actor, order.channel, account, id, threadId].join("\n"), what);
     const known = inbox.find(place.channel, place.account, order.idempotencyKey);
-    const messageId = known ? known.messageId : await put(order, accountId, conversation, digest);
+    const messageId = known ? known.messageId : await put(order, to, digest);
     const stored = inbox.byMessageId(messageId);
     if (stored?.digest !== digest)
       throw new InputError(
         "this idempotency key was already used for different input; use a new key for a new message",
       );
-    return outcome(order.channel, accountId, messageId);
+    return outcome(order.channel, account, messageId);
   }
 
   /** Gives our id of the message; of the twin that came first, where two with one key came at once. */
   async function put(
     order: OutgoingOrder,
-    accountId: string,
-    conversation: Conversation,
+    { channel, account, conversation }: Destination,
     digest: string,
   ): Promise<string> {
     const now = clock.now();
@@ -80,8 +84,8 @@ export function createOutgoing(ports: {
       digest,
       source: order.source,
     };
-    const limit = ports.textLimit(order.channel, accountId);
-    const about = { ...row, channel: order.channel, account: accountId };
+    const limit = ports.textLimit(channel, account);
+    const about = { ...row, channel, account };
     const rows = order.poll
       ? pollRows(about, order.poll, conversation, now)
       : replyRows(about, order.text, { conversation }, limit, now);
@@ -97,7 +101,7 @@ export function createOutgoing(ports: {
           messageId,
           runId: messageId,
           actor: order.actor,
-          facts: { method: order.poll ? "poll" : "send", channel: order.channel, account: accountId },
+          facts: { method: order.poll ? "poll" : "send", channel, account },
         }),
       ]);
     } catch (error) {
@@ -188,23 +192,6 @@ export function createOutgoing(ports: {
       return { id, state: "dismissed" };
     },
   };
-}
-
-/** The account that was named; else the only one of the channel, else the one called "default". */
-function accountOf(order: OutgoingOrder, channels: readonly ChannelRow[]): string {
-  const accounts = channels.filter((row) => row.id === order.channel).map((row) => row.account);
-  const wanted = order.accountId ?? (accounts.length === 1 ? accounts[0] : "default");
-  if (wanted !== undefined && accounts.includes(wanted)) return wanted;
-  throw new InputError(
-    `which account of ${order.channel}? There are: ${accounts.join(", ")}; nothing was sent`,
-  );
-}
-
-async function targetOf(order: OutgoingOrder): Promise<Conversation> {
-  const platform = await loadPlatform(order.channel);
-  if (!platform) throw new InputError(`there is no channel ${JSON.stringify(order.channel)}`);
-  const found = conversationAt(order.to, order.channel, platform.ids);
-  return order.threadId === undefined ? found : { ...found, threadId: order.threadId };
 }
 
 function notDelivered(row: OutboxRow, channel: string, deliveryId: string): MethodError {

@@ -39,7 +39,7 @@ export const notYetEffective: readonly string[] = [
   "mcp",
   "memory",
   "hooks",
-  ...["wakeMode", "channel", "to", "accountId", "thinking"].map((key) => `hooks.mappings.*.${key}`),
+  ...["wakeMode", "thinking"].map((key) => `hooks.mappings.*.${key}`),
   "cron",
   ...["egressProxy", "resolution", "defaults.store"].map((key) => `secrets.${key}`),
   "security",

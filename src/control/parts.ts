@@ -1,7 +1,14 @@
 import type { PairingRequest } from "../access/mod.ts";
 import type { AgentSettings, ModelChoice, ToolSpec } from "../agent/mod.ts";
 import type { LedgerFilter, LedgerRow, Verification } from "../audit/mod.ts";
-import type { ChannelStatus, Destination, InboxStore, OutboxRow, OutboxStore, Poll } from "../delivery/mod.ts";
+import type {
+  ChannelStatus,
+  Destination,
+  InboxStore,
+  OutboxRow,
+  OutboxStore,
+  Poll,
+} from "../delivery/mod.ts";
 import type { Clock, Commit, Json, Random, Source, Verdict } from "../kernel/mod.ts";
 import type { Approval, Approvals } from "../policy/mod.ts";
 import type { Entry, SentFile, SessionRow, SessionSettings, SessionStore } from "../session/mod.ts";

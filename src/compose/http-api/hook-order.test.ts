@@ -36,6 +36,7 @@ const mapping: HookMapping = {
   forEach: undefined,
   model: undefined,
   timeoutSeconds: undefined,
+  target: {},
   unfenced: false,
 };
 const fence = (text: string, origin: string) => `<${origin}|${text}>`;

@@ -8,6 +8,13 @@ import { checked, withoutNulls } from "./chat-completions.ts";
 import { createHookCheck, type Refused, tokenOf } from "./hook-access.ts";
 import { problem, problemOf, refusal, woken } from "./hook-answers.ts";
 import {
+  type HookDelivery,
+  type HookTarget,
+  hookCompletion,
+  hookDelivery,
+  namedTargets,
+} from "./hook-delivery.ts";
+import {
   hookAgent,
   hookItems,
   hookMapping,
@@ -16,7 +23,7 @@ import {
   mappedText,
   messageText,
 } from "./hook-order.ts";
-import { renderTemplate } from "./hook-template.ts";
+import { type HookContext, renderTemplate } from "./hook-template.ts";
 import type { ApiParts } from "./parts.ts";
 import { useModel } from "./session-model.ts";
 import type { ApiSettings, HookMapping, HookSettings } from "./settings.ts";
@@ -43,8 +50,9 @@ const agentSchema = open(
     idempotencyKey: optional(string()),
     waitForCompletion: optional(boolean()),
     deliver: optional(boolean()),
-    channel: optional(string()),
+    channel: optional(string({ maxLength: 64 })),
     to: optional(any()),
+    accountId: optional(string({ maxLength: 128 })),
     model: optional(string({ maxLength: 200 })),
     timeoutSeconds: optional(number({ minimum: 0 })),
   }),
@@ -63,6 +71,7 @@ interface HookRun {
   readonly author: string;
   readonly model?: string | undefined;
   readonly timeoutSeconds?: number | undefined;
+  readonly delivery?: HookDelivery | undefined;
 }
 
 /** POST <hooks.path>/wake, /agent and /<mapping>: what other programs may tell an agent. */
@@ -119,9 +128,6 @@ export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused
     const forbidden = configOnly.find((name) => Object.hasOwn(payload, name));
     if (forbidden !== undefined) return problem(400, `${forbidden} may be set in the configuration only`);
     const body = checked(agentSchema, withoutNulls(payload));
-    if (body.deliver === true || body.channel !== undefined || body.to !== undefined) {
-      return problem(400, "delivering a hook's reply to a channel is not available yet; leave deliver out");
-    }
     const who = hookAgent(body.agentId, hooks, parts.sessionSettings());
     if (isRefusal(who)) return problem(who.status, who.error);
     const { agentId } = who;
@@ -141,6 +147,11 @@ export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused
       if (!parts.models().some((row) => `${row.provider}/${row.id}` === body.model))
         return problem(400, "model is none of the configured ones (provider/model)");
     }
+    const delivery = await deliveryOf(
+      bodyTarget(body),
+      { sessionKey: session.key, agentId },
+      namedTargets(hooks.mappings, agentId, parts.sessionSettings().defaultAgentId),
+    );
     const timeoutSeconds =
       body.timeoutSeconds === undefined || body.timeoutSeconds === 0 ? undefined : body.timeoutSeconds;
     await submit({
@@ -151,12 +162,13 @@ export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused
       author: "hook:agent",
       model: body.model,
       timeoutSeconds,
+      delivery,
     });
     if (body.waitForCompletion !== true) return json(200, { ok: true, runId });
     const waitMs = clampSeconds(timeoutSeconds ?? 600) * 1000;
     const end = await parts.runs.wait(runId, waitMs);
     // How it ended and not what was said: the token lets a program in, not out.
-    const completion = { status: end?.status ?? "timeout", replyDisposition: "none", delivered: false };
+    const completion = await hookCompletion(runId, end?.status ?? "timeout", parts);
     return json(200, { ok: true, runId, completion });
   }
 
@@ -199,6 +211,11 @@ export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused
         author: `hook:${mapping.name}`,
         model: mapping.model,
         timeoutSeconds: mapping.timeoutSeconds,
+        delivery: await deliveryOf(
+          filledIn(mapping.target, context),
+          { sessionKey: session.key, agentId },
+          undefined,
+        ),
       });
     }
     // All are known to be right before the first one begins.
@@ -208,9 +225,21 @@ export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused
     return json(200, { ok: true, runId: runIds[0], ...(runIds.length > 1 ? { runIds } : {}) });
   }
 
+  async function deliveryOf(
+    target: HookTarget,
+    run: Omit<Parameters<typeof hookDelivery>[1], "named">,
+    named: readonly HookTarget[] | undefined,
+  ): Promise<HookDelivery | undefined> {
+    const sendPolicy = () => parts.sessionSettings().sendPolicy;
+    const { channels, sessions } = parts;
+    const found = await hookDelivery(target, { ...run, named }, { channels, sessions, sendPolicy });
+    if (found && isRefusal(found)) throw new ApiProblem(problem(found.status, found.error));
+    return found;
+  }
+
   /** A repeat of a key finds the run that it began. With `sameKeyIsEnough`, also when a template's time differs. */
   async function submit(run: HookRun, sameKeyIsEnough = false): Promise<void> {
-    const { runId, agentId, sessionKey, text, author, model } = run;
+    const { runId, agentId, sessionKey, text, author, model, delivery } = run;
     if (model !== undefined) await useModel(parts, { sessionKey, agentId, model, actor: author });
     const verdict = await parts.runs.submit({
       sessionKey,
@@ -220,6 +249,7 @@ export function hooksRoute(parts: ApiParts, settings: () => ApiSettings, refused
       // The caller's words are fenced in the text. "known" keeps the owner's rights from what hooks begin.
       source: { author, proof: "secret", trust: "known", sensitivity: "private" },
       actor: author,
+      ...(delivery === undefined ? {} : { delivery }),
     });
     if (!admitted(verdict)) {
       if (verdict.reason === "delivery.conflict" && sameKeyIsEnough) return;
@@ -271,6 +301,26 @@ function keyOf(request: HttpRequest, inBody: string | undefined): string | undef
     throw new ApiProblem(problem(400, "the idempotency key must have 1 to 256 characters"));
   }
   return key;
+}
+
+function bodyTarget(body: {
+  readonly deliver?: boolean;
+  readonly channel?: string;
+  readonly to?: unknown;
+  readonly accountId?: string;
+}): HookTarget {
+  const { deliver, channel, to, accountId } = body;
+  if (to !== undefined && typeof to !== "string" && typeof to !== "number")
+    throw new ApiProblem(problem(400, "to must be the chat's id, as text or as a number"));
+  return { deliver, channel, to: to === undefined ? undefined : String(to).slice(0, 512), accountId };
+}
+
+/** The mapping's words with the payload's in their placeholders. */
+function filledIn(target: HookTarget, context: HookContext): HookTarget {
+  const filled = (word: string | undefined) =>
+    word === undefined ? undefined : renderTemplate(word, context).slice(0, 512);
+  const { deliver, channel, to, accountId } = target;
+  return { deliver, channel: filled(channel), to: filled(to), accountId: filled(accountId) };
 }
 
 function idOf(runId: string): string {

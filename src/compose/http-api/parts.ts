@@ -8,8 +8,8 @@ import type {
   Scope,
 } from "../../auth/mod.ts";
 import type { OpenClawConfig } from "../../config/mod.ts";
-import type { MethodReach, ModelRow, RunPort, SessionNames } from "../../control/mod.ts";
-import type { InboxStore } from "../../delivery/mod.ts";
+import type { ChannelRow, MethodReach, ModelRow, RunPort, SessionNames } from "../../control/mod.ts";
+import type { InboxStore, OutboxStore } from "../../delivery/mod.ts";
 import type { Clock, Commit, Json, Log, Random, Verdict } from "../../kernel/mod.ts";
 import type { SessionSettings, SessionStore } from "../../session/mod.ts";
 import type { ShownFiles } from "../shown-files.ts";
@@ -35,6 +35,8 @@ export interface ApiParts {
   readonly sessionSettings: () => SessionSettings;
   readonly runs: Pick<RunPort, "submit" | "abort" | "wait">;
   readonly inbox: Pick<InboxStore, "byRunId">;
+  readonly outbox: Pick<OutboxStore, "byMessageId">;
+  readonly channels: () => readonly ChannelRow[];
   readonly sessions: Pick<SessionStore, "get" | "entries" | "put">;
   readonly models: () => readonly ModelRow[];
   readonly tap: RunTap;

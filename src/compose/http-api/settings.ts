@@ -1,5 +1,6 @@
 import type { OpenClawConfig } from "../../config/mod.ts";
 import { InputError, Secret } from "../../kernel/mod.ts";
+import type { HookTarget } from "./hook-delivery.ts";
 
 /** What of the HTTP API is there, and within which bounds. */
 export interface ApiSettings {
@@ -44,6 +45,8 @@ export interface HookMapping {
   readonly forEach: string | undefined;
   readonly model: string | undefined;
   readonly timeoutSeconds: number | undefined;
+  /** Where its replies go. Placeholders in it are filled in by the payload. */
+  readonly target: HookTarget;
   /** The operator vouches for what this hook carries: it is not fenced. */
   readonly unfenced: boolean;
 }
@@ -64,6 +67,7 @@ const gmail: HookMapping = {
   forEach: undefined,
   model: undefined,
   timeoutSeconds: undefined,
+  target: {},
   unfenced: false,
 };
 
@@ -132,12 +136,10 @@ function mappingOf(mapping: ConfiguredMapping, index: number): HookMapping {
       `${at}.transform: transform modules are not available yet; remove it, or use templates`,
     );
   }
-  if (mapping.deliver === true) {
-    throw new InputError(
-      `${at}.deliver: replies of hooks are not delivered to a channel yet; set it to false`,
-    );
-  }
   const action = mapping.action ?? "agent";
+  if (action === "wake" && mapping.deliver === true) {
+    throw new InputError(`${at}.deliver: a wake has no reply of its own; use action "agent"`);
+  }
   const template = action === "agent" ? mapping.messageTemplate : mapping.textTemplate;
   const [key, other] =
     action === "agent" ? ["messageTemplate", "textTemplate"] : ["textTemplate", "messageTemplate"];
@@ -160,6 +162,12 @@ function mappingOf(mapping: ConfiguredMapping, index: number): HookMapping {
     forEach: mapping.forEach,
     model: mapping.model,
     timeoutSeconds: mapping.timeoutSeconds,
+    target: {
+      deliver: action === "wake" ? false : mapping.deliver,
+      channel: mapping.channel,
+      to: mapping.to === undefined ? undefined : String(mapping.to),
+      accountId: mapping.accountId,
+    },
     unfenced: mapping.allowUnsafeExternalContent === true,
   };
 }
