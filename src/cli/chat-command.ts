@@ -4,14 +4,17 @@ import type {
   AttachmentBlock,
   ChatEvent,
   EventFrame,
+  QuestionRecord,
   SessionInfo,
 } from "../control/protocol.ts";
 import { uuid } from "../kernel/mod.ts";
 import { approvalText } from "./approvals-command.ts";
 import { fileRows, filesOf } from "./chat-files.ts";
 import { type ChatLink, openLink, type PendingMessage } from "./chat-link.ts";
+import { openChatQuestions } from "./chat-questions.ts";
 import { type ChatScreen, openScreen } from "./chat-screen.ts";
 import { type ChatView, chatView } from "./chat-view.ts";
+import { GatewayRefusal } from "./client.ts";
 import { type CommandContext, define } from "./define.ts";
 import { CommandFailure } from "./failure.ts";
 import { modelName, sessionRows } from "./sessions-command.ts";
@@ -31,7 +34,8 @@ export const chatCommand = define({
   help: {
     usage: "chat [options]",
     about: `Talk to an agent in this terminal: replies as they are written, tool calls as they happen, and a question
-before each command that is not allowed yet. Lines of a pipe are sent one after the other.
+before each command that is not allowed yet. What a program asks you is answered by number or text; /later puts it
+aside, /cancel ends it. Lines of a pipe are sent one after the other.
 
 ${localHelp}`,
     options: [
@@ -62,7 +66,7 @@ async function chat(
   context: CommandContext<{ session: "text"; agent: "text"; message: "text" }>,
 ): Promise<number> {
   const { cli, style, options } = context;
-  const scopes = ["operator.read", "operator.write", "operator.approvals"];
+  const scopes = ["operator.read", "operator.write", "operator.approvals", "operator.questions"];
   const questions: ApprovalInfo[] = [];
   let sessionKey = "";
   let keys: readonly string[] = [];
@@ -109,6 +113,15 @@ async function chat(
       changed();
     },
   });
+  const asking = openChatQuestions({
+    rows: screen.rows,
+    style,
+    now: () => cli.clock.now(),
+    isTerminal: screen.isTerminal,
+    isHeld: () => questions.length > 0,
+    resolve: (id, end) => link.request("question.resolve", { id, ...end }),
+    changed: () => prompt(),
+  });
   Object.assign(state, { screen, view });
   // Timers of the clock keep no process alive; while a lost gateway is waited for, nothing else would.
   const alive = setInterval(() => {}, 60_000);
@@ -125,6 +138,7 @@ async function chat(
       if (line === undefined) break;
       const question = questions[0];
       if (question) await answer(question, line);
+      else if (asking.prompt !== undefined && !/^\/(?:quit|exit)$/.test(line.trim())) await answerAsked(line);
       else if (line.trim() !== "") await obey(line.trim());
     }
     if (failure) throw failure;
@@ -154,6 +168,9 @@ async function chat(
       const offered = allowed(questions[0] as ApprovalInfo);
       const always = offered.includes("allow-always") ? "  a[l]ways" : "";
       screen.prompt(style.yellow(`[a]llow once${always}  [d]eny › `), { fresh: true });
+    } else if (asking.prompt !== undefined) {
+      askedAtMs = cli.clock.monotonic();
+      screen.prompt(style.yellow(asking.prompt), { fresh: true });
     } else screen.prompt(style.cyan("› "));
   }
 
@@ -318,7 +335,10 @@ async function chat(
     questions.splice(at, 1);
     if (decision !== undefined) screen.rows([style.dim(`  ${visibleLine(decision)}`)]);
     if (at === 0 && questions[0]) show(questions[0]);
-    else prompt();
+    else {
+      if (questions.length === 0) asking.show();
+      prompt();
+    }
     changed();
   }
 
@@ -326,16 +346,39 @@ async function chat(
     const waiting = (await link.request("exec.approval.list")) as readonly ApprovalInfo[];
     questions.length = 0;
     for (const question of waiting) ask(question);
+    asking.replace(await askedHere());
     if (questions.length === 0) prompt();
+  }
+
+  // --- questions of programs -----------------------------------------------------------------------------------------
+
+  async function askedHere(): Promise<readonly QuestionRecord[]> {
+    try {
+      const listed = (await link.request("question.list")) as { questions: readonly QuestionRecord[] };
+      return listed.questions.filter((one) => one.sessionKey === sessionKey);
+    } catch (error) {
+      // A gateway, or a credential, that has none.
+      if (error instanceof GatewayRefusal) return [];
+      throw error;
+    }
+  }
+
+  async function answerAsked(line: string): Promise<void> {
+    // As with a command: Enter that was on its way is no answer.
+    if (cli.clock.monotonic() - askedAtMs >= 300) await asking.answer(line);
   }
 
   // --- what the gateway tells --------------------------------------------------------------------------------------
 
   function onEvent(event: EventFrame): void {
-    const payload = event.payload as { sessionKey?: string; id?: string; decision?: string } | undefined;
+    const payload = event.payload as
+      | { sessionKey?: string; id?: string; decision?: string; status?: string }
+      | undefined;
     if (event.event === "exec.approval.requested") ask(event.payload as ApprovalInfo);
     else if (event.event === "exec.approval.resolved") answered(payload?.id ?? "", payload?.decision);
+    else if (event.event === "question.resolved") asking.ended(payload?.id ?? "", payload?.status ?? "");
     else if (payload?.sessionKey !== sessionKey) return;
+    else if (event.event === "question.requested") asking.asked(event.payload as QuestionRecord);
     else if (event.event === "chat") view.chat(event.payload as ChatEvent);
     else if (event.event === "agent") view.agent(event.payload as AgentEvent);
   }
