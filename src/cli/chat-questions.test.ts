@@ -29,6 +29,7 @@ function open(
     isTerminal: more.isTerminal ?? true,
     isHeld: () => more.held?.now ?? false,
     async resolve(id, end) {
+      chat.ended(id, "answered");
       if (more.fails !== undefined) throw new Error(more.fails);
       ends.push([id, "answers" in end ? end.answers.answers : "cancel"]);
     },
@@ -80,6 +81,7 @@ test("cli: questions of one set come one after another, sets too, and go when th
   await chat.answer("");
   await chat.answer("Ada's");
   assert.deepEqual(ends, [["q1", { color: ["Red"], name: ["Ada's"] }]]);
+  assert.doesNotMatch(text(), /the question is over/);
   chat.asked(record("q3", color));
   chat.ended("q2", "answered");
   assert.match(text(), /the question is over: answered/);

@@ -38,6 +38,8 @@ export function openChatQuestions(ports: {
   let waiting: readonly QuestionRecord[] = [];
   let given: Given = {};
   const told = new Set<string>();
+  // Its end is told to everybody, us too, before our own answer is taken.
+  let ending: string | undefined;
 
   const current = () => waiting[0];
   const next = () => current()?.questions.find(({ questionId }) => !Object.hasOwn(given, questionId));
@@ -83,6 +85,7 @@ export function openChatQuestions(ports: {
   }
 
   async function resolve(id: string, end: Parameters<typeof ports.resolve>[1], done: string): Promise<void> {
+    ending = id;
     try {
       await ports.resolve(id, end);
       ports.rows([style.dim(`  ${done}`)]);
@@ -102,6 +105,7 @@ export function openChatQuestions(ports: {
     },
     asked: add,
     ended(id, status) {
+      if (id === ending) return;
       if (current()?.id === id) ports.rows([style.dim(`  the question is over: ${visibleLine(status)}`)]);
       remove(id);
     },
