@@ -105,7 +105,7 @@ const rows: readonly Row[] = [
   {
     command: "message send --channel telegram --target 1 --message hello",
     says: /sent|ok/i,
-    note: "text only: files, replies and the other actions are refused",
+    note: "files by their path in an agent's workspace; the other actions but polls are refused",
   },
   { command: "system event --text hello --mode now", says: /ok/i, note: "runs a turn at once" },
 ];

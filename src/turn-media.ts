@@ -4,7 +4,7 @@
  * it, and copied away before the reply is written. Each fetch and each read is on record before it happens.
  */
 import { createHash } from "node:crypto";
-import type { ImagePart } from "./agent/mod.ts";
+import type { ImagePart, ToolRequest } from "./agent/mod.ts";
 import {
   addressed,
   agrees,
@@ -30,10 +30,12 @@ import {
   maxPicturesBytes,
   pictureFacts,
   reasonText,
+  refuse,
   type Source,
+  type Verdict,
   type Write,
 } from "./kernel/mod.ts";
-import { decide, plainPath } from "./policy/mod.ts";
+import { decide, type Permit, type PolicyContext, plainPath } from "./policy/mod.ts";
 import type { Delivered, SentFile } from "./session/mod.ts";
 import type { TurnLog } from "./turn-log.ts";
 import type { Turn, TurnParts } from "./turn-parts.ts";
@@ -224,10 +226,9 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
       agentId: row.agentId,
       sessionKey: row.sessionKey,
     };
-    // As the agent itself could read it for this sender, and no further (attack A-150). What would ask is refused.
-    const verdict = decide(request, await parts.policyFor(row, "read", task.seen.author));
-    if (verdict.ok === "ask" || !admitted(verdict)) {
-      const reason = verdict.ok === "ask" ? "policy.tool_denied" : verdict.reason;
+    const verdict = mayLeave(request, await parts.policyFor(row, "read", task.seen.author));
+    if (!admitted(verdict)) {
+      const { reason } = verdict;
       await commit([recordVerdict("policy", "refuse", row, { tool: "read", media: true }, reason)]);
       return reasonText(reason);
     }
@@ -236,9 +237,8 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
     ]);
     try {
       const bytes = await media.readPermitted(verdict.value, maxBytes, active.abort.signal);
-      const { type, extension } = mediaType(bytes);
-      const name = plainName(path.split("/").at(-1) ?? "") || `file.${extension}`;
-      const facts = { type, bytes: bytes.length, sha256: sha256(bytes) };
+      const { name, extension, ...facts } = leavingFile(path, bytes);
+      const { type } = facts;
       const copy = `${row.messageId}-${files.length}`;
       if (reply === undefined) {
         const kept = `${copy}.${extension}`;
@@ -259,6 +259,22 @@ export function createTurnMedia(parts: TurnParts, { recordEffect, recordVerdict 
   }
 
   return { takeIn, pictures, labelOf, sendOut };
+}
+
+/**
+ * Which file of an agent's may leave: what the agent itself could read for whoever has it sent, and no further (attack
+ * A-150). What would ask is refused.
+ */
+export function mayLeave(request: ToolRequest, context: PolicyContext): Verdict<Permit> {
+  const verdict = decide(request, context);
+  return verdict.ok === "ask" ? refuse("policy.tool_denied", request.tool) : verdict;
+}
+
+/** A file on its way out, by its content. */
+export function leavingFile(path: string, bytes: Buffer) {
+  const { type, extension } = mediaType(bytes);
+  const name = plainName(path.split("/").at(-1) ?? "") || `file.${extension}`;
+  return { name, extension, type, bytes: bytes.length, sha256: sha256(bytes) };
 }
 
 /** A file of a reply; `outbound` where a platform is to have it. */

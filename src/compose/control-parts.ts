@@ -6,12 +6,14 @@ import { tailLog } from "../log/mod.ts";
 import { commandText } from "../nodes/mod.ts";
 import { parseChatCommand } from "../session/mod.ts";
 import { createAgentFiles } from "./agent-files.ts";
+import type { ComposedApiTokens } from "./api-tokens.ts";
 import { breathe } from "./event-loop.ts";
 import type { Foundation } from "./foundation.ts";
 import { operatorToolCalls, type ToolInvoker } from "./http-api/mod.ts";
 import { machineFacts } from "./machine-facts.ts";
 import type { MessagePath } from "./message-path.ts";
 import { createOutgoing } from "./outgoing.ts";
+import { createOutgoingFiles } from "./outgoing-files.ts";
 import { pairingPort } from "./pairings.ts";
 import type { ConversationStore } from "./personal-files.ts";
 
@@ -23,6 +25,7 @@ export function composeControlParts(
     readonly toolCalls: Pick<ToolInvoker, "invoke">;
     readonly suspension: ControlParts["lifecycle"]["suspension"];
     readonly stores: readonly ConversationStore[];
+    readonly apiTokens: Pick<ComposedApiTokens, "mayUseAgent" | "narrow">;
     readonly isNode: ControlParts["nodeApprovals"]["isNode"];
   },
 ): ControlParts {
@@ -112,6 +115,14 @@ export function composeControlParts(
       channels: channels.rows,
       textLimit: path.channelTextLimit,
       sendPolicy: () => sessionSettings().sendPolicy,
+      files: createOutgoingFiles({
+        store,
+        tools,
+        media: path.media,
+        mayUseAgent: parts.apiTokens.mayUseAgent,
+        narrow: parts.apiTokens.narrow,
+        agents: sessionSettings,
+      }),
     }),
     // When the answer to whoever asked is on its way.
     lifecycle: { restart: () => void clock.after(50, options.restart), suspension: parts.suspension },

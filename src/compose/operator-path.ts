@@ -59,7 +59,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
   const { devices, setupCodes, nodes, nodeCommands, apiTokens } = outsiders;
   const stores = conversationStores(agents.tools, path.overheard, path.media.shown);
   const controlParts = composeControlParts(foundation, path, {
-    ...{ startedAtMs, newTicketUrl, suspension, stores, toolCalls: outsiders.toolCalls },
+    ...{ startedAtMs, newTicketUrl, suspension, stores, apiTokens, toolCalls: outsiders.toolCalls },
     eventLoop: eventLoop.figures,
     isNode: (nodeId) => nodes.nodes.find(nodeId) !== undefined,
   });

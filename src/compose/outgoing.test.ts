@@ -50,6 +50,7 @@ test("delivery (3): two words about one delivery at once: it leaves once", async
     channels: () => [],
     textLimit: () => 4000,
     sendPolicy: () => ({ otherwise: "allow", rules: [] }),
+    files: async () => ({ files: [], writes: [] }),
   });
   const both = Promise.allSettled([outgoing.resubmit("m:000", false), outgoing.resubmit("m:000", false)]);
   disk.resolve();

@@ -16,8 +16,12 @@ import {
 import { type Clock, InputError, type Random, sleep, uuid } from "../kernel/mod.ts";
 import { maySend, type SendPolicy } from "../session/mod.ts";
 import type { Store } from "../store/mod.ts";
+import type { OutgoingFiles } from "./outgoing-files.ts";
 import { destinationOf } from "./outgoing-target.ts";
 import { checkPoll, pollRows } from "./poll.ts";
+
+/** Where an outgoing message can say which one it answers. */
+const answering: ReadonlySet<string> = new Set(["telegram", "discord", "signal", "whatsapp"]);
 
 /** How long `send` waits for the platform; what takes longer is told as queued and goes on. */
 const waitMs = 8_000;
@@ -35,6 +39,7 @@ export function createOutgoing(ports: {
   readonly channels: () => readonly ChannelRow[];
   readonly textLimit: (channel: string, account: string) => number;
   readonly sendPolicy: () => SendPolicy;
+  readonly files: OutgoingFiles;
 }): OutgoingPort {
   const { store, clock } = ports;
   const { inbox, outbox, ledger, commit } = store;
@@ -49,8 +54,10 @@ export function createOutgoing(ports: {
         `session.sendPolicy does not let messages go to ${order.channel} ${conversation.kind} chats; nothing was sent`,
       );
     if (order.poll) await checkPoll(order.channel, order.poll);
+    if (order.replyToId !== undefined && !answering.has(order.channel))
+      throw new InputError(`a message to ${order.channel} cannot answer another one; nothing was sent`);
     const { id, threadId = "" } = conversation;
-    const what = order.poll ? `poll\n${JSON.stringify(order.poll)}` : order.text;
+    const what = order.poll ? `poll\n${JSON.stringify(order.poll)}` : whatOf(order);
     const digest = digestOf([order.actor, order.channel, account, id, threadId].join("\n"), what);
     const known = inbox.find(place.channel, place.account, order.idempotencyKey);
     const messageId = known ? known.messageId : await put(order, to, digest);
@@ -63,11 +70,8 @@ export function createOutgoing(ports: {
   }
 
   /** Gives our id of the message; of the twin that came first, where two with one key came at once. */
-  async function put(
-    order: OutgoingOrder,
-    { channel, account, conversation }: Destination,
-    digest: string,
-  ): Promise<string> {
+  async function put(order: OutgoingOrder, to: Destination, digest: string): Promise<string> {
+    const { channel, account, conversation } = to;
     const now = clock.now();
     const messageId = uuid(ports.random);
     const row: InboxRow = {
@@ -84,15 +88,20 @@ export function createOutgoing(ports: {
       digest,
       source: order.source,
     };
+    const attached = await ports.files(order, to, messageId);
     const limit = ports.textLimit(channel, account);
     const about = { ...row, channel, account };
     const rows = order.poll
       ? pollRows(about, order.poll, conversation, now)
-      : replyRows(about, order.text, { conversation }, limit, now);
+      : answeringTo(
+          order.replyToId,
+          replyRows(about, order.text, { conversation }, limit, now, attached.files),
+        );
     if (rows.length === 0) throw new InputError("the message is empty; nothing was sent");
     try {
       await commit([
         inbox.insert(row),
+        ...attached.writes,
         ...rows.map((item) => outbox.insert(item)),
         ledger.append({
           stage: "operator",
@@ -192,6 +201,20 @@ export function createOutgoing(ports: {
       return { id, state: "dismissed" };
     },
   };
+}
+
+/** What tells a repeat from another order; the files are the ones that were there at the first time. */
+function whatOf({ text, files = [], agentId = "", replyToId = "" }: OutgoingOrder): string {
+  if (files.length === 0 && replyToId === "") return text;
+  return `${text}\n${JSON.stringify({ files, agentId, replyToId })}`;
+}
+
+/** The first part says which message it answers. */
+function answeringTo(replyToId: string | undefined, rows: readonly OutboxRow[]): readonly OutboxRow[] {
+  if (replyToId === undefined) return rows;
+  return rows.map((row, index) =>
+    index === 0 ? { ...row, message: { ...row.message, replyToMessageId: replyToId } } : row,
+  );
 }
 
 function notDelivered(row: OutboxRow, channel: string, deliveryId: string): MethodError {

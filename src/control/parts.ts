@@ -254,8 +254,13 @@ export interface OutgoingOrder {
   /** "user:<id>", "group:<id>", "channel:<id>" or an id by itself, as the platform writes it. */
   readonly to: string;
   readonly threadId?: string;
-  /** Empty for a poll. */
+  /** Empty for a poll, and for files alone. */
   readonly text: string;
+  /** Files in the workspace of `agentId`, else of the default agent; none with a poll. */
+  readonly files?: readonly string[];
+  readonly agentId?: string;
+  /** The platform's id of the message that this one answers. */
+  readonly replyToId?: string;
   readonly poll?: Poll;
   readonly idempotencyKey: string;
   readonly source: Source;

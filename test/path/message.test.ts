@@ -1,5 +1,7 @@
 /** The command line's own messages, and what is done about those that did not arrive. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { type CommandLine, runCommand } from "../support/command-line.ts";
 import { GatewayProcess } from "../support/gateway.ts";
@@ -29,6 +31,16 @@ test("message send reaches the chat once for one key; deliveries lists, sends ag
   const why = await run(["why", /why (\S+)/.exec(sent.out)?.[1] ?? ""]);
   assert.match(why.out, /came by +an operator's own message/);
   assert.match(why.out, /delivery +sent to telegram:default/);
+
+  writeFileSync(join(gateway.stateFolder, "workspace", "report.txt"), "all is green");
+  const media = ["message", "send", "--target", "user:42", "--media"];
+  const withFile = await run([...media, "report.txt", "--reply-to", "7", "--agent", "main"]);
+  assert.equal(withFile.code, 0, withFile.err);
+  assert.equal(fake.sent.at(-1)?.file?.bytes.toString(), "all is green");
+  const outside = await run([...media, "/etc/hostname"]);
+  assert.equal(outside.code, 1);
+  assert.match(outside.err, /"\/etc\/hostname" was not sent: .*workspace of the agent main/);
+  fake.sent.pop();
 
   const agent = await run([...order, "hi", "--key", "a"], { env: { OPENCLAW_SHELL: "exec" } });
   assert.deepEqual([agent.code, agent.err.includes("may not send messages")], [1, true]);

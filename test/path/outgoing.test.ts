@@ -1,5 +1,7 @@
 /** What an operator sends to a chat, and what is done about messages that did not arrive. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
 import { startModelServer } from "../support/model-servers/mod.ts";
@@ -98,11 +100,29 @@ const refused: readonly (readonly [
   ["an account that is not there", { accountId: "second" }, /which account of telegram\? There are: default/],
   ["nothing to say", { message: " \n" }, /empty; nothing was sent/],
   ["no message", { message: undefined }, /no message to send/],
-  ["a file", { mediaUrl: "https://example.org/a.png" }, /mediaUrl is not available yet/],
+  [
+    "a file of the web",
+    { mediaUrl: "https://example.org/a.png" },
+    /it is an address, and nothing is fetched/,
+  ],
+  ["a file as bytes", { buffer: "AAAA" }, /buffer is not available yet/],
+  [
+    "a file that is not there",
+    { mediaUrl: "none.png" },
+    /"none\.png" was not sent: .*workspace of the agent main/,
+  ],
+  ["a file elsewhere", { mediaUrls: ["/etc/hostname"] }, /"\/etc\/hostname" was not sent/],
+  ["a path out", { mediaUrl: "../openclaw.json" }, /was not sent/],
+  ["no agent's file", { mediaUrl: "a.png", agentId: "nobody" }, /there is no agent "nobody"/],
+  ["more files than go", { mediaUrls: Array(11).fill("a.png") }, /mediaUrls/],
 ];
 test("send: what cannot be sent as it was asked for is refused in a sentence, and nothing leaves", async (t) => {
   const { fake, gateway } = await house(t);
   const client = await gateway.connect();
+  // Refused as a whole: what is whole of the order does not leave either.
+  writeFileSync(join(gateway.stateFolder, "workspace", "whole.txt"), "x");
+  const half = await client.ask("send", { ...order, mediaUrls: ["whole.txt", "none.txt"] });
+  assert.match(half.error.message, /"none\.txt" was not sent/);
   for (const [what, change, error] of refused) {
     const answer = await client.ask("send", { ...order, idempotencyKey: what, ...change });
     assert.equal(answer.ok, false, what);
@@ -136,6 +156,56 @@ test("send: each spelling of a place; message.action sends as the documented com
   assert.equal(fake.sent.at(-1)?.text, "by action");
   const react = await client.ask("message.action", { ...action, action: "react", params: {} });
   assert.match(react.error.message, /"react" is not available yet/);
+});
+
+test("send: a file leaves as the agent could read it, once for one key, as it was; a reply names what it answers", async (t) => {
+  const made = await house(t);
+  const { fake, gateway } = made;
+  const file = join(gateway.stateFolder, "workspace", "report.txt");
+  writeFileSync(file, "all is green");
+  const client = await gateway.connect();
+  const withFile = { ...order, mediaUrl: "report.txt", mediaUrls: ["report.txt"], replyToId: "7" };
+  const answer = await client.rpc("send", withFile);
+  assert.equal(answer.parts, 2);
+  assert.deepEqual(
+    fake.sent.map(({ text, file: sent }) => [text, sent?.name, sent?.bytes.toString()]),
+    [
+      ["the build is green", undefined, undefined],
+      ["", "report.txt", "all is green"],
+    ],
+  );
+  const { payload } = fake.callsOf("sendMessage")[0] ?? {};
+  assert.match(JSON.stringify(payload?.reply_parameters), /"?message_id\\?"?:7/);
+  writeFileSync(file, "changed");
+  await restart(made);
+  const again = await gateway.connect();
+  assert.deepEqual(await again.rpc("send", withFile), answer);
+  const other = await again.ask("send", { ...withFile, mediaUrl: "other.txt" });
+  assert.match(other.error.message, /already used for different input/);
+  assert.equal(fake.sent.length, 2);
+  await again.rpc("message.action", {
+    channel: "telegram",
+    action: "send",
+    params: { to: "42", media: "report.txt" },
+    agentId: "main",
+    idempotencyKey: "alone",
+  });
+  assert.equal(fake.sent.at(-1)?.file?.bytes.toString(), "changed");
+  const why = await again.rpc("message.why", { id: answer.deliveryId });
+  const actions = why.steps.map((step: { kind: string; action: string }) => `${step.kind} ${step.action}`);
+  assert.deepEqual(
+    actions.filter((action: string) => action.includes("attach")),
+    ["effect.start media.attach", "effect.end media.attach"],
+  );
+});
+
+test("send (A-150): an agent without read gives no file away, not even to an operator", async (t) => {
+  const { fake, gateway } = await house(t, { tools: { deny: ["read"] } });
+  writeFileSync(join(gateway.stateFolder, "workspace", "private.txt"), "x");
+  const client = await gateway.connect();
+  const { error } = await client.ask("send", { ...order, mediaUrl: "private.txt" });
+  assert.match(error.message, /"private\.txt" was not sent/);
+  assert.deepEqual(chats(fake), []);
 });
 
 test("send: session.sendPolicy binds operators too", async (t) => {

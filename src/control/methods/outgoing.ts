@@ -6,7 +6,7 @@ import type { ControlParts, OutgoingOrder } from "../parts.ts";
 import { sourceOf } from "./chat.ts";
 import { pollAction } from "./poll-action.ts";
 
-const { any, boolean, object, open, optional, record, string } = schema;
+const { any, array, boolean, object, open, optional, record, string } = schema;
 
 const key = string({ minLength: 1, maxLength: 256 });
 const text = string({ minLength: 1, maxLength: 100_000 });
@@ -14,7 +14,12 @@ const place = string({ minLength: 1, maxLength: 512 });
 const deliveryId = string({ minLength: 1, maxLength: 512 });
 
 /** What some clients send along and nothing here does yet: left out silently, somebody would believe that it was done. */
-const notYet = ["mediaUrl", "mediaUrls", "media", "buffer", "gifPlayback", "replyToId", "replyTo"] as const;
+const notYet = ["buffer", "gifPlayback"] as const;
+/** Under these names clients name files, and the message that is answered. */
+const fileNames = ["mediaUrl", "mediaUrls", "media"] as const;
+const replyNames = ["replyToId", "replyTo"] as const;
+const maxFiles = 10;
+const maxPathChars = 4096;
 
 /** send, message.action: what an operator writes to a chat; deliveries.resubmit, deliveries.dismiss: what did not arrive. */
 export function outgoingMethods(parts: ControlParts): Method[] {
@@ -30,12 +35,19 @@ export function outgoingMethods(parts: ControlParts): Method[] {
           to: place,
           idempotencyKey: key,
           message: optional(text),
+          mediaUrl: optional(string({ maxLength: maxPathChars })),
+          mediaUrls: optional(array(string({ maxLength: maxPathChars }), { maxItems: maxFiles })),
+          agentId: optional(string({ minLength: 1, maxLength: 128 })),
+          replyToId: optional(string({ maxLength: 256 })),
           channel: optional(string({ minLength: 1, maxLength: 64 })),
           accountId: optional(string({ minLength: 1, maxLength: 128 })),
           threadId: optional(string({ minLength: 1, maxLength: 128 })),
         }),
       ),
-      admin: (params) => ({ action: "send", facts: { channel: params.channel ?? "", to: params.to } }),
+      admin: (params) => ({
+        action: "send",
+        facts: { channel: params.channel ?? "", to: params.to, ...filesFact(params) },
+      }),
       run: (params, call) => send(parts, { ...params, text: params.message }, params, call),
     }),
     method({
@@ -51,11 +63,13 @@ export function outgoingMethods(parts: ControlParts): Method[] {
           params: record(any()),
           idempotencyKey: key,
           accountId: optional(string({ minLength: 1, maxLength: 128 })),
+          agentId: optional(string({ minLength: 1, maxLength: 128 })),
+          reply: optional(open(object({ replyToId: string({ minLength: 1, maxLength: 256 }) }))),
         }),
       ),
       admin: (params) => ({
         action: "message.action",
-        facts: { channel: params.channel, what: params.action },
+        facts: { channel: params.channel, what: params.action, ...filesFact(params.params) },
       }),
       run: (params, call) => act(parts, params, call),
     }),
@@ -87,6 +101,8 @@ function act(
     readonly params: Readonly<Record<string, unknown>>;
     readonly idempotencyKey: string;
     readonly accountId?: string;
+    readonly agentId?: string;
+    readonly reply?: { readonly replyToId: string };
   },
   call: Call,
 ) {
@@ -110,6 +126,7 @@ function act(
   if (to === undefined) throw new MethodError(invalid("message.action send needs params.to"));
   const accountId = request.accountId ?? given("accountId");
   const threadId = given("threadId");
+  const agentId = request.agentId ?? given("agentId");
   const order = {
     channel,
     to,
@@ -117,8 +134,9 @@ function act(
     idempotencyKey,
     ...(accountId === undefined ? {} : { accountId }),
     ...(threadId === undefined ? {} : { threadId }),
+    ...(agentId === undefined ? {} : { agentId }),
   };
-  return send(parts, order, params, call);
+  return send(parts, order, { ...params, ...request.reply }, call);
 }
 
 async function send(
@@ -133,23 +151,52 @@ async function send(
   const extra = notYet.find((name) => asksFor(given, name));
   if (extra !== undefined) {
     throw new MethodError(
-      unavailable(`${extra} is not available yet: only text is sent; nothing was sent`, {
+      unavailable(`${extra} is not available yet; name files as mediaUrl; nothing was sent`, {
         reason: "not-available-yet",
       }),
     );
   }
-  const { text: message, to, idempotencyKey, accountId, threadId } = order;
-  if (message === undefined) throw new MethodError(invalid("there is no message to send"));
+  const { text: message, to, idempotencyKey, accountId, threadId, agentId } = order;
+  const files = filesOf(given);
+  const [replyToId] = wordsOf(given, replyNames);
+  if (message === undefined && files.length === 0)
+    throw new MethodError(invalid("there is no message to send"));
+  if (files.length > maxFiles)
+    throw new MethodError(invalid(`a message takes at most ${maxFiles} files; nothing was sent`));
   return parts.outgoing.send({
     channel: channelOf(parts, order.channel),
     to,
-    text: message,
+    text: message ?? "",
     idempotencyKey,
     source: sourceOf(call),
     actor: call.principal.id,
     ...(accountId === undefined ? {} : { accountId }),
     ...(threadId === undefined ? {} : { threadId }),
+    ...(agentId === undefined ? {} : { agentId }),
+    ...(files.length === 0 ? {} : { files }),
+    ...(replyToId === undefined ? {} : { replyToId }),
   });
+}
+
+/** The files that are named, each once: clients say one and the same in two fields. */
+function filesOf(given: Readonly<Record<string, unknown>>): readonly string[] {
+  return [...new Set(wordsOf(given, fileNames))];
+}
+
+function filesFact(given: Readonly<Record<string, unknown>>): { readonly files?: number } {
+  const files = filesOf(given).length;
+  return files === 0 ? {} : { files };
+}
+
+/** What is written in these fields; nothing is left out silently. */
+function wordsOf(given: Readonly<Record<string, unknown>>, names: readonly string[]): readonly string[] {
+  return names
+    .filter((name) => asksFor(given, name))
+    .flatMap((name) => given[name])
+    .map((word) => {
+      if (typeof word === "string" && word !== "" && word.length <= maxPathChars) return word;
+      throw new MethodError(invalid(`${names[0]} must be text; nothing was sent`));
+    });
 }
 
 /** Clients name options that they do not use, too: false, null, an empty text or list asks for nothing. */
