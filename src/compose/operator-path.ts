@@ -28,7 +28,7 @@ import { composePrivacy } from "./privacy.ts";
 import { composeQuestionMethods, composeQuestions } from "./questions.ts";
 import { createRevocation } from "./revocation.ts";
 import { createSuspension } from "./suspension.ts";
-import { composeVoicewake } from "./voicewake.ts";
+import { composeVoicewake, wakeWordFile } from "./voicewake.ts";
 
 export type OperatorPath = Awaited<ReturnType<typeof composeOperatorPath>>;
 
@@ -64,7 +64,7 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
     isNode: (nodeId) => nodes.nodes.find(nodeId) !== undefined,
   });
   const privacy = composeOwnPrivacy(foundation, path, stores);
-  const voicewake = composeVoicewake({ stateFolder: foundation.paths.root, hub: path.hub, clock, log });
+  const voicewake = composeVoicewake({ file: wakeWordFile(foundation.paths.root), hub: path.hub, clock, log });
   const names = sessionNames(sessionSettings, { resolve: resolveSessionKey, parse: parseSessionKey });
   const reach = methodReach(names, () => path.channels.rows().map((row) => row.id));
   const { methods, snapshots } = methodTable(controlParts, names, [

@@ -8,21 +8,41 @@ const usualWords: readonly string[] = ["openclaw", "claude", "computer"];
 
 const kept = schema.open(schema.object({ triggers: wakeWords }));
 
-/** The wake words: settings/voicewake.json, read when somebody first wants them, and whoever is told of a change. */
+/** Where the wake words are kept. */
+interface WordFile {
+  readonly path: string;
+  read(): Promise<unknown>;
+  write(value: unknown): Promise<void>;
+}
+
+/** settings/voicewake.json of the state folder. */
+export function wakeWordFile(stateFolder: string): WordFile {
+  const folder = join(stateFolder, "settings");
+  const path = join(folder, "voicewake.json");
+  return {
+    path,
+    read: () => readJsonFile(path),
+    async write(value) {
+      await ensureFolder(folder);
+      await writeJsonFile(path, value);
+    },
+  };
+}
+
+/** The wake words: read when somebody first wants them; and whoever is told of a change. */
 export function composeVoicewake(parts: {
-  readonly stateFolder: string;
-  readonly hub: Hub;
+  readonly file: WordFile;
+  readonly hub: Pick<Hub, "send" | "all">;
   readonly clock: Clock;
   readonly log: Log;
 }): VoicewakePort & { greet(node: Subscriber): void } {
-  const folder = join(parts.stateFolder, "settings");
-  const file = join(folder, "voicewake.json");
+  const { file } = parts;
   let known: readonly string[] | undefined;
   let writing: Promise<unknown> = Promise.resolve();
 
   async function load(): Promise<void> {
     if (known) return;
-    const read = wordsOf(await readJsonFile(file), file);
+    const read = wordsOf(await file.read(), file.path);
     // What was set in between is newer.
     known ??= read;
   }
@@ -38,8 +58,7 @@ export function composeVoicewake(parts: {
   }
 
   async function put(triggers: readonly string[]): Promise<void> {
-    await ensureFolder(folder);
-    await writeJsonFile(file, { triggers, updatedAtMs: parts.clock.now() });
+    await file.write({ triggers, updatedAtMs: parts.clock.now() });
     known = triggers;
     parts.hub.send("voicewake.changed", { kind: "readers" }, { triggers });
     for (const one of parts.hub.all()) if (one.principal.role === "node") tell(one, triggers);
@@ -65,10 +84,10 @@ export function composeVoicewake(parts: {
   };
 }
 
-function wordsOf(value: unknown, file: string): readonly string[] {
+function wordsOf(value: unknown, path: string): readonly string[] {
   if (value === undefined) return usualWords;
   const [problem] = schema.check(kept, value);
   if (problem)
-    throw new InputError(`${file}: ${schema.problemText(problem)}; mend it, or set the wake words anew`);
+    throw new InputError(`${path}: ${schema.problemText(problem)}; mend it, or set the wake words anew`);
   return (value as schema.Static<typeof kept>).triggers;
 }

@@ -53,10 +53,10 @@ function hasFile(item: WireMessage, message: OutboundMessage): boolean {
 }
 
 function hasPoll({ poll }: WireMessage, message: OutboundMessage): boolean {
-  if (!message.poll || !poll) return !message.poll && !poll;
-  const answers = poll.answers?.map((answer) => answer.poll_media?.text) ?? [];
+  if (!message.poll) return true;
+  const answers = poll?.answers?.map((answer) => answer.poll_media?.text);
   const { question, options } = message.poll;
-  return poll.question?.text === question && JSON.stringify(answers) === JSON.stringify(options);
+  return poll?.question?.text === question && JSON.stringify(answers) === JSON.stringify(options);
 }
 
 export function newest(messages: readonly WireMessage[]): string {
