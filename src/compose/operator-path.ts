@@ -64,7 +64,12 @@ export async function composeOperatorPath(foundation: Foundation, path: MessageP
     isNode: (nodeId) => nodes.nodes.find(nodeId) !== undefined,
   });
   const privacy = composeOwnPrivacy(foundation, path, stores);
-  const voicewake = composeVoicewake({ file: wakeWordFile(foundation.paths.root), hub: path.hub, clock, log });
+  const voicewake = composeVoicewake({
+    file: wakeWordFile(foundation.paths.root),
+    hub: path.hub,
+    clock,
+    log,
+  });
   const names = sessionNames(sessionSettings, { resolve: resolveSessionKey, parse: parseSessionKey });
   const reach = methodReach(names, () => path.channels.rows().map((row) => row.id));
   const { methods, snapshots } = methodTable(controlParts, names, [
