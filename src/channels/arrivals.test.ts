@@ -37,6 +37,7 @@ function stage(t: TestContext) {
       log: (_level, text) => logged.push(text),
       host: {
         report: () => {},
+        newestNumbers: () => new Map(),
         async accept(message) {
           await accept(message);
           return admit({ messageId: message.eventId });

@@ -18,6 +18,7 @@ test("channels: a webhook that may still open is asked to come again; one that w
     log: silentLog,
     accept: () => assert.fail("nothing comes in"),
     changed: () => {},
+    newestNumbers: () => new Map(),
     wanted: async () => {},
     extensions: "/nowhere",
     helpers: lendHelperPrograms({ path: "", after: systemClock.after }),

@@ -60,6 +60,7 @@ export function createChannels(ports: {
   /** Each account keeps its own state in `<folder>/<channel>/<account>`. */
   readonly folder: string;
   readonly accept: ChannelHost["accept"];
+  readonly newestNumbers: (channel: string, account: string) => ReadonlyMap<string, number>;
   /** Told of each account that the config asks for, so that what is wrong with who may talk is said before anybody does. */
   readonly wanted: (id: string, account: string) => Promise<unknown>;
   /** Whether the config names any channel: where it does not, none is about to open. */
@@ -126,6 +127,7 @@ export function createChannels(ports: {
     const { account, channel } = item;
     await channel.start({
       accept: ports.accept,
+      newestNumbers: () => ports.newestNumbers(account.id, account.account),
       report(status) {
         const before = item.status.state;
         // What was wrong before is not wrong now, and a code to link a device is good only while it is shown.

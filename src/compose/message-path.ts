@@ -122,6 +122,7 @@ export function composeMessagePath(foundation: Foundation, operators: () => Oper
     deps: { clock, random, log },
     log,
     accept: gateway.receive,
+    newestNumbers: store.outbox.newest,
     wanted: access.settingsOf,
     expected: () => Object.keys(config().channels ?? {}).length > 0,
     changed: () => {

@@ -20,6 +20,8 @@ export interface InboundMessage {
    * in answer comes later. Undefined where it tells none (a click on an old message).
    */
   readonly newestMessageId?: string;
+  /** Where that is a number: which of the account's counters it is of, as {@link Channel.counterOf} names it. */
+  readonly counter?: string;
   /** Unix ms by the platform's clock; undefined when it does not say. */
   readonly sentAtMs?: number;
   /**
@@ -110,6 +112,8 @@ export interface ChannelHost {
    * again). Rejects when nothing could be stored: the channel must not acknowledge, so that the platform redelivers.
    */
   accept(message: InboundMessage): Promise<Verdict<{ readonly messageId: string }>>;
+  /** The highest number of each counter that was ever stored, by this process or one before it. */
+  newestNumbers(): ReadonlyMap<string, number>;
   /** Tells what changed about the connection; shown in channels.status. */
   report(status: ChannelStatus): void;
 }
@@ -195,6 +199,8 @@ export interface Channel {
    * Undefined while it is not known for certain.
    */
   newestMessageId?(conversation: Conversation): string | undefined;
+  /** Which counter numbers the messages of this conversation, ours as well; present where numbers go upwards. */
+  counterOf?(conversation: Conversation): string;
   /**
    * After a crash in mid-send, or a lost answer: did the platform get this message? Asked only where the platform can tell without
    * a visible trace; absent where it cannot. `isKnown` is true for a platform id that belongs to another message of

@@ -50,7 +50,8 @@ function bench(input: {
     move: (id, change) =>
       (() => {
         const before = rows.get(id) ?? row(0, { id });
-        const { at, sentAfterMessageId, givenUpAfterMessageId, ...rest } = change;
+        const { at, sentAfterMessageId, givenUpAfterMessageId, counted, ...rest } = change;
+        if (counted) places.push(`${counted.of.account} ${counted.counter} ${counted.number}`);
         if (rest.state === "sending") places.push(sentAfterMessageId);
         if (rest.state === "unknown") places.push(`given up after ${givenUpAfterMessageId}`);
         rows.set(id, { ...before, ...rest, updatedAt: at });
@@ -58,6 +59,7 @@ function bench(input: {
     open: () => [...rows.values()].filter((item) => item.state === "pending" || item.state === "sending"),
     byId: (id) => rows.get(id),
     byMessageId: () => [],
+    newest: () => new Map(),
     hasPlatformId: () => false,
     hasDoubtBeside: () => input.hasDoubtBeside === true,
     inDoubt: () => [],
@@ -76,7 +78,7 @@ function bench(input: {
       return (await send?.(message.text, ++sends)) ?? { outcome: "sent", platformId: `p${said.length}` };
     },
     ...(wasSent ? { wasSent: async (message: OutboundMessage) => wasSent(++asks, message) } : {}),
-    ...(newest ? { newestMessageId: newest } : {}),
+    ...(newest ? { newestMessageId: newest, counterOf: ({ id }) => `counter of ${id}` } : {}),
     get isConnected() {
       return input.isConnected?.() ?? true;
     },
@@ -321,6 +323,23 @@ test("delivery (3): where the numbers stand is on disk before a message leaves, 
   }
   await settled();
   assert.deepEqual([at.places, asked, at.state(1)], [["7", undefined, "9"], ["9"], "sent"]);
+});
+
+test("delivery (3): the number that the platform gave a reply is stored with it, however it was learned", async () => {
+  const platformIds = ["41", "no number"];
+  const at = bench({
+    newest: () => undefined,
+    left: [row(1, { state: "sending", attempts: 1 })],
+    wasSent: () => ({ platformId: "40" }),
+    send: () => ({ outcome: "sent", platformId: platformIds.shift() ?? "" }),
+  });
+  at.sender.resume();
+  at.offer(row(2));
+  at.offer(row(3));
+  await settled();
+  const { id } = row(1).message.conversation;
+  const stored = at.places.filter((place) => place?.startsWith("default"));
+  assert.deepEqual(stored, [`default counter of ${id} 40`, `default counter of ${id} 41`]);
 });
 
 const completing = (more: Partial<OutboxRow> = {}) =>

@@ -28,6 +28,8 @@ export interface InboxRow {
   readonly source: Source;
   /** Of the sender: a decision may be taken again. Gone with the final state. */
   readonly aliases?: Aliases;
+  /** Only while it is inserted: the number that it told of. */
+  readonly counted?: Counted;
   /** Where the reply goes; absent for control clients, which read the transcript. */
   readonly reply?: ReplyTo;
   /** Where a program that came in without a conversation had the reply sent. */
@@ -68,6 +70,12 @@ export interface ReplyTo {
   readonly conversation: Conversation;
   readonly messageId?: string;
   readonly afterMessageId?: string;
+}
+
+/** A number that a platform gave a message, and which of the account's counters it is of. */
+export interface Counted {
+  readonly counter: string;
+  readonly number: number;
 }
 
 export interface InboxStore {
@@ -123,8 +131,12 @@ export interface OutboxStore {
       readonly sentAfterMessageId?: string;
       /** With `unknown`: becomes the message's. */
       readonly givenUpAfterMessageId?: string;
+      /** The number that the platform gave it. */
+      readonly counted?: Counted & { readonly of: Pick<OutboxRow, "channel" | "account"> };
     },
   ): Write;
+  /** The highest number of each counter that was ever stored, with what came or with what went. */
+  newest(channel: string, account: string): ReadonlyMap<string, number>;
   /** pending and sending, oldest first. */
   open(): OutboxRow[];
   byId(id: string): OutboxRow | undefined;

@@ -45,3 +45,11 @@ test("what else a sender is called stays with a message that waits, and not with
   assert.deepEqual(rowOf({ sender }).aliases, aliases);
   assert.equal(rowOf({ sender }, "refused").aliases, undefined);
 });
+
+test("delivery (3): the number that a message tells of is stored with it, where its counter is named", () => {
+  assert.equal(rowOf({ newestMessageId: "7" }).counted, undefined);
+  assert.deepEqual(rowOf({ newestMessageId: "7", counter: "" }, "refused").counted, {
+    counter: "",
+    number: 7,
+  });
+});

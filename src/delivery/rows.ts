@@ -38,6 +38,9 @@ export function inboxRowOf(
     digest: digestOf(message.conversation.id, message.text),
     source: input.source,
     ...(message.sender.aliases && input.state === "accepted" ? { aliases: message.sender.aliases } : {}),
+    ...(message.counter === undefined
+      ? {}
+      : { counted: { counter: message.counter, number: Number(message.newestMessageId) } }),
     reply: {
       conversation: message.conversation,
       messageId: message.messageId,

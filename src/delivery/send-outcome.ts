@@ -97,10 +97,20 @@ export function createSendOutcomes(ports: SenderPorts) {
         ...(detail === undefined ? {} : { detail }),
         ...(platformId === undefined ? {} : { platformId }),
         ...(givenUpAfterMessageId === undefined ? {} : { givenUpAfterMessageId }),
+        ...countedAs(row, platformId),
       }),
       ports.record(row, state, detail),
     ]);
     ports.settled(row, state);
+  }
+
+  /** The next start must know how far the numbers have come. */
+  function countedAs(row: OutboxRow, platformId: string | undefined) {
+    const counter = ports.channel(row.channel, row.account)?.counterOf?.(row.message.conversation);
+    const number = Number(platformId);
+    return counter === undefined || !Number.isSafeInteger(number)
+      ? {}
+      : { counted: { of: row, counter, number } };
   }
 
   return { settle, move, isEdit, firstOf };

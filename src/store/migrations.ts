@@ -185,6 +185,15 @@ const steps: readonly string[] = [
   `
   ALTER TABLE inbox ADD COLUMN deliver_to TEXT;
   `,
+  `
+  CREATE TABLE newest (
+    channel TEXT NOT NULL,
+    account TEXT NOT NULL,
+    counter TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (channel, account, counter)
+  ) WITHOUT ROWID;
+  `,
 ];
 
 export const schemaVersion = steps.length;

@@ -1,4 +1,5 @@
 import type {
+  Counted,
   InboxRow,
   InboxState,
   InboxStore,
@@ -34,7 +35,8 @@ export function inboxStore(database: Database): InboxStore {
     byMessageId: (messageId) => one(database.get("SELECT * FROM inbox WHERE message_id = ?", messageId)),
     byRunId: (runId) => one(database.get("SELECT * FROM inbox WHERE run_id = ?", runId)),
     insert: (row) =>
-      change((db) =>
+      change((db) => {
+        if (row.counted) noteNewest(db, row, row.counted);
         db.run(
           `INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextPlace("inbox", "'accepted', 'running'")}, ?, ?, ?)`,
           row.messageId,
@@ -55,8 +57,8 @@ export function inboxStore(database: Database): InboxStore {
           row.attachments ? JSON.stringify(row.attachments) : null,
           row.aliases ? JSON.stringify(row.aliases) : null,
           row.deliverTo ? JSON.stringify(row.deliverTo) : null,
-        ),
-      ),
+        );
+      }),
     move: (messageId, state, detail, at) =>
       change((db) => {
         const text = isFinal(state) ? ", text = '', attachments = NULL, aliases = NULL" : "";
@@ -122,6 +124,21 @@ export function inboxRow(row: Row): InboxRow {
   };
 }
 
+function noteNewest(
+  db: Database,
+  { channel, account }: { readonly channel: string; readonly account: string },
+  { counter, number }: Counted,
+): void {
+  db.run(
+    `INSERT INTO newest VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET number = excluded.number WHERE excluded.number > number`,
+    channel,
+    account,
+    counter,
+    number,
+  );
+}
+
 export function outboxStore(database: Database): OutboxStore {
   return {
     insert: (row) =>
@@ -155,6 +172,7 @@ export function outboxStore(database: Database): OutboxStore {
           next.at,
           id,
         );
+        if (next.counted) noteNewest(db, next.counted.of, next.counted);
         const place = JSON.stringify({
           // JSON Merge Patch (RFC 7396): null takes a member away.
           sentAfterMessageId: next.sentAfterMessageId ?? null,
@@ -169,6 +187,12 @@ export function outboxStore(database: Database): OutboxStore {
             id,
           );
       }),
+    newest: (channel, account) =>
+      new Map(
+        database
+          .all("SELECT counter, number FROM newest WHERE channel = ? AND account = ?", channel, account)
+          .map(({ counter, number }) => [String(counter), Number(number)]),
+      ),
     open: () =>
       database
         .all("SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY place")

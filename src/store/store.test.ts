@@ -146,6 +146,31 @@ test("an alias of the sender is kept while a decision may be taken again, and no
   store.close();
 });
 
+test("how far an account's numbers have come is kept, whoever wrote them, and never goes back", async (t) => {
+  const { store, folder } = opened(t);
+  const came = (id: string, counter: string, number: number) =>
+    store.inbox.insert(inboxRow(id, { counted: { counter, number } }));
+  const sent = { state: "sent", attempts: 1, notBefore: 0, at: 2, platformId: "12" } as const;
+  const counted = { of: { channel: "chat", account: "default" }, counter: "", number: 12 };
+  await store.commit([came("1", "", 9), came("2", "-1001", 700)]);
+  await store.commit([store.outbox.insert(outboxRow("4")), store.outbox.move("4", { ...sent, counted })]);
+  await store.commit([store.outbox.insert(outboxRow("5")), store.outbox.move("5", sent)]);
+  await store.commit([came("3", "", 4)]);
+  await store.commit([store.personal.eraseMessages(["1", "2", "3"])]);
+  store.close();
+  const again = opened(t, folder).store;
+  assert.deepEqual(
+    again.outbox.newest("chat", "default"),
+    new Map([
+      ["", 12],
+      ["-1001", 700],
+    ]),
+  );
+  assert.equal(again.outbox.newest("chat", "other").size, 0);
+  assert.equal(again.outbox.newest("other", "default").size, 0);
+  again.close();
+});
+
 test("what may have been seen under a name that is not known is a doubt beside the others of its conversation", async (t) => {
   const { store } = opened(t);
   const row = outboxRow("2");

@@ -61,6 +61,13 @@ export class RecordingHost implements ChannelHost {
     return this.answer(message);
   }
 
+  /** As after a start in which nothing had come yet. */
+  newest: ReadonlyMap<string, number> = new Map();
+
+  newestNumbers(): ReadonlyMap<string, number> {
+    return this.newest;
+  }
+
   report(status: ChannelStatus): void {
     this.statuses.push(status);
     this.#changed();

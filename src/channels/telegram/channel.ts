@@ -14,7 +14,7 @@ import type { ChannelDeps } from "../platform.ts";
 import { type ChannelLog, channelLog, StatusReports } from "../status.ts";
 import { ApiFault, type BotApi, openBotApi } from "./bot-api.ts";
 import { troubleOf } from "./connection.ts";
-import { Counters } from "./counters.ts";
+import { Counters, counterOf } from "./counters.ts";
 import { fetchFile, maxFileBytes } from "./files.ts";
 import { type BotIdentity, inboundOf } from "./inbound.ts";
 import { editMessage, sendMessage } from "./outbound.ts";
@@ -72,6 +72,7 @@ class TelegramChannel implements Channel {
   start(host: ChannelHost): Promise<void> {
     if (this.#host) throw new Error(`telegram account ${this.account} was started before; open it again`);
     this.#host = host;
+    this.#counters.begin(host.newestNumbers());
     this.#status.begin(host);
     return new Promise((resolve) => {
       this.#running = this.#run(resolve);
@@ -93,6 +94,10 @@ class TelegramChannel implements Channel {
 
   newestMessageId(conversation: Conversation): string | undefined {
     return this.#receiver?.isFull === true ? undefined : this.#counters.certain(conversation);
+  }
+
+  counterOf(conversation: Conversation): string {
+    return counterOf(conversation.id);
   }
 
   wasSent(message: OutboundMessage, isKnown: (platformId: string) => boolean) {

@@ -32,6 +32,7 @@ test("channels (4)(5): a message carries the platform's ids and time", () => {
     text: "hi",
     messageId: "5",
     newestMessageId: "5",
+    counter: "-1001",
     sentAtMs: 100_000,
     mentionsBot: false,
     repliesToBot: false,

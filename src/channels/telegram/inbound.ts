@@ -1,5 +1,6 @@
 import type { Message, MessageEntity, MessageOrigin, Update, User } from "grammy/types";
 import type { Conversation, InboundMessage, Sender } from "../../delivery/channel.ts";
+import { counterOf } from "./counters.ts";
 import { attachmentsOf } from "./files.ts";
 
 /** Our own account, as getMe gave it. */
@@ -40,6 +41,7 @@ export function inboundOf(update: Update, bot: BotIdentity, account: string): In
     text: foreign === undefined ? cut(content, maxInboundTextChars) : "[forwarded message]",
     messageId: String(message.message_id),
     newestMessageId: String(message.message_id),
+    counter: counterOf(String(message.chat.id)),
     ...(message.date > 0 ? { sentAtMs: message.date * 1000 } : {}),
     mentionsBot: foreign === undefined && mentions(message, bot),
     repliesToBot: foreign === undefined && repliesTo(message, bot),

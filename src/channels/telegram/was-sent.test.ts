@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { RecordingHost } from "../../../test/contracts/channel.ts";
 import { openTestChannel, testAccount } from "../../../test/support/telegram/harness.ts";
 import { ManualClock } from "../../../test/support/telegram/manual-clock.ts";
 import { FakeTelegram } from "../../../test/support/telegram/server.ts";
@@ -101,4 +102,58 @@ test("delivery (3): a reply that took long to arrive is looked for up to the new
   assert.deepEqual(await ask(message()), "unknown", "too far");
   const start = String(Number(sent.platformId) - 140);
   assert.deepEqual(await ask(message({ sentAfterMessageId: start })), { platformId: sent.platformId });
+});
+
+test("delivery (3): a reply comes behind what it answers, also where less was known when it left", async (t) => {
+  const { fake, channel, message, ask } = await bench(t);
+  fake.deliver({ text: "hi", more: { message_id: 10 } });
+  for (let person = 1; person <= 350; person += 1) fake.deliver({ text: "hello", from: 1000 + person });
+  const afterMessageId = String(fake.queue.newest.message?.message_id);
+  const sent = await channel.send(message());
+  assert.ok(sent.outcome === "sent");
+  const found = await ask(message({ afterMessageId, sentAfterMessageId: "10" }));
+  assert.deepEqual(found, { platformId: sent.platformId });
+});
+
+test("delivery (3): how far the numbers have come is known from before the start; a start alone does not know it", async (t) => {
+  const fake = await FakeTelegram.start({ keepAlive: false });
+  t.after(() => fake.close());
+  const started = async (newest: ReadonlyMap<string, number>) => {
+    const channel = await openTestChannel(testAccount(fake), new ManualClock());
+    const host = new RecordingHost();
+    host.newest = newest;
+    await channel.start(host);
+    t.after(() => channel.stop());
+    return channel;
+  };
+  // The answers of the process before this one: the last left, and nobody knows whether it arrived.
+  for (let person = 1; person <= 180; person += 1) fake.deliver({ text: "hello", from: 1000 + person });
+  const top = Number(fake.queue.newest.message?.message_id);
+  fake.queue.confirm(Number.MAX_SAFE_INTEGER);
+  const sender = await openTestChannel(testAccount(fake), new ManualClock());
+  const conversation = { kind: "direct", id: "42" } as const;
+  const message: OutboundMessage = {
+    id: "o1",
+    conversation,
+    text: "hello",
+    afterMessageId: String(top - 170),
+  };
+  const sent = await sender.send(message);
+  assert.ok(sent.outcome === "sent");
+  const ask = async (newest: ReadonlyMap<string, number>) =>
+    (await started(newest)).wasSent?.(message, () => false);
+  assert.equal(await ask(new Map()), "unknown", "nothing has come since the start");
+  assert.deepEqual(await ask(new Map([["", top]])), { platformId: sent.platformId });
+  assert.equal(await ask(new Map([["", top + 620]])), "unknown", "further away than is looked");
+  const elsewhere = { ...message, conversation: { kind: "direct", id: "43" } } as const;
+  const channel = await started(
+    new Map([
+      ["", top],
+      ["-100200300", top + 9000],
+    ]),
+  );
+  assert.equal(await channel.wasSent?.(elsewhere, () => false), "absent");
+  assert.equal(channel.newestMessageId?.(conversation), String(top));
+  const counters = ["42", "-43", "-100200300"].map((id) => channel.counterOf?.({ kind: "group", id }));
+  assert.deepEqual(counters, ["", "", "-100200300"], "a basic group shares the bot's own counter");
 });

@@ -30,7 +30,8 @@ export async function wasSent(
   isNewest: boolean,
 ): Promise<WasSent> {
   const { sentAfterMessageId } = message;
-  const after = Number(sentAfterMessageId ?? message.afterMessageId);
+  // It came after both: the newest that was known when it left may be older than what it answers.
+  const after = Math.max(Number(message.afterMessageId ?? 0), Number(sentAfterMessageId ?? 0));
   const last = Math.max(after + probedIds, newest + beyondNewest);
   if (!Number.isSafeInteger(after) || after <= 0 || last > after + maxProbedIds) return "unknown";
   for (let id = after + 1; id <= last; id++) {

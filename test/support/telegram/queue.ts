@@ -39,7 +39,8 @@ export class UpdateQueue {
 
   take(limit: number): Update[] {
     const repeat = this.#repeats.shift();
-    return (repeat ? [repeat] : this.#kept).slice(0, limit);
+    // A batch that is not full means that nothing else waits: a repeat hides nothing.
+    return [...(repeat ? [repeat] : []), ...this.#kept].slice(0, limit);
   }
 
   /** Calls back at the next change; a later call replaces an earlier one. */

@@ -87,7 +87,7 @@ export class FakeTelegram {
   readonly #watchers = new Set<() => void>();
   readonly #webhook: WebhookCaller;
   #nextUpdateId = 7001;
-  #nextMessageId = 1;
+  readonly #nextMessageIds = new Map<string, number>();
   #port = 0;
   #endPoll: (() => void) | undefined;
   /** Edits that changed a message, which a person could see. */
@@ -128,12 +128,17 @@ export class FakeTelegram {
   /** Somebody writes to the bot. Returns the update's id. */
   deliver(message: TextFrom | string): number {
     const update = updateOf(this.#nextUpdateId, typeof message === "string" ? { text: message } : message);
-    // One counter numbers what comes and what goes, as in all private chats of a bot.
-    if (update.message) {
-      update.message.message_id = Math.max(update.message.message_id, this.#nextMessageId);
-      this.#nextMessageId = update.message.message_id + 1;
-    }
+    if (update.message)
+      update.message.message_id = this.#number(String(update.message.chat.id), update.message.message_id);
     return this.deliverUpdate(update);
+  }
+
+  /** One counter numbers what comes and what goes: the bot's own, but for supergroups, which have one each. */
+  #number(chatId: string, atLeast = 1): number {
+    const counter = chatId.startsWith("-100") ? chatId : "";
+    const number = Math.max(atLeast, this.#nextMessageIds.get(counter) ?? 1);
+    this.#nextMessageIds.set(counter, number + 1);
+    return number;
   }
 
   /** Puts any update into the queue; without an update_id it gets the next one. */
@@ -405,7 +410,7 @@ export class FakeTelegram {
       const size = Buffer.byteLength(data);
       if (size < 1 || size > 64) throw new ApiError(400, "Bad Request: BUTTON_DATA_INVALID");
     }
-    const messageId = this.#nextMessageId++;
+    const messageId = this.#number(chatId);
     this.sent.push({ chatId, text: read.text, links: read.links, messageId, buttons, payload });
     return {
       message_id: messageId,
@@ -424,7 +429,7 @@ export class FakeTelegram {
       throw new ApiError(400, "Bad Request: poll question length must not exceed 300");
     if (options.length < 2 || options.length > 12)
       throw new ApiError(400, "Bad Request: poll can't have more than 12 options");
-    const messageId = this.#nextMessageId++;
+    const messageId = this.#number(chatId);
     this.sent.push({ chatId, text, links: [], messageId, buttons: [], payload });
     return {
       message_id: messageId,
@@ -442,7 +447,7 @@ export class FakeTelegram {
       throw new ApiError(400, "Bad Request: IMAGE_PROCESS_FAILED");
     const chatId = String(payload.chat_id ?? "");
     if (this.blocked.has(chatId)) throw new ApiError(403, "Forbidden: bot was blocked by the user");
-    const messageId = this.#nextMessageId++;
+    const messageId = this.#number(chatId);
     const text = String(payload.caption ?? "");
     if (text.length > 1024) throw new ApiError(400, "Bad Request: message caption is too long");
     this.sent.push({ chatId, text, links: [], messageId, buttons: [], payload, file: { ...file, field } });
