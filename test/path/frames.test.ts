@@ -205,7 +205,7 @@ test("control (3): an administrator's wild parameters never bring a method down"
 const heard: Readonly<Record<string, readonly string[]>> = {
   none: ["health"],
   node: ["health"],
-  "operator.questions": ["health"],
+  "operator.questions": ["health", "question.requested", "question.resolved"],
   "operator.talk": ["health"],
   "operator.approvals": ["exec.approval.requested", "exec.approval.resolved", "health"],
   "operator.pairing": ["device.pair.changed", "health"],
@@ -220,6 +220,8 @@ const heard: Readonly<Record<string, readonly string[]>> = {
     "exec.approval.resolved",
     "health",
     "presence",
+    "question.requested",
+    "question.resolved",
   ],
 };
 
@@ -236,7 +238,7 @@ test("control (4): each kind of connection hears what its scopes cover, numbered
       clients.push([kind, client]);
     } else clients.push([kind, await gateway.connect({ scopes: kind === "none" ? [] : [kind] })]);
   }
-  // A day's work: a turn, a setting, a device with a new name, an approval, and health that is told.
+  // A day's work: a turn, a setting, a device with a new name, an approval, a question, and health that is told.
   await admin.say("hello");
   const { hash } = await admin.rpc("config.get");
   await admin.rpc("config.patch", { raw: '{"ui":{"assistant":{"name":"Ada"}}}', baseHash: hash });
@@ -251,6 +253,9 @@ test("control (4): each kind of connection hears what its scopes cover, numbered
   await admin.waitFor((event) => event.event === "exec.approval.requested");
   await admin.rpc("exec.approval.resolve", { id, decision: "deny" });
   await asking;
+  const asked = { questionId: "q", header: "", question: "Well?", options: [] };
+  const { id: questionId } = await admin.rpc("question.request", { questions: [asked] });
+  await admin.rpc("question.resolve", { id: questionId, answers: { answers: { q: ["yes"] } } });
   await admin.rpc("health", { probe: true });
   await admin.waitFor((event) => event.event === "presence");
   const last = clients.map(([, client]) => client.waitFor((event) => event.event === "health"));
