@@ -4,7 +4,7 @@ import { ago } from "./table.ts";
 import { visibleLine } from "./visible.ts";
 
 /** Questions that a program asks in a conversation, one after another, answered by lines that are typed. */
-export interface ChatQuestions {
+interface ChatQuestions {
   /** What a line is asked with; undefined while none is an answer. */
   readonly prompt: string | undefined;
   asked(record: QuestionRecord): void;

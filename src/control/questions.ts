@@ -8,7 +8,7 @@ import { checkedAnswers, checkQuestions, withoutSecrets } from "./question-answe
 /** Whose question it is: his credential, and his device where he proved one. */
 type Asker = Pick<Principal, "id" | "deviceId">;
 
-export interface QuestionOrder {
+interface QuestionOrder {
   readonly id?: string;
   readonly questions: readonly Question[];
   readonly agentId: string;
