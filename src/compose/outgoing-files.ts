@@ -15,7 +15,6 @@ export type OutgoingFiles = (
   messageId: string,
 ) => Promise<{ readonly files: readonly OutboundFile[]; readonly writes: readonly Write[] }>;
 
-const maxFiles = 10;
 const deadlineMs = 30_000;
 
 /** Files that an operator has sent: those of an agent's workspace that the agent could read for him, as with its replies. */
@@ -95,8 +94,6 @@ export function createOutgoingFiles(
   return async (order, { channel, account }, messageId) => {
     const { files = [] } = order;
     if (files.length === 0) return { files: [], writes: [] };
-    if (files.length > maxFiles)
-      throw new InputError(`a message takes at most ${maxFiles} files; nothing was sent`);
     const agentId = agentOf(order);
     const maxBytes = media.sendBytes(channel, account);
     if (maxBytes === undefined) throw new InputError(`${channel} takes no files; nothing was sent`);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { ledgerChain } from "../audit/mod.ts";
 import type { OutboxRow } from "../delivery/mod.ts";
 import { systemClock, systemRandom } from "../kernel/mod.ts";
-import { openStore } from "../store/mod.ts";
+import { openStore, type Store } from "../store/mod.ts";
 import { createOutgoing } from "./outgoing.ts";
 
 const rejected: OutboxRow = {
@@ -61,4 +61,20 @@ test("delivery (3): two words about one delivery at once: it leaves once", async
   assert.deepEqual(offered, ["m:000 pending 0"]);
   const row = store.outbox.byId("m:000");
   assert.deepEqual([row?.state, row?.attempts, row?.detail], ["pending", 0, "Forbidden"]);
+});
+
+test("send: what a platform cannot say is not left out: an answer to a message is refused there", async () => {
+  const outgoing = createOutgoing({
+    store: {} as Store,
+    sender: { offer: () => assert.fail("sent") },
+    clock: systemClock,
+    random: systemRandom,
+    channels: () => [{ id: "irc", account: "default", label: "IRC", status: { state: "connected" } }],
+    textLimit: () => 400,
+    sendPolicy: () => ({ otherwise: "allow", rules: [] }),
+    files: async () => ({ files: [], writes: [] }),
+  });
+  const order = { channel: "irc", to: "#house", text: "hi", idempotencyKey: "k", replyToId: "1" };
+  const source = { author: "cli", proof: "secret", trust: "owner", sensitivity: "private" } as const;
+  await assert.rejects(outgoing.send({ ...order, source, actor: "cli" }), /irc cannot answer another one/);
 });

@@ -1,6 +1,6 @@
 /** What an operator sends to a chat, and what is done about messages that did not arrive. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
@@ -206,6 +206,37 @@ test("send (A-150): an agent without read gives no file away, not even to an ope
   const { error } = await client.ask("send", { ...order, mediaUrl: "private.txt" });
   assert.match(error.message, /"private\.txt" was not sent/);
   assert.deepEqual(chats(fake), []);
+});
+
+test("send: a token kept to an agent, or from its read tool, has no other file sent", async (t) => {
+  const { fake, gateway } = await house(t, {
+    agents: {
+      defaults: { model: { primary: "mock/m" } },
+      list: [{ id: "main", default: true }, { id: "work" }],
+    },
+  });
+  for (const place of ["workspace", "workspace-work"]) {
+    mkdirSync(join(gateway.stateFolder, place), { recursive: true });
+    writeFileSync(join(gateway.stateFolder, place, "a.txt"), place);
+  }
+  const owner = await gateway.connect();
+  const clientOf = async (name: string, limits: object) => {
+    const { token } = await owner.rpc("tokens.create", { name, scopes: ["operator.write"], ...limits });
+    return gateway.connect({ token, scopes: ["operator.write"] });
+  };
+  const worker = await clientOf("worker", { agents: ["work"] });
+  const refusal = await worker.ask("send", { ...order, mediaUrl: "a.txt" });
+  assert.match(refusal.error.message, /nothing was sent/);
+  const reader = await clientOf("reader", { tools: ["exec"] });
+  const unread = await reader.ask("send", { ...order, mediaUrl: "a.txt" });
+  assert.match(unread.error.message, /"a\.txt" was not sent/);
+  assert.deepEqual(chats(fake), []);
+  const own = { to: "42", channel: "telegram", mediaUrl: "a.txt", agentId: "work", idempotencyKey: "own" };
+  await worker.rpc("send", own);
+  assert.deepEqual(
+    fake.sent.map(({ file }) => file?.bytes.toString()),
+    ["workspace-work"],
+  );
 });
 
 test("send: session.sendPolicy binds operators too", async (t) => {
