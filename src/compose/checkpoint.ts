@@ -13,11 +13,14 @@ export function keepCheckpointing(
   file: string,
   store: { commitsSinceCheckpoint(): number; checkpointed(): void },
 ): Cancel {
-  return every(clock, checkEveryMs, () => {
+  const check = () => {
     if (store.commitsSinceCheckpoint() <= commitsBetween) return;
     checkpointAside(file);
     store.checkpointed();
-  });
+  };
+  // What was left by processes that never lived for long.
+  check();
+  return every(clock, checkEveryMs, check);
 }
 
 function checkpointAside(file: string): void {

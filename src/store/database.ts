@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
+import { closeSync, fdatasync, fstatSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Commit, Write } from "../kernel/mod.ts";
@@ -42,6 +42,11 @@ export interface Database {
   close(): void;
 }
 
+/** SQLite's own. */
+const pageBytes = 4096;
+/** The log's file is cut to this when it begins anew after a checkpoint. */
+const maxLogBytesKept = 16 * 1024 * 1024;
+
 /**
  * Opens (or makes) the database in WAL mode.
  *
@@ -58,6 +63,7 @@ export function openDatabase(file: string): Database {
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
     PRAGMA wal_autocheckpoint = 0;
+    PRAGMA journal_size_limit = ${maxLogBytesKept};
     PRAGMA busy_timeout = 5000;
     PRAGMA foreign_keys = ON;
     PRAGMA cache_size = -4096;
@@ -76,7 +82,8 @@ export function openDatabase(file: string): Database {
   const rollbackActions: (() => void)[] = [];
   let waiting: Waiting[] = [];
   let flushing = false;
-  let commits = 0;
+  // What a process before this one left there, when it was killed, is counted by pages: else short lives would never end it.
+  let commits = Math.floor(fstatSync(log).size / pageBytes);
   let broken: Error | undefined;
   /** While another thread writes the file anew: a write of ours would hold the event loop until it is done. */
   let rewriting: Promise<void> | undefined;
