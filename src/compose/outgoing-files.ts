@@ -34,7 +34,7 @@ export function createOutgoingFiles(
     if (!agentIds.includes(wanted))
       throw new InputError(`there is no agent ${JSON.stringify(wanted)}; nothing was sent`);
     const allowed = ports.mayUseAgent(source.author, wanted);
-    if (!admitted(allowed)) throw new InputError(`${reasonText(allowed.reason)}; nothing was sent`);
+    if (!admitted(allowed)) throw new InputError(`${reasonText(allowed.reason)} Nothing was sent.`);
     return wanted;
   }
 
@@ -110,6 +110,6 @@ export function createOutgoingFiles(
 
 function unsent(path: string, agentId: string, why: string): InputError {
   return new InputError(
-    `${JSON.stringify(path.slice(0, 300))} was not sent: ${why}. What is sent must be a file in the workspace of the agent ${agentId}, by its path there; nothing was sent`,
+    `${JSON.stringify(path.slice(0, 300))} was not sent: ${why.replace(/\.$/, "")}. What is sent must be a file in the workspace of the agent ${agentId}, by its path there; nothing was sent`,
   );
 }

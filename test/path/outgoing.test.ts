@@ -226,7 +226,7 @@ test("send: a token kept to an agent, or from its read tool, has no other file s
   };
   const worker = await clientOf("worker", { agents: ["work"] });
   const refusal = await worker.ask("send", { ...order, mediaUrl: "a.txt" });
-  assert.match(refusal.error.message, /nothing was sent/);
+  assert.match(refusal.error.message, /may not use this agent/);
   const reader = await clientOf("reader", { tools: ["exec"] });
   const unread = await reader.ask("send", { ...order, mediaUrl: "a.txt" });
   assert.match(unread.error.message, /"a\.txt" was not sent/);
