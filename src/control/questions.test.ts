@@ -54,8 +54,10 @@ function start() {
     random: { bytes: (count) => Buffer.alloc(count, ++next) },
     changed: (record) => void told.push(record),
   });
-  const ask = (more: Partial<Parameters<typeof questions.ask>[1]> = {}, asker: typeof bot | typeof phone = bot) =>
-    questions.ask(asker, { questions: [color], ...place, ...more });
+  const ask = (
+    more: Partial<Parameters<typeof questions.ask>[1]> = {},
+    asker: typeof bot | typeof phone = bot,
+  ) => questions.ask(asker, { questions: [color], ...place, ...more });
   return { ...time, told, questions, ask };
 }
 
