@@ -8,7 +8,7 @@ import { attachmentBlocks } from "./reply-files.ts";
 export interface RunEvents {
   lifecycle(data: Readonly<Record<string, unknown>>): void;
   status(phase: string): void;
-  /** Text so far and what came new; sent at once the first time, then at most every 50 ms. */
+  /** Text so far and what came new; sent at once the first time, then at most every 50 ms, a long one less often. */
   delta(delta: string, text: string): void;
   thinking(delta: string): void;
   retrying(data: Readonly<Record<string, unknown>>): void;
@@ -42,6 +42,11 @@ export type RunEnd =
   | { readonly state: "error"; readonly errorMessage: string; readonly errorKind: string };
 
 const deltaIntervalMs = 50;
+/**
+ * Each event holds the whole text so far. A longer text goes out less often, so that what a second brings does not grow
+ * with it: at a megabyte, twenty times a second would be more than some clients read, and they would be cut off.
+ */
+const charsAtFullPace = 16_384;
 
 /** Why a run failed, in the wire's few words. */
 const errorKinds: Readonly<Record<string, ChatEvent["errorKind"]>> = {
@@ -116,7 +121,8 @@ export function createRunEvents(
     delta(delta, text) {
       waitingDelta += delta;
       latestText = text;
-      const wait = lastDeltaAt + deltaIntervalMs - clock.monotonic();
+      const intervalMs = deltaIntervalMs * Math.max(1, text.length / charsAtFullPace);
+      const wait = lastDeltaAt + intervalMs - clock.monotonic();
       if (wait <= 0) flushDelta();
       else cancelTimer ??= clock.after(wait, flushDelta);
     },
