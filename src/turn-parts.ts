@@ -14,6 +14,7 @@ import type { LedgerStore } from "./audit/mod.ts";
 import type { RunEvents } from "./control/mod.ts";
 import type {
   DeliverySettings,
+  GrowingReply,
   InboxRow,
   InboxStore,
   OutboxSender,
@@ -155,6 +156,8 @@ export interface Turn {
   seen: Source;
   /** Ends of effects, waiting for the turn's next commit. */
   readonly ends: Write[];
+  /** What of the model's present answer clients are shown. */
+  readonly growing: GrowingReply;
   /** Where the reply is shown while it grows. */
   readonly stream?: ReplyStream | undefined;
 }

@@ -18,7 +18,7 @@ import {
 } from "./agent/mod.ts";
 import { createChatCommands } from "./chat-commands.ts";
 import type { RunEvents } from "./control/mod.ts";
-import { type InboxRow, shownSoFar } from "./delivery/mod.ts";
+import { createGrowingReply, type InboxRow } from "./delivery/mod.ts";
 import {
   admitted,
   InputError,
@@ -170,7 +170,8 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
     // What a message quotes of others stands in it behind a fence: the turn has read that too.
     const label = media.labelOf(row);
     const seen = holdsFence(row.text) ? joinSources(label, quotedSource) : label;
-    const opened = { row, active, events, session, choice, seen, ends: [] };
+    const growing = createGrowingReply();
+    const opened = { row, active, events, session, choice, seen, ends: [], growing };
     const isShown = row.reply !== undefined && maySendTo(row, row.reply);
     const task: Turn = { ...opened, stream: isShown ? streams.begin(opened) : undefined };
     unfinished.task = task;
@@ -285,10 +286,9 @@ export function createTurns(parts: TurnParts): { readonly run: (row: InboxRow) =
   }
 
   function showGrowing({ delta, text }: Extract<Step, { type: "delta" }>, task: Turn): void {
-    const shown = shownSoFar(text);
-    const before = shownSoFar(text.slice(0, text.length - delta.length));
+    const { shown, piece } = task.growing(delta, text);
     task.active.text = shown;
-    if (shown !== before) task.events.delta(shown.slice(before.length), shown);
+    if (piece !== "") task.events.delta(piece, shown);
     task.stream?.show(text);
   }
 

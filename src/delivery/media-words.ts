@@ -92,6 +92,50 @@ export function shownSoFar(text: string): string {
   return whole.includes(mediaWord) ? wordsOf(replyParts(whole)) : whole;
 }
 
+/** What is shown of an answer after each piece of it, and what of that is new. */
+export type GrowingReply = (
+  delta: string,
+  text: string,
+) => { readonly shown: string; readonly piece: string };
+
+/**
+ * {@link shownSoFar} for one answer after another, piece by piece: a long answer comes in thousands, and is not looked
+ * through again for each. An answer begins where its text is its first piece.
+ */
+export function createGrowingReply(): GrowingReply {
+  let shown = "";
+  /** Behind what is shown. */
+  let held = "";
+  /** The beginning of the last line, as long as the word. */
+  let head = "";
+  let tail = "";
+  let namesFiles = false;
+  return (delta, text) => {
+    if (text.length === delta.length) {
+      shown = held = head = tail = "";
+      namesFiles = false;
+    }
+    namesFiles ||= (tail + delta).includes(mediaWord);
+    if (namesFiles) {
+      const before = shown.length;
+      shown = shownSoFar(text);
+      return { shown, piece: shown.slice(before) };
+    }
+    tail = (tail + delta).slice(1 - mediaWord.length);
+    const lineStart = delta.lastIndexOf("\n") + 1;
+    head = ((lineStart > 0 ? "" : head) + delta.slice(lineStart, lineStart + mediaWord.length)).slice(
+      0,
+      mediaWord.length,
+    );
+    const unshown = held + delta;
+    const end = mediaWord.startsWith(head) ? Math.max(unshown.lastIndexOf("\n"), 0) : unshown.length;
+    held = unshown.slice(end);
+    const piece = unshown.slice(0, end);
+    shown += piece;
+    return { shown, piece };
+  };
+}
+
 /** The text of a reply without the lines that name files. */
 export function wordsOf(parts: readonly ReplyPart[]): string {
   return parts.flatMap((part) => ("text" in part ? part.text : [])).join("\n");

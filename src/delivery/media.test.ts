@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { ackEmoji, withPrefix } from "./manners.ts";
 import { agrees, mediaKind, mediaType } from "./media-type.ts";
 import {
+  createGrowingReply,
   plainName,
   plainType,
   replyParts,
@@ -204,6 +205,16 @@ test("delivery (6): what was shown of a growing reply is always the beginning of
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
       const text = pieces.join("");
+      const grown = createGrowingReply();
+      let sofar = "";
+      let told = "";
+      for (const delta of pieces) {
+        sofar += delta;
+        const { shown, piece: more } = grown(delta, sofar);
+        told += more;
+        assert.equal(shown, shownSoFar(sofar), JSON.stringify(pieces));
+        assert.equal(told, shown);
+      }
       let before = "";
       for (let end = 1; end <= text.length; end++) {
         const shown = shownSoFar(text.slice(0, end));
@@ -213,6 +224,23 @@ test("delivery (6): what was shown of a growing reply is always the beginning of
       assert.ok(wordsOf(replyParts(text)).startsWith(before), JSON.stringify([text, before]));
     }),
   );
+});
+
+test("delivery (6): the next answer begins anew, and a megabyte in a thousand pieces is not looked through for each", () => {
+  const grown = createGrowingReply();
+  assert.equal(grown("One\nMEDIA:a.png\n", "One\nMEDIA:a.png\n").shown, "One");
+  assert.deepEqual(grown("Two", "Two"), { shown: "Two", piece: "Two" });
+  let text = "";
+  const line = `${"x".repeat(999)}\n`;
+  for (let count = 0; count < 1000; count += 1) text += line;
+  assert.equal(grown("", "").shown, "");
+  let sofar = "";
+  for (let count = 0; count < 1000; count += 1) {
+    sofar += line;
+    // The newline may stand before a line that names a file.
+    assert.equal(grown(line, sofar).piece.length, count === 0 ? 999 : 1000);
+  }
+  assert.equal(grown(".", `${text}.`).shown.length, 1_000_001);
 });
 
 test("delivery (5): a name is never cut inside a character", () => {

@@ -18,6 +18,8 @@ export type * from "./channel.ts";
 export { ackEmoji, withPrefix } from "./manners.ts";
 export { agrees, mediaKind, mediaType } from "./media-type.ts";
 export {
+  createGrowingReply,
+  type GrowingReply,
   plainName,
   plainType,
   replyParts,
