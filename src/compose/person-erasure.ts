@@ -84,6 +84,7 @@ export function createPersonErasure(parts: PersonErasureParts) {
     const proof = digestOf(person);
     const writes: Write[] = [
       personal.eraseMessages(messages.map((row) => row.messageId)),
+      personal.eraseTargets(person.accounts),
       personal.eraseDeliveries(found.deliveries.map((row) => row.id)),
       personal.eraseApprovals(found.approvals.map((row) => row.id)),
       ...whole.map((row) => store.sessions.delete(row.key, row.sessionId)),

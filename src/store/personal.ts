@@ -35,6 +35,8 @@ export interface PersonalData {
   /** Messages that ended, and deliveries of none, since then, that are not erased yet. Ids of messages. */
   endedSince(atMs: number): string[];
   eraseMessages(messageIds: readonly string[]): Write;
+  /** Others' messages whose reply was ordered to the chat of one of these accounts ("telegram:42"): not that it was. */
+  eraseTargets(accounts: readonly string[]): Write;
   eraseDeliveries(ids: readonly string[]): Write;
   /** With the summaries that were made from what these runs said, and the conversation's title. */
   eraseRuns(session: { readonly key: string; readonly sessionId: string }, runIds: readonly string[]): Write;
@@ -142,6 +144,14 @@ export function personalData(database: Database): PersonalData {
           );
         }
       }),
+    eraseTargets: (accounts) =>
+      change((db) =>
+        db.run(
+          `UPDATE inbox SET deliver_to = NULL WHERE deliver_to IS NOT NULL AND
+           json_extract(deliver_to, '$.channel') || ':' || json_extract(deliver_to, '$.conversation.id') IN ${anyOf}`,
+          JSON.stringify(accounts),
+        ),
+      ),
     eraseDeliveries: (ids) =>
       change((db) => db.run(`DELETE FROM outbox WHERE id IN ${anyOf}`, JSON.stringify(ids))),
     eraseRuns: ({ key, sessionId }, runIds) =>

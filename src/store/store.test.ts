@@ -321,6 +321,16 @@ test("store (5): an erased message is found by its event, and holds nothing else
   const other = store.inbox.byMessageId("2");
   await store.commit([personal.eraseMessages(["1", "none"])]);
   await store.commit([personal.eraseMessages(["1"])]);
+  const to = (id: string) => ({
+    channel: "telegram",
+    account: "default",
+    conversation: { kind: "direct", id } as const,
+  });
+  for (const id of ["42", "7"])
+    await store.commit([store.inbox.insert(inboxRow(`to-${id}`, { deliverTo: to(id) }))]);
+  await store.commit([personal.eraseTargets(["telegram:42", "chat:7"])]);
+  assert.equal(store.inbox.byMessageId("to-42")?.deliverTo, undefined);
+  assert.deepEqual(store.inbox.byMessageId("to-7")?.deliverTo, to("7"));
   const row = store.inbox.find("chat", "default", "event-1");
   assert.equal(row?.messageId, "1", "erased twice, it is still known");
   assert.doesNotMatch(JSON.stringify(row), /42|text of|event-1|agent:main/);

@@ -1,6 +1,7 @@
 /** Replies of hooks' runs on their way to a chat. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { rows } from "../faults/verdict.ts";
 import { GatewayProcess, modelConfig } from "../support/gateway.ts";
 import { type Script, startModelServer } from "../support/model-servers/mod.ts";
 import { FakeTelegram } from "../support/telegram/server.ts";
@@ -83,6 +84,10 @@ test("hooks: a mapping's reply reaches the chat that it names, once for one key;
   const { steps, deliveries } = await client.rpc("message.why", { id: runId });
   assert.equal(deliveries[0].state, "sent");
   assert.match(JSON.stringify(steps), /"deliverTo":\{[^}]*"id":"42"/);
+  const targets = () => rows(gateway, "SELECT deliver_to FROM inbox WHERE deliver_to IS NOT NULL").length;
+  assert.equal(targets(), 2);
+  await client.rpc("privacy.erase", { peer: "telegram:42" });
+  assert.equal(targets(), 0, "nor does a hook's message say any more where its reply went");
 });
 
 test("hooks: the order outlives a kill in mid-run and one between the run's end and the send; the chat gets it once", async (t) => {
