@@ -9,7 +9,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const major = Number(process.versions.node.split(".")[0]);
 
 if (major >= 24) {
-  // The nursery grows while the program starts (to 4 MB) and stays so: a larger one takes some 90 MB under load and
+  // The nursery grows while the program starts (to 4 MB), and no more: a larger one takes some 90 MB under load and
   // stops everything for a tenth of a second now and then; a smaller one costs a fifth of the processor.
   const { setFlagsFromString } = await import("node:v8");
   setTimeout(() => setFlagsFromString("--semi-space-growth-factor=1"), 1000).unref();
