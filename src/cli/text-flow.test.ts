@@ -32,6 +32,10 @@ test("how a text is cut into deltas changes nothing, and no row is too wide", ()
   );
 });
 
+test("how a text ends makes no row too wide either", () => {
+  assert.deepEqual(flow(12, ["\0\0\0\r"]), ["\\x00\\x00\\x00", "\\x0d"]);
+});
+
 test("cli (5): an escape sequence that comes in pieces stays visible", () => {
   assert.deepEqual(flow(40, ["a\x1b", "[2J\x9b", "1m"]), ["a\\x1b[2J\\x9b1m"]);
 });

@@ -16,6 +16,28 @@ export function textFlow(width: number): TextFlow {
   let row = "";
   let half = "";
 
+  function rowsOf(text: string): string[] {
+    const done: string[] = [];
+    for (const character of visibleText(text)) {
+      if (character === "\n") {
+        done.push(row);
+        row = "";
+        continue;
+      }
+      row += character;
+      if (widthOf(row) <= room) continue;
+      const at = row.lastIndexOf(" ");
+      if (at > 0) {
+        done.push(row.slice(0, at));
+        row = row.slice(at + 1);
+      } else {
+        done.push(row.slice(0, -character.length));
+        row = character;
+      }
+    }
+    return done;
+  }
+
   return {
     push(delta) {
       let text = half + delta;
@@ -25,34 +47,18 @@ export function textFlow(width: number): TextFlow {
         half = text.slice(-1);
         text = text.slice(0, -1);
       }
-      const done: string[] = [];
-      for (const character of visibleText(text)) {
-        if (character === "\n") {
-          done.push(row);
-          row = "";
-          continue;
-        }
-        row += character;
-        if (widthOf(row) <= room) continue;
-        const at = row.lastIndexOf(" ");
-        if (at > 0) {
-          done.push(row.slice(0, at));
-          row = row.slice(at + 1);
-        } else {
-          done.push(row.slice(0, -character.length));
-          row = character;
-        }
-      }
-      return done;
+      return rowsOf(text);
     },
     get rest() {
       return row;
     },
     end() {
-      const last = row + visibleText(half);
+      // What is left of the text may need a row of its own.
+      const done = rowsOf(half);
+      const last = row;
       row = "";
       half = "";
-      return last === "" ? [] : [last];
+      return last === "" ? done : [...done, last];
     },
   };
 }
