@@ -147,11 +147,21 @@ function filesOf(folder: string): string[] {
   });
 }
 
+/** Empty for what was removed since its folder was listed. */
+function bytesOf(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0);
+    throw error;
+  }
+}
+
 /** Which of the words stand in which files of the state folder, byte by byte. */
 function wordsOnDisk({ gateway }: House): ReadonlyMap<Word, string[]> {
   const found = new Map<Word, string[]>();
   for (const file of filesOf(gateway.stateFolder)) {
-    const bytes = readFileSync(file);
+    const bytes = bytesOf(file);
     for (const [word, text] of Object.entries(planted) as [Word, string][])
       if (bytes.includes(text)) found.set(word, [...(found.get(word) ?? []), file]);
   }
